@@ -1,0 +1,29 @@
+// Hashes: a fast keyed one for tables and arms, and the slow strong ones for signatures and keys.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace segue {
+
+struct HashKey {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+};
+
+// SipHash-2-4 (Aumasson and Bernstein 2012), so that nobody who sends us ids can make them collide.
+std::uint64_t KeyedHash(HashKey key, std::string_view bytes);
+
+// Lower-case hex of SHA-256.
+std::string Sha256Hex(std::string_view bytes);
+// Lower-case hex of HMAC-SHA-256.
+std::string HmacSha256Hex(std::string_view key, std::string_view bytes);
+std::string Base64(std::string_view bytes);
+// 0 to 9999: where a person falls in an experiment.  From SHA-256, so that it can be recomputed anywhere.
+int Bucket(std::string_view salt, std::string_view experiment, std::string_view person);
+// 128 unguessable bits as hex, from the operating system: only for the keys that a new state file is given.
+std::string RandomHex();
+
+}  // namespace segue

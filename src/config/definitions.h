@@ -1,0 +1,358 @@
+// What the files of a workspace say, compiled: names resolved, expressions typed, defaults filled in.
+//
+// One struct per kind of document (docs/language.md lists the keys).  A loaded Workspace is never changed; a reload makes
+// a new one.
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "base/zone.h"
+#include "config/diagnostic.h"
+#include "domain/move.h"
+#include "domain/schema.h"
+#include "domain/text_pool.h"
+#include "expression/check.h"
+#include "expression/expr.h"
+
+namespace segue {
+
+// An expression with the text and the place that it came from.
+struct Condition {
+  Expr expr;
+  std::string text;
+  Place place;
+};
+
+// `15m`: every so often, counted from midnight.  `day at 04:00`, `week on mon at 05:30`, `month on 1 at 06:00`.
+struct Schedule {
+  enum class Kind : std::uint8_t { kInterval, kDay, kWeek, kMonth };
+
+  Kind kind = Kind::kDay;
+  Duration interval = Duration::zero();
+  int minute_of_day = 0;
+  int weekday = 1;    // 1 Monday to 7 Sunday
+  int month_day = 1;  // 1 to 28; a later day is refused, since some months lack it
+
+  // The largest slot at or before `now`.
+  TimePoint SlotAtOrBefore(TimePoint now, const Zone& zone) const;
+  // The smallest slot after `now`.
+  TimePoint SlotAfter(TimePoint now, const Zone& zone) const;
+  // Slots in (after, until].
+  int CountSlots(TimePoint after, TimePoint until, const Zone& zone) const;
+};
+
+enum class Refit : std::uint8_t { kEveryRun, kMonthly, kQuarterly, kNever };
+enum class Subject : std::uint8_t { kCustomer, kAccount };
+
+struct Fifths {
+  bool of_rank = false;          // Else of the values.
+  bool ties_by_key = false;      // Rank: equal values in order of customer key, else they share the smallest rank.
+  bool equal_width = false;      // Else quantiles (linear, "type 7") at 20, 40, 60, 80 %.
+  bool closed_left = true;       // A value on a line belongs to the interval above it; else to the one below.
+  double add = 0;                // Added to each line, in the feature's unit.
+};
+
+struct Points {
+  Condition when;
+  double add = 0;
+};
+
+struct Score {
+  std::string name;
+  std::optional<Condition> from;  // Over own features and the scores before this one.
+  bool best_low = false;
+  std::vector<double> cuts;       // Ascending, in the unit of `from`.
+  std::optional<Fifths> fifths;
+  std::vector<Points> points;
+  Refit refit = Refit::kMonthly;
+  std::optional<std::pair<double, double>> range;  // Both ends included.
+  bool margin_applies = false;    // Cuts or fifths over a duration, money or a number that is not whole.
+  Place place;
+
+  bool learned() const { return fifths.has_value(); }
+  // 1 to this for cuts and fifths; 0 for scores of `from` alone and of points.
+  int steps() const { return fifths ? 5 : cuts.empty() ? 0 : static_cast<int>(cuts.size()) + 1; }
+  // Whether a value on a line belongs to the interval above it.
+  bool closed_left() const { return fifths ? fifths->closed_left : !best_low; }
+};
+
+struct Feature {
+  std::string name;
+  Condition value;
+};
+
+struct Segment {
+  std::string id;
+  std::string name;
+  std::optional<Condition> when;          // Absent for `otherwise` and for cells.
+  bool otherwise = false;
+  std::vector<std::vector<int>> cells;    // Each one score per name of Model::grid.
+  Place place;
+};
+
+struct Flag {
+  std::string name;
+  Condition on;
+  std::optional<Condition> off;  // Absent: `not on`.
+};
+
+struct Hold {
+  int runs = 1;                        // The same answer in that many slots …
+  Duration time = Duration::zero();    // … or for that long, when it is not zero.
+};
+
+struct Model {
+  std::string id, title;
+  bool draft = false;
+  Subject of = Subject::kCustomer;
+  Schedule every;
+  Zone timezone;
+  std::optional<Condition> who;
+  Refit refit = Refit::kMonthly;
+  std::vector<Feature> features;
+  std::vector<Score> scores;
+  std::vector<int> grid;  // Indexes of scores.
+  std::vector<Segment> segments;
+  std::vector<Flag> flags;
+  std::vector<int> rank;  // Indexes of segments, worst first; empty when not given.
+  Hold hold;
+  double margin_percent = 0;
+  std::string hash;  // Of the normalised text of what decides: memberships carry it.
+  Place place;
+};
+
+enum class SourceType : std::uint8_t { kCsv, kJsonLines, kHttp, kSql, kOther };
+
+// `total_cents / 100` or a plain column name: arithmetic of columns, on the row's texts.
+struct ColumnMap {
+  std::string target;  // A field, a trait, or the word of keys.customer.
+  std::string expression;  // As written.
+  Place place;
+};
+
+struct Source {
+  std::string id;
+  SourceType type = SourceType::kCsv;
+  std::string type_name;
+  Schedule every;
+  std::string path;   // Relative to the state folder; `*` allowed.
+  std::optional<int> emits_event;
+  bool emits_customer = false;
+  bool emits_account = false;
+  std::string time_column;
+  Zone timezone;
+  std::string currency;         // A currency code, or empty …
+  std::string currency_column;  // … and the column that holds it.
+  std::vector<ColumnMap> map;
+  std::vector<std::string> dedupe;  // Fields; empty: the whole row.
+  std::string version_column;
+  Duration late_events = std::chrono::hours(72);
+  bool stop_on_bad_rows = false;
+  Place place;
+};
+
+enum class Dedupe : std::uint8_t { kKey, kLookup, kNone };
+
+struct Retry {
+  Duration give_up_after = std::chrono::hours(24);
+  Duration first = std::chrono::seconds(30);
+  Duration most = std::chrono::hours(1);
+};
+
+struct ConnectorSettings {
+  std::string id;
+  std::string type;  // smtp, file, webhook; others parse and are refused as not built yet.
+  std::map<std::string, std::string> auth;  // Name to secret reference: "env:NAME" or "cred:NAME".
+  std::map<std::string, std::string> text;  // server, path, list …: the plain keys of its type.
+  std::vector<std::string> writes;
+  std::optional<int> rate_calls;            // `rate: 20 per 1s`
+  Duration rate_per = std::chrono::seconds(1);
+  int parallel = 4;
+  std::optional<int> daily;
+  Duration timeout = std::chrono::seconds(30);
+  Retry retry;
+  Dedupe dedupe = Dedupe::kNone;
+  bool dry_run = false;
+  Place place;
+};
+
+enum class Purpose : std::uint8_t { kMarketing, kProduct, kSuccess, kService };
+enum class Status : std::uint8_t { kDraft, kShadow, kLive, kPaused };
+
+std::string_view PurposeName(Purpose purpose);
+std::string_view StatusName(Status status);
+
+// Text with `{{ values }}`: kept as written; templates/ compiles it.
+struct TextWithValues {
+  std::string text;
+  Place place;  // Of the first byte of the text; later lines of a block scalar follow at `indent`.
+  int indent = 0;
+};
+
+struct Step {
+  enum class Kind : std::uint8_t { kSend, kTask, kAudience, kSet, kTrack, kWait, kIf, kStop };
+
+  Kind kind = Kind::kSend;
+  std::string id;  // As written, or its place: "0", "2.then.1".
+  Place place;
+  std::string send;  // Template id.
+  bool to_everyone = false;
+  // task
+  TextWithValues title, note;
+  std::string assignee;            // An address out of `assignees`, or …
+  std::optional<Expr> assignee_trait;  // … a trait that holds one.
+  Duration due = Duration::zero();
+  std::string priority = "normal";
+  std::string via;
+  bool unless_open = false;
+  // audience
+  std::string audience_add, audience_remove;
+  // set: field to text
+  std::vector<std::pair<std::string, TextWithValues>> set;
+  std::string track;
+  // wait
+  Duration wait = Duration::zero();
+  std::optional<int> until_local_minute;  // Minute of the day on the person's wall.
+  std::uint8_t wait_weekdays = 0x7f;      // Bit 0 is Monday.
+  std::optional<Condition> until;
+  bool met_stops = false;
+  bool unmet_stops = false;
+  // if
+  std::optional<Condition> condition;
+  std::vector<Step> then_steps, else_steps;
+  std::string stop_reason;
+};
+
+struct Trigger {
+  enum class Kind : std::uint8_t { kMove, kFlag, kEvent, kEvery };
+
+  Kind kind = Kind::kMove;
+  int model = -1;                   // Index into Workspace::models.
+  std::vector<SegmentIndex> from;   // Empty: any.  kNoSegment is `none`.
+  std::vector<SegmentIndex> to;     // Empty: any.
+  Duration stay = Duration::zero();  // `for`
+  int flag = -1;
+  int event = -1;
+  std::optional<Condition> where;
+  Duration every = Duration::zero();
+  std::optional<Condition> while_holds;
+  Place place;
+};
+
+struct Goal {
+  std::optional<int> event;
+  std::optional<Condition> where;
+  std::optional<Condition> when;
+  std::optional<int> value_field;
+  Duration within = Duration::zero();
+  std::optional<std::pair<double, double>> expect;  // Percentage points.
+  bool ends_run = true;
+  Place place;
+};
+
+struct Reenter {
+  enum class Kind : std::uint8_t { kNever, kAlways, kAfter };
+
+  Kind kind = Kind::kNever;
+  Duration after = Duration::zero();
+};
+
+struct Playbook {
+  std::string id, title;
+  Purpose purpose = Purpose::kMarketing;
+  std::string topic;
+  Status status = Status::kLive;
+  int priority = 50;
+  std::string lane;  // Its own id when not given.
+  bool takes_over = false;
+  Trigger on;
+  std::vector<Condition> when;  // All of them.
+  std::string offer;
+  std::vector<Step> steps;
+  std::optional<Condition> exit;
+  std::optional<Goal> goal;
+  Reenter reenter;
+  std::optional<int> per_day;
+  std::optional<Duration> on_cap_wait;  // Absent: drop.
+  double holdout_percent = 0;
+  std::vector<std::pair<std::string, double>> variants;
+  std::string salt;
+  std::string hash;  // Of the normalised document.
+  Place place;
+};
+
+struct TemplateBody {
+  TextWithValues subject, preheader, title, body, button;
+  std::string link;
+};
+
+struct Template {
+  std::string id, channel, via, layout;
+  std::map<std::string, std::string> use;  // Vendor to its thing.
+  std::map<std::string, TextWithValues> values;
+  TextWithValues reply_to;
+  TemplateBody body;
+  std::vector<std::pair<std::string, TemplateBody>> variants;
+  Place place;
+};
+
+struct Layout {
+  std::string id;
+  TextWithValues html, text;
+  Place place;
+};
+
+struct QuietHours {
+  int from_minute = 0, to_minute = 0;  // Of the day; may cross midnight.
+  bool customer_zone = true;
+  std::vector<std::string> channels;  // Empty: all messages.
+};
+
+struct Workspace {
+  std::string id;
+  Schema schema;
+  std::string sender_from, sender_reply_to, sender_postal;
+  std::string customer_key = "customer_id", account_key = "account_id";
+  std::optional<int> email_trait, timezone_trait, joined_trait;  // Of customers.
+  std::map<std::string, std::vector<std::string>> channels;  // Channel to connectors.
+  std::vector<std::string> tracks;
+  std::map<std::string, std::string> audiences, assignees;
+  std::map<std::string, int> consent;         // Channel to customer trait.
+  std::map<std::string, int> topic_consent;   // Topic to customer trait.
+  std::optional<QuietHours> quiet_hours;
+  Duration stale_after = std::chrono::hours(24);
+  std::vector<std::string> allow_only;  // Empty: everybody.
+  std::optional<Duration> max_data_age;
+  std::string links_base;
+  std::map<std::string, std::string> links;
+  std::string serve_url, sign_secret;  // The secret's reference, never its value.
+  Duration keep = std::chrono::hours(24 * 400);
+
+  std::vector<Source> sources;
+  std::vector<ConnectorSettings> connectors;
+  std::vector<Model> models;
+  std::vector<Playbook> playbooks;
+  std::vector<Template> templates;
+  std::vector<Layout> layouts;
+
+  AggregateCatalog aggregates;
+  std::vector<ModelNames> model_names;  // Same order as models.
+  std::vector<SourceFile> files;
+  std::shared_ptr<TextPool> pool;  // Shared with the state that evaluates.
+
+  const Template* FindTemplate(std::string_view id) const;
+  const Layout* FindLayout(std::string_view id) const;
+  const ConnectorSettings* FindConnector(std::string_view id) const;
+  std::optional<int> FindModel(std::string_view id) const;
+  std::optional<int> FindPlaybook(std::string_view id) const;
+};
+
+}  // namespace segue

@@ -1,0 +1,68 @@
+// A Connector turns one Delivery into exchanges with one vendor.
+//
+// It does no I/O.  The dispatcher asks Next() what to do, performs the request that it returns, and asks again with the
+// answer added, until Next() returns the outcome.  The same delivery and the same answers give the same result, so a test
+// or the simulator can stand in for the vendor.
+//
+// To add a vendor: write connectors/<vendor>.cc and name its spec in kConnectors below.  The conformance tests pick it up
+// from there.
+
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "config/definitions.h"
+#include "domain/delivery.h"
+#include "domain/exchange.h"
+
+namespace segue {
+
+// Secrets by the name that `auth` gives them; resolved by the process, never in a file or a text.
+using Secrets = std::map<std::string, std::string>;
+
+using NextStep = std::variant<Request, Outcome>;
+
+class Connector {
+ public:
+  virtual ~Connector() = default;
+
+  // `done` holds this attempt's exchanges in order; it is empty on the first call.
+  // Requires: the last call for this attempt did not return an outcome.
+  [[nodiscard]] virtual NextStep Next(const Delivery& delivery, std::span<const Exchange> done,
+                                      TimePoint now) const = 0;
+};
+
+struct ConnectorSpec {
+  std::string_view name;     // The `type` in files.
+  std::string_view summary;
+  std::string_view example;  // A complete, valid document; the docs and the tests use it.
+  Dedupe dedupe;             // What protects a repeated call, when the file does not say.
+  std::vector<DeliveryKind> (*carries)();  // What it can deliver.
+  std::unique_ptr<Connector> (*make)(const ConnectorSettings& settings, const Secrets& secrets);
+};
+
+extern const ConnectorSpec kFileConnector;
+extern const ConnectorSpec kSmtpConnector;
+extern const ConnectorSpec kWebhookConnector;
+
+inline constexpr std::array kConnectors = {&kFileConnector, &kSmtpConnector, &kWebhookConnector};
+
+const ConnectorSpec* FindConnectorSpec(std::string_view name);
+
+// What an HTTP answer means when the vendor says nothing special: 2xx accepted; 408, 425, 429, 5xx retry (Retry-After
+// honoured, at most a day); other 4xx refused; kNotSent retry; kLost unknown.
+Outcome ClassifyHttp(const Reply& reply, TimePoint now);
+
+// An RFC 5322 message: headers (RFC 2047 where they are not ASCII), multipart/alternative of the text and HTML parts,
+// quoted-printable, CRLF.  The Message-ID and the boundary come from the delivery's key, so the same delivery gives the
+// same bytes.
+std::string MakeMail(const Delivery& delivery);
+
+}  // namespace segue

@@ -1,0 +1,114 @@
+// The Ledger: every fact about every customer, append-only, each event once.
+//
+// New facts go to a row journal in SQLite and are sealed into columnar chunks; docs/ledger.md has the formats.  Amended
+// and refunded events keep their place in time: readers always see the newest content, net of refunds.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+#include "domain/fact.h"
+#include "domain/schema.h"
+#include "domain/text_pool.h"
+#include "store/database.h"
+
+namespace segue {
+
+// What became of one fact on arrival.
+enum class Intake : std::uint8_t {
+  kNew,
+  kDuplicate,  // Same kind and dedupe value, same content (or no version to tell newer from older).
+  kConflict,   // Same kind and dedupe value, other content, and no newer version: the first stays.
+  kAmended,    // A newer version replaced the stored one, at the original time.
+  kOlder,      // An older version or an older trait change: ignored.
+  kNoChange,   // A trait that has this value already, a merge of one person, an erasure of nobody.
+  kErased,     // The customer was erased: nothing about them is taken in again.
+};
+
+// An event as it counts now: newest version, net of refunds, under the customer who owns it now.
+struct StoredEvent {
+  Sequence sequence = 0;
+  int kind = 0;
+  CustomerIndex customer = 0;
+  TimePoint time;
+  std::vector<Value> fields;
+  std::uint64_t dedupe_hash = 0;  // Breaks ties between events of one moment: the larger is the later.
+  bool orphan = false;            // A refund whose original is unknown: counts in the original kind's kSum, negative.
+  bool counts = true;             // False for an order that refunds brought to 0.
+};
+
+struct TraitState {
+  Value value;
+  TimePoint since;
+  std::string source;
+};
+
+// A customer for whom something happened, for causes: see Touched.
+struct Touch {
+  CustomerIndex customer = 0;
+  bool late = false;  // Some of it arrived later than its source's late_events allows.
+  bool merged = false;
+};
+
+class Ledger {
+ public:
+  // Reads customers, traits and positions.  Requires: db, schema and pool outlive it.
+  Ledger(Database& db, const Schema& schema, TextPool& pool);
+  ~Ledger();
+
+  // Takes in facts in this order, inside the caller's transaction (or one of its own).
+  // `late_limit`: an event older than this at `arrived` is late.
+  std::vector<Intake> Append(std::span<const Fact> facts, std::string_view source, TimePoint arrived,
+                             Duration late_limit);
+
+  // Moves journal rows into chunks.  Changes nothing that a reader sees.
+  void Seal();
+
+  Sequence last_sequence() const;
+
+  // Customers, in the order of first sight.  Merged and erased ones keep their index and are not alive.
+  CustomerIndex customer_count() const;
+  std::optional<CustomerIndex> FindCustomer(std::string_view key) const;  // Follows merges.
+  const std::string& CustomerKey(CustomerIndex customer) const;
+  bool IsAlive(CustomerIndex customer) const;
+  CustomerIndex Survivor(CustomerIndex customer) const;  // Itself unless merged.
+
+  const TraitState* Trait(CustomerIndex customer, int trait) const;  // Null: never set.
+  // Traits as the executor wants them: one double per customer.
+  std::span<const double> TraitColumn(int trait) const;
+
+  // Events of one customer and kind (all kinds: -1) with after < time <= until, oldest first, ties by dedupe hash.
+  std::vector<StoredEvent> Timeline(CustomerIndex customer, int kind, TimePoint after, TimePoint until) const;
+
+  // Every event of a kind with after < time <= until, in no particular order.  Orphan refunds of the kind come too.
+  void Scan(int kind, TimePoint after, TimePoint until,
+            const std::function<void(const StoredEvent&)>& visit) const;
+
+  // Who had a fact of these kinds or traits become effective: appended after `since_sequence` with time <= now, or
+  // appended earlier with a time in (since, now].  Ascending by customer, one entry each.
+  std::vector<Touch> Touched(Sequence since_sequence, TimePoint since, TimePoint now,
+                             std::span<const int> kinds, std::span<const int> traits) const;
+
+  // What Columns needs to follow along: every change to what counts, in order.
+  struct Change {
+    std::optional<StoredEvent> removed;  // As it counted before …
+    std::optional<StoredEvent> added;    // … and as it counts now.
+    CustomerIndex rebuilt = 0;           // With neither of them: recompute this customer (merge, erasure).
+  };
+  // Changes since the last call.  Kept in memory between Append and here.
+  std::vector<Change> TakeChanges();
+
+ private:
+  struct Inner;
+  std::unique_ptr<Inner> inner_;
+};
+
+}  // namespace segue

@@ -1,0 +1,125 @@
+// The pipeline joins the stages.  It is the only folder that knows them all.
+//
+//   State     everything that stands behind one state file: database, ledger, columns, segments, playbooks, outbox
+//   Cycle     pull → facts → columns → segments → moves → runs → decisions and deliveries, with one stored `now`
+//   Dispatcher  claims due deliveries, says which requests to perform, records each outcome
+//
+// Both loops take `now` as an argument and return when they want to be called next.  After an exception the State is thrown
+// away and opened again: the file is always whole, what is in memory may not be.
+
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/load.h"
+#include "connectors/connector.h"
+#include "domain/exchange.h"
+#include "ledger/columns.h"
+#include "ledger/ledger.h"
+#include "outbox/outbox.h"
+#include "playbooks/playbooks.h"
+#include "segments/segments.h"
+#include "sources/source.h"
+#include "store/database.h"
+#include "templates/template.h"
+
+namespace segue {
+
+// Everything wrong with a set of files: LoadWorkspace, then the templates, then the lint of every model.
+struct Checked {
+  std::shared_ptr<const Workspace> workspace;  // Null when something is an error.
+  std::unique_ptr<Templates> templates;
+  Diagnostics diagnostics;
+  std::vector<SourceFile> files;
+};
+Checked CheckWorkspace(std::vector<SourceFile> files, bool tolerate_unbuilt = false);
+
+// Told how far a long piece of work is; the command line draws it.
+using Progress = std::function<void(std::string_view what, std::int64_t done, std::int64_t all)>;
+
+struct CycleReport {
+  TimePoint now;
+  std::map<std::string, std::int64_t> intake;  // Word of Intake to count, plus rows, bad, anonymous.
+  std::vector<Move> moves;
+  std::vector<std::string> baselines;  // Models whose first slot this was.
+  std::vector<std::string> warnings;
+  PlaybookSummary playbooks;
+  TimePoint next;  // When the next cycle has something to do.
+};
+
+class State {
+ public:
+  // Opens the state file for these files.  Requires: workspace and templates outlive it.
+  State(Database& db, const Workspace& workspace, const Templates& templates, TimePoint now);
+  ~State();
+
+  Database& db();
+  const Workspace& workspace() const;
+  Ledger& ledger();
+  Columns& columns();
+  Segments& segments(int model);
+  Playbooks& playbooks();
+  Outbox& outbox();
+  // A condition for one customer at `now`, as a playbook would see it.
+  double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now, std::optional<TimePoint> run_started,
+                  Trace* trace);
+  // Why this delivery may not go out at this moment (no_consent, suppressed, not_allowed …); empty when it may.
+  std::string MayNotSend(const Delivery& delivery, TimePoint now);
+
+ private:
+  friend class Cycle;
+  struct Inner;
+  std::unique_ptr<Inner> inner_;
+};
+
+class Cycle {
+ public:
+  Cycle(State& state, FileReader* files);
+
+  // Reads every source that is due (or all) to its end: each batch in one transaction with its cursor.
+  // Facts whose time lies after `hold_back_after` are left in the source.
+  void Pull(TimePoint now, bool all, const Progress& progress, CycleReport& report);
+  // Takes in facts that did not come through a source of the workspace.
+  void Ingest(std::span<const Fact> facts, std::string_view source, TimePoint now, CycleReport& report);
+  // Everything after the facts, in one transaction.  `only_at` false: models run only in slots that are due.
+  void Decide(TimePoint now, CycleReport& report);
+
+  TimePoint Next(TimePoint now);
+
+ private:
+  State& state_;
+  FileReader* files_;
+};
+
+// One request that the dispatcher wants performed.
+struct Call {
+  std::int64_t id = 0;  // To give back with the reply.
+  std::string connector;
+  Request request;
+};
+
+class Dispatcher {
+ public:
+  // `secrets` gives a connector's resolved secrets.
+  Dispatcher(State& state, std::function<Result<Secrets>(const ConnectorSettings&)> secrets);
+  ~Dispatcher();
+
+  // Rescues, claims within the limits, asks consent again, and returns what to perform now.
+  std::vector<Call> Start(TimePoint now);
+  // The reply to one call; may return the next call of the same delivery.
+  std::optional<Call> Finish(std::int64_t call, const Reply& reply, TimePoint now);
+  // When Start has something to do again.
+  std::optional<TimePoint> Next(TimePoint now) const;
+
+ private:
+  struct Inner;
+  std::unique_ptr<Inner> inner_;
+};
+
+}  // namespace segue

@@ -1,0 +1,108 @@
+// Playbooks: what to do about a move.  Runs, their steps, and the gates that each must pass.
+//
+// One Playbooks holds every run of every playbook.  Advance() is called once per cycle with the moves of that cycle, in the
+// caller's transaction: it ends runs, resumes waits, starts runs, and hands deliveries to the outbox.  Every gate leaves one
+// stored Decision.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/definitions.h"
+#include "domain/decision.h"
+#include "domain/delivery.h"
+#include "domain/move.h"
+#include "expression/execute.h"
+#include "store/database.h"
+
+namespace segue {
+
+// What playbooks ask of the other stages; the pipeline answers.
+class PlaybookHost {
+ public:
+  virtual ~PlaybookHost() = default;
+
+  // A condition for a customer now.  `run_started` gives did(E), count(E)… without a window their start.
+  virtual double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
+                          std::optional<TimePoint> run_started, Trace* trace) = 0;
+  // Whether an event of this kind (that fulfils `where`) happened with after < time <= until; its time if so (the first).
+  virtual std::optional<TimePoint> Happened(CustomerIndex customer, int event, const std::optional<Condition>& where,
+                                            TimePoint after, TimePoint until) = 0;
+  // Settled segment and latest raw answer of a model.
+  virtual SegmentIndex Settled(int model, CustomerIndex customer) = 0;
+  virtual SegmentIndex RawAnswer(int model, CustomerIndex customer) = 0;
+
+  virtual const std::string& CustomerKey(CustomerIndex customer) = 0;
+  virtual bool IsAlive(CustomerIndex customer) = 0;
+  virtual std::string TextTrait(CustomerIndex customer, int trait) = 0;  // Empty: missing.
+  // yes, no or never answered; since when and from which source, for people.
+  virtual std::optional<bool> YesNoTrait(CustomerIndex customer, int trait, std::string* since) = 0;
+  virtual Zone ZoneOf(CustomerIndex customer) = 0;
+  // Empty when the customer may be written to; else why not (bounce, complaint, by hand, erased).
+  virtual std::string Suppressed(CustomerIndex customer, std::string_view address) = 0;
+  // Age of the oldest scheduled source; nothing when no source is scheduled.
+  virtual std::optional<Duration> DataAge(TimePoint now) = 0;
+
+  // Fills the payload; the error is the reason of render_error.
+  virtual Result<void> Render(const Playbook& playbook, const Step& step, CustomerIndex customer, TimePoint now,
+                              std::string_view delivery_key, Payload& payload) = 0;
+  virtual bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now, Duration within) = 0;
+  virtual bool HasOpenTask(std::string_view playbook, std::string_view step, CustomerIndex customer) = 0;
+  virtual bool Enqueue(const Delivery& delivery) = 0;
+};
+
+struct RunInfo {
+  std::int64_t id = 0;
+  std::string playbook;
+  CustomerIndex customer = 0;
+  std::int64_t move = 0;
+  TimePoint started;
+  std::optional<TimePoint> ended;
+  std::string end_reason;  // done goal exit stopped taken_over merged
+  std::string step;        // Where it stands.
+  std::optional<TimePoint> wakes;
+};
+
+// What one Advance did, for progress and tests.
+struct PlaybookSummary {
+  std::int64_t started = 0, ended = 0, promised = 0, skipped = 0;
+};
+
+class Playbooks {
+ public:
+  // Requires: all outlive it.
+  Playbooks(Database& db, const Workspace& workspace, PlaybookHost& host);
+  ~Playbooks();
+
+  // `moves` are this cycle's, of all models, in their order.
+  PlaybookSummary Advance(TimePoint now, std::span<const Move> moves);
+
+  // A merge: in one playbook or lane the older run stays and the other ends as `merged`.
+  void Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now);
+  void Erased(CustomerIndex customer, TimePoint now);
+
+  // The next moment at which something is due: a wait, a dwell (`for`).
+  std::optional<TimePoint> NextDue() const;
+
+  std::vector<RunInfo> Runs(std::optional<CustomerIndex> customer, std::string_view playbook, bool active_only) const;
+  // Oldest first.
+  std::vector<Decision> Decisions(std::optional<CustomerIndex> customer, std::string_view playbook,
+                                  TimePoint after) const;
+
+ private:
+  struct Inner;
+  std::unique_ptr<Inner> inner_;
+};
+
+// The moment at or after `due` at which a message may be sent: `due` itself, or the end of the quiet hours that it falls in.
+TimePoint AfterQuietHours(const QuietHours& quiet, TimePoint due, const Zone& zone);
+// The next such wall time at least a minute ahead, on one of the weekdays.
+TimePoint NextLocal(TimePoint now, int minute_of_day, std::uint8_t weekdays, const Zone& zone);
+
+}  // namespace segue

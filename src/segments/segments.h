@@ -1,0 +1,106 @@
+// Segments: who is where in each model.  Scoring is a pure pass over columns; settling (margins, holds, causes, lines) is
+// primary state and is kept here, apart from scoring.
+//
+// One Segments holds one model's state: per customer the settled segment, the scores, what is pending, the flags and the
+// features as of the last slot.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/definitions.h"
+#include "domain/move.h"
+#include "expression/execute.h"
+#include "store/database.h"
+
+namespace segue {
+
+// The four (or n) lines of each learned score, and when they were learned.
+struct Lines {
+  std::map<std::string, std::vector<double>> by_score;
+  // For ranks with ties by key, a line alone does not decide: the key of the last customer at or below each line.
+  std::map<std::string, std::vector<std::string>> keys_by_score;
+  TimePoint fitted;
+  std::int64_t people = 0;
+};
+
+struct Membership {
+  SegmentIndex segment = kNoSegment;  // Settled.
+  TimePoint since;
+  SegmentIndex answer = kNoSegment;   // The latest raw answer; differs from `segment` while it is pending.
+  int answer_runs = 0;                // Slots in a row that gave it.
+  TimePoint answer_since;
+  std::vector<double> scores;         // As of the last slot; NaN: no such score.
+  std::vector<double> features;
+  std::vector<bool> flags;
+  bool placed = false;                // Ever seen by this model (in a segment, or found outside `who`).
+};
+
+// What the settling must know about the people, given by the pipeline.
+class Population {
+ public:
+  virtual ~Population() = default;
+  virtual CustomerIndex count() const = 0;
+  virtual bool IsAlive(CustomerIndex customer) const = 0;
+  virtual const std::string& Key(CustomerIndex customer) const = 0;
+  virtual const Inputs& inputs() const = 0;
+  // Behaviour, import or merge, or none of them (time), since this model's last slot.
+  virtual std::optional<Cause> CauseSince(CustomerIndex customer) const = 0;
+  // Whether the earliest fact of a customer arrived late.
+  virtual bool FirstFactWasLate(CustomerIndex customer) const = 0;
+};
+
+struct SlotResult {
+  bool baseline = false;      // The model's first slot: nobody moves.
+  bool refitted = false;
+  std::vector<Move> moves;    // In the order of the customers; stored, with ids.
+  std::vector<std::string> warnings;  // Fewer than 100 people for fifths, …
+};
+
+class Segments {
+ public:
+  // Loads the model's stored state.  Requires: all outlive it.
+  Segments(Database& db, const Workspace& workspace, int model);
+  ~Segments();
+
+  // One scheduled slot: scores everybody, settles, stores, and returns who moved.  In the caller's transaction.
+  // `slot` is the scheduled time; `now` is what the expressions see.
+  SlotResult RunSlot(const Population& people, TimePoint slot, TimePoint now);
+
+  // Between slots: places customers whom the model has never placed (no hold, no margin).  Before the baseline: nothing.
+  SlotResult PlaceNew(const Population& people, TimePoint now);
+
+  std::optional<TimePoint> last_slot() const;  // Nothing before the baseline.
+  std::int64_t missed_slots() const;
+  const Lines& lines() const;
+  Membership Get(CustomerIndex customer) const;
+  std::vector<std::int64_t> CountBySegment() const;
+
+  // For other models and playbooks: the stored value for first, first + 1, … ; NaN for people who are not in the model.
+  void ReadSegment(CustomerIndex first, std::span<double> out, TextPool& pool) const;
+  void ReadScore(int score, CustomerIndex first, std::span<double> out) const;
+  void ReadFlag(int flag, CustomerIndex first, std::span<double> out) const;
+  void ReadFeature(int feature, CustomerIndex first, std::span<double> out) const;
+
+  // Says line by line how the model comes to its answer for one customer now.
+  std::vector<std::string> Explain(const Population& people, CustomerIndex customer, TimePoint now,
+                                   const TextPool& pool) const;
+
+  // A merged customer's state goes away; the survivor keeps theirs.
+  void Forget(CustomerIndex customer);
+
+  // Tests pin what would be learned.
+  void PinLines(Lines lines);
+
+ private:
+  struct Inner;
+  std::unique_ptr<Inner> inner_;
+};
+
+}  // namespace segue

@@ -1,0 +1,65 @@
+// Templates: a Markdown body in a layout, with a strict subset of Liquid, rendered to HTML and plain text.
+//
+//   {{ customer.first_name | default: 'you' }}     {% if customer.plan is 'team' %} … {% else %} … {% endif %}
+//
+// A name that does not exist is an error at load.  Values are escaped for the place where they stand (HTML text, attribute,
+// URL, plain text).  A missing value without `default` is an error when the text is rendered: that message is held and shown.
+
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "config/definitions.h"
+#include "expression/execute.h"
+
+namespace segue {
+
+// Limits: far above what a person writes.
+constexpr std::size_t kRenderedBytesMax = 512 * 1024;
+
+// What a text may name beside expressions: filled by the caller.
+struct RenderContext {
+  const Inputs* inputs = nullptr;
+  const Schema* schema = nullptr;
+  const TextPool* pool = nullptr;
+  Moment moment;
+  CustomerIndex customer = 0;
+  Zone zone;                                 // The person's, for dates.
+  std::map<std::string, std::string> names;  // links.NAME, links.unsubscribe, sender.postal, offer.code …
+};
+
+struct RenderedMessage {
+  std::string subject, preheader, html, text, title, button, link;
+  std::map<std::string, std::string> values;
+};
+
+enum class Escape { kNone, kHtml, kHeader };
+
+class Templates {
+ public:
+  // Compiles every template, layout and text with values of the workspace.
+  // Adds a Diagnostic for each thing that is wrong: unknown names (SG002), filters, unclosed tags, SG021, SG022, SG023.
+  Templates(const Workspace& workspace, Diagnostics& diagnostics);
+  ~Templates();
+
+  Result<RenderedMessage> Render(std::string_view template_id, const RenderContext& context) const;
+  // A text of a step: task title, note, set value.
+  Result<std::string> RenderText(const TextWithValues& text, const RenderContext& context, Escape escape) const;
+
+ private:
+  struct Inner;
+  std::unique_ptr<Inner> inner_;
+};
+
+// CommonMark's everyday part to HTML: headings, paragraphs, lists, emphasis, links, code, rules, quotes.
+std::string MarkdownToHtml(std::string_view markdown);
+// The same to readable plain text; links become "text (address)".
+std::string MarkdownToText(std::string_view markdown);
+
+}  // namespace segue

@@ -6,8 +6,10 @@
 //   insert.Bind(1, "hello").Run();
 //   work.Commit();
 //
-// A broken machine (disk full, file corrupt, locked) is an exception, std::runtime_error with the path and what to do:
-// the tick above rolls back and the process starts anew.  Statements are cached by their text.
+// A broken machine (disk full, file corrupt, locked) is an exception, std::runtime_error with the
+// path and what to do: the tick above rolls back and the process starts anew.  Statements are
+// cached by their text; a Statement must not outlive its Database.  One Database belongs to one
+// thread.
 
 #pragma once
 
@@ -59,12 +61,17 @@ class Database {
  public:
   enum class Mode { kReadWrite, kReadOnly };
 
-  // Opens or makes the file: WAL, synchronous FULL, foreign keys on, 5 s busy timeout.  ":memory:" for tests.
-  // Brings the schema up to this program's version; refuses a file of a newer one.
+  // Opens or makes the file: WAL, synchronous FULL, foreign keys on, 5 s busy timeout.  ":memory:"
+  // for tests. Brings the schema up to this program's version; refuses a file of a newer one.
   static Database Open(const std::string& path, Mode mode = Mode::kReadWrite);
 
   Database(Database&&) noexcept;
   ~Database();
+
+  // Makes the tables of one folder, once: `ddl` runs when `name` is not in table `part` yet.  Every
+  // class with tables calls it first in its constructor.  Throws where the file holds another
+  // definition under that name, or is read-only without it.
+  void Ensure(std::string_view name, std::string_view ddl);
 
   Statement Prepare(std::string_view sql);
   void Execute(std::string_view sql);
@@ -78,10 +85,12 @@ class Database {
   std::optional<std::string> GetSetting(std::string_view name);
   void SetSetting(std::string_view name, std::string_view value);
 
-  // Tests make a crash at any commit: called before (and with `after` true right after) every outermost COMMIT.
+  // Tests make a crash at any commit: called before (and with `after` true right after) every
+  // outermost COMMIT.
   void OnCommit(std::function<void(bool after)> hook);
 
  private:
+  friend class Statement;
   friend class Transaction;
   struct Inner;
   explicit Database(std::unique_ptr<Inner> inner);

@@ -1,23 +1,25 @@
 // A Connector turns one Delivery into exchanges with one vendor.
 //
-// It does no I/O.  The dispatcher asks Next() what to do, performs the request that it returns, and asks again with the
-// answer added, until Next() returns the outcome.  The same delivery and the same answers give the same result, so a test
-// or the simulator can stand in for the vendor.
+// It does no I/O.  The dispatcher asks Next() what to do, performs the request that it returns, and
+// asks again with the answer added, until Next() returns the outcome.  The same delivery and the
+// same answers give the same result, so a test or the simulator can stand in for the vendor.
 //
-// To add a vendor: write connectors/<vendor>.cc and name its spec in kConnectors below.  The conformance tests pick it up
-// from there.
+// To add a vendor: write connectors/<vendor>.cc and name its spec in kConnectors below.  The
+// conformance tests pick it up from there.
 
 #pragma once
 
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "base/result.h"
 #include "config/definitions.h"
 #include "domain/delivery.h"
 #include "domain/exchange.h"
@@ -40,7 +42,7 @@ class Connector {
 };
 
 struct ConnectorSpec {
-  std::string_view name;     // The `type` in files.
+  std::string_view name;  // The `type` in files.
   std::string_view summary;
   std::string_view example;  // A complete, valid document; the docs and the tests use it.
   Dedupe dedupe;             // What protects a repeated call, when the file does not say.
@@ -56,13 +58,37 @@ inline constexpr std::array kConnectors = {&kFileConnector, &kSmtpConnector, &kW
 
 const ConnectorSpec* FindConnectorSpec(std::string_view name);
 
-// What an HTTP answer means when the vendor says nothing special: 2xx accepted; 408, 425, 429, 5xx retry (Retry-After
-// honoured, at most a day); other 4xx refused; kNotSent retry; kLost unknown.
+// What an HTTP answer means when the vendor says nothing special: 2xx accepted; 408, 425, 429, 5xx
+// retry (Retry-After honoured, at most a day); other 4xx and 3xx refused; kNotSent retry; kLost and
+// all else unknown.
 Outcome ClassifyHttp(const Reply& reply, TimePoint now);
 
-// An RFC 5322 message: headers (RFC 2047 where they are not ASCII), multipart/alternative of the text and HTML parts,
-// quoted-printable, CRLF.  The Message-ID and the boundary come from the delivery's key, so the same delivery gives the
-// same bytes.
+// An RFC 5322 message: headers (RFC 2047 where they are not ASCII), multipart/alternative of the
+// text and HTML parts, quoted-printable, CRLF.  The Message-ID and the boundary come from the
+// delivery's key, so the same delivery gives the same bytes.  Requires: MailProblem(delivery) is
+// empty.
 std::string MakeMail(const Delivery& delivery);
+// Why the delivery cannot be a mail (an address that is none, a header that is not one), for
+// people; empty when it can.
+std::string MailProblem(const Delivery& delivery);
+// "ann@example.org" of "Ann <ann@example.org>"; nothing when that is no address that mail can
+// carry.
+std::optional<std::string> BareAddress(std::string_view mailbox);
+
+// Shared by the connectors
+// -------------------------------------------------------------------------------------------
+
+// The vendor's words as they may be kept: one line of UTF-8, at most kWordsBytesMax bytes.
+constexpr std::size_t kWordsBytesMax = 500;
+std::string CutWords(std::string_view text);
+// The text with every secret replaced: as it is, percent-encoded, in base64 and as it stands in
+// JSON.
+std::string Redact(std::string_view text, const Secrets& secrets);
+// A reply from which nothing secret can be read any more.  To be called before any of it is cut or
+// kept.
+Reply RedactReply(const Reply& reply, const Secrets& secrets);
+// The delivery as one line of JSON, keys always in the same order: what the file and webhook
+// connectors hand over. docs/templates.md, "The JSON of a delivery", lists the keys.
+std::string DeliveryJson(const Delivery& delivery);
 
 }  // namespace segue

@@ -1,0 +1,329 @@
+// The catalog of connectors, and what they share: the meaning of HTTP answers, and words that are
+// safe to keep.
+
+#include "connectors/connector.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "base/zone.h"
+
+namespace segue {
+namespace {
+
+constexpr std::string_view kHidden = "[secret]";
+// A shorter "secret" would turn up in ordinary words, and redacting it would give it away.
+constexpr std::size_t kSecretBytesMin = 4;
+
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// Reads "07:28:00".
+std::optional<Duration> ParseClock(std::string_view text) {
+  if (text.size() != 8 || text[2] != ':' || text[5] != ':') {
+    return std::nullopt;
+  }
+  for (const std::size_t i : {0U, 1U, 3U, 4U, 6U, 7U}) {
+    if (!IsDigit(text[i])) {
+      return std::nullopt;
+    }
+  }
+  const auto two = [&](std::size_t at) { return (text[at] - '0') * 10 + (text[at + 1] - '0'); };
+  if (two(0) > 23 || two(3) > 59 || two(6) > 60) {
+    return std::nullopt;
+  }
+  return std::chrono::hours(two(0)) + std::chrono::minutes(two(3)) + std::chrono::seconds(two(6));
+}
+
+std::optional<int> ParseMonth(std::string_view text) {
+  constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const auto* const found = std::find(kMonths.begin(), kMonths.end(), text);
+  if (found == kMonths.end()) {
+    return std::nullopt;
+  }
+  return static_cast<int>(found - kMonths.begin()) + 1;
+}
+
+std::optional<int> ParseSmall(std::string_view text) {
+  if (text.empty() || text.size() > 4 || !std::all_of(text.begin(), text.end(), IsDigit)) {
+    return std::nullopt;
+  }
+  int value = 0;
+  for (const char c : text) {
+    value = value * 10 + (c - '0');
+  }
+  return value;
+}
+
+// The three forms of RFC 9110, 5.6.7:  "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37
+// GMT" and "Sun Nov  6 08:49:37 1994".
+std::optional<TimePoint> ParseHttpDate(std::string_view text) {
+  std::string spaced(text);
+  std::replace(spaced.begin(), spaced.end(), '-', ' ');
+  std::vector<std::string_view> words;
+  for (const std::string_view word : Split(spaced, ' ')) {
+    if (!word.empty()) {
+      words.push_back(word);
+    }
+  }
+  const bool with_zone = words.size() == 6 && words[5] == "GMT" && words[0].ends_with(',');
+  if (!with_zone && words.size() != 5) {
+    return std::nullopt;
+  }
+  const auto day = ParseSmall(with_zone ? words[1] : words[2]);
+  const auto month = ParseMonth(with_zone ? words[2] : words[1]);
+  auto year = ParseSmall(with_zone ? words[3] : words[4]);
+  const auto clock = ParseClock(with_zone ? words[4] : words[3]);
+  if (!day || !month || !year || !clock || *day < 1 || *day > 31) {
+    return std::nullopt;
+  }
+  if (*year < 100) {
+    *year += *year < 70 ? 2000 : 1900;
+  }
+  if (*year < 1970 || *year > 2199) {
+    return std::nullopt;
+  }
+  return FromMicros(0) + FromCivil({*year, *month, *day}) * kDay + *clock;
+}
+
+// Zero when the header is absent or makes no sense; never more than a day.
+Duration RetryAfter(const Reply& reply, TimePoint now) {
+  const auto header = reply.headers.find("retry-after");
+  if (header == reply.headers.end()) {
+    return Duration::zero();
+  }
+  const std::string_view text = Trim(header->second);
+  if (!text.empty() && std::all_of(text.begin(), text.end(), IsDigit)) {
+    std::int64_t seconds = 0;
+    for (const char c : text) {
+      seconds = std::min<std::int64_t>(seconds * 10 + (c - '0'), 100'000);
+    }
+    return std::min<Duration>(std::chrono::seconds(seconds), kDay);
+  }
+  const auto date = ParseHttpDate(text);
+  return date ? std::clamp<Duration>(*date - now, Duration::zero(), kDay) : Duration::zero();
+}
+
+void ReplaceAll(std::string& text, std::string_view from, std::string_view to) {
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t hit = text.find(from); hit != std::string::npos; hit = text.find(from, at)) {
+    out.append(text, at, hit - at).append(to);
+    at = hit + from.size();
+  }
+  text = out.append(text, at);
+}
+
+// The parts of base64(before + secret + after) that are the same whatever stands before and after:
+// one for each way in which the secret can lie across the groups of three bytes.
+std::vector<std::string> Base64Forms(std::string_view secret) {
+  std::vector<std::string> forms;
+  for (std::size_t before = 0; before < 3; ++before) {
+    const std::string encoded = Base64(std::string(before, 'x').append(secret));
+    const std::size_t first = (before * 8 + 5) / 6;
+    const std::size_t last = (before + secret.size()) * 8 / 6;
+    if (last > first + kSecretBytesMin) {
+      forms.push_back(encoded.substr(first, last - first));
+    }
+  }
+  return forms;
+}
+
+// All ways in which a secret can stand in a text, the longest first.
+std::vector<std::string> SecretForms(const Secrets& secrets) {
+  std::vector<std::string> forms;
+  const auto add = [&](std::string form) {
+    if (form.size() >= kSecretBytesMin) {
+      forms.push_back(std::move(form));
+    }
+  };
+  for (const auto& [name, secret] : secrets) {
+    if (secret.size() < kSecretBytesMin) {
+      continue;
+    }
+    add(secret);
+    add(UrlEncode(secret));
+    add(ToLower(UrlEncode(secret)));
+    const std::string json = boost::json::serialize(boost::json::string(secret));
+    add(json.substr(1, json.size() - 2));
+    for (std::string& form : Base64Forms(secret)) {
+      add(std::move(form));
+    }
+    // The path of a secret address is what makes it secret; error texts like to show it without the
+    // host.
+    const std::size_t scheme = secret.find("://");
+    const std::size_t path = scheme == std::string::npos ? scheme : secret.find('/', scheme + 3);
+    if (path != std::string::npos && secret.size() - path >= 8) {
+      add(secret.substr(path));
+    }
+  }
+  std::sort(forms.begin(), forms.end(), [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() > b.size() : a < b;
+  });
+  return forms;
+}
+
+boost::json::object ValuesJson(const std::map<std::string, std::string>& values) {
+  boost::json::object object;
+  for (const auto& [name, value] : values) {
+    object[name] = value;
+  }
+  return object;
+}
+
+// Adds the name only when there is something to say.
+void AddText(boost::json::object& object, std::string_view name, const std::string& text) {
+  if (!text.empty()) {
+    object[name] = text;
+  }
+}
+
+boost::json::object MessageJson(const Payload& payload) {
+  boost::json::object message;
+  AddText(message, "channel", payload.channel);
+  AddText(message, "template", payload.template_id);
+  AddText(message, "from", payload.from);
+  AddText(message, "reply_to", payload.reply_to);
+  AddText(message, "to", payload.to);
+  AddText(message, "subject", payload.subject);
+  AddText(message, "title", payload.title);
+  AddText(message, "text", payload.text);
+  AddText(message, "html", payload.html);
+  if (!payload.headers.empty()) {
+    message["headers"] = ValuesJson(payload.headers);
+  }
+  return message;
+}
+
+boost::json::object TaskJson(const Payload& payload) {
+  boost::json::object task;
+  AddText(task, "title", payload.title);
+  AddText(task, "note", payload.note);
+  AddText(task, "for", payload.assignee);
+  AddText(task, "priority", payload.priority);
+  if (payload.due != TimePoint()) {
+    task["due"] = FormatTime(payload.due);
+  }
+  return task;
+}
+
+}  // namespace
+
+const ConnectorSpec* FindConnectorSpec(std::string_view name) {
+  for (const ConnectorSpec* spec : kConnectors) {
+    if (spec->name == name) {
+      return spec;
+    }
+  }
+  return nullptr;
+}
+
+Outcome ClassifyHttp(const Reply& reply, TimePoint now) {
+  Outcome outcome;
+  if (reply.kind == Reply::Kind::kNotSent) {
+    outcome.kind = Outcome::Kind::kRetry;
+    outcome.detail = CutWords("not sent: " + reply.error);
+    return outcome;
+  }
+  if (reply.kind == Reply::Kind::kLost) {
+    outcome.kind = Outcome::Kind::kUnknown;
+    outcome.detail = CutWords("the answer was lost: " + reply.error);
+    return outcome;
+  }
+  const int status = reply.status;
+  if (status >= 200 && status < 300) {
+    outcome.kind = Outcome::Kind::kAccepted;
+  } else if (status == 408 || status == 425 || status == 429 || (status >= 500 && status < 600)) {
+    outcome.kind = Outcome::Kind::kRetry;
+    outcome.retry_after = RetryAfter(reply, now);
+  } else if (status >= 300 && status < 500) {
+    outcome.kind = Outcome::Kind::kRefused;  // 3xx too: redirects are not followed, the address in
+                                             // the file is wrong.
+  } else {
+    outcome.kind = Outcome::Kind::kUnknown;
+  }
+  const std::string words = CutWords(reply.body);
+  outcome.detail = words.empty() ? fmt::format("HTTP {}", status)
+                                 : CutWords(fmt::format("HTTP {}: {}", status, words));
+  return outcome;
+}
+
+std::string CutWords(std::string_view text) {
+  // A body may be megabytes of which little is kept; white space at its start is skipped first.
+  text = Trim(text);
+  text = text.substr(0, kWordsBytesMax * 4);
+  std::string words;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const std::size_t length = byte < 0x80 ? 1 : byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+    std::string_view piece = text.substr(i, length);
+    if (byte < 0x20 || byte == 0x7f) {
+      piece = words.ends_with(' ') ? "" : " ";
+    } else if (!IsUtf8(piece) || (byte == 0xc2 && static_cast<unsigned char>(piece[1]) < 0xa0)) {
+      piece = "?";  // Broken, or one of the control characters above 0x7f.
+    }
+    if (words.size() + piece.size() > kWordsBytesMax) {
+      break;
+    }
+    words += piece;
+    i += piece == "?" ? 1 : length;
+  }
+  return std::string(Trim(words));
+}
+
+std::string Redact(std::string_view text, const Secrets& secrets) {
+  std::string out(text);
+  for (const std::string& form : SecretForms(secrets)) {
+    ReplaceAll(out, form, kHidden);
+  }
+  return out;
+}
+
+Reply RedactReply(const Reply& reply, const Secrets& secrets) {
+  Reply redacted = reply;
+  redacted.body = Redact(reply.body, secrets);
+  redacted.error = Redact(reply.error, secrets);
+  for (auto& [name, value] : redacted.headers) {
+    value = Redact(value, secrets);
+  }
+  return redacted;
+}
+
+std::string DeliveryJson(const Delivery& delivery) {
+  boost::json::object object;
+  object["key"] = delivery.key;
+  object["kind"] = DeliveryKindName(delivery.kind);
+  object["created"] = FormatTime(delivery.created);
+  AddText(object, "purpose", delivery.purpose);
+  object["customer"] = delivery.customer_key;
+  AddText(object, "playbook", delivery.playbook);
+  AddText(object, "step", delivery.step);
+  const Payload& payload = delivery.payload;
+  switch (delivery.kind) {
+    case DeliveryKind::kMessage:
+      object["message"] = MessageJson(payload);
+      break;
+    case DeliveryKind::kTask:
+      object["task"] = TaskJson(payload);
+      break;
+    case DeliveryKind::kSet:
+    case DeliveryKind::kTrack:
+      AddText(object, "name", payload.name);
+      break;
+  }
+  if (!payload.values.empty()) {
+    object["values"] = ValuesJson(payload.values);
+  }
+  return boost::json::serialize(object);
+}
+
+}  // namespace segue

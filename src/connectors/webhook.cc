@@ -1,0 +1,106 @@
+// The webhook connector: posts each delivery as JSON to an address of the user's, signed.
+//
+//   Idempotency-Key: KEY                     the delivery's key, the same at every attempt
+//   Segue-Signature: t=SECONDS,v1=HEX        HEX = HMAC-SHA256(sign, "SECONDS." + body)
+//
+// Whether a receiver honours the key cannot be known from here, so without a word in the file a
+// lost answer stays unknown. Where it does, the file says `dedupe: key`.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "connectors/connector.h"
+
+namespace segue {
+namespace {
+
+bool IsWebAddress(std::string_view url) {
+  const bool web = url.starts_with("https://") || url.starts_with("http://");
+  return web && std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+// What may stand in a header: a line break in it would begin a header of its own.
+bool IsHeaderValue(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
+}
+
+class WebhookConnector final : public Connector {
+ public:
+  WebhookConnector(const ConnectorSettings& settings, const Secrets& secrets)
+      : timeout_(settings.timeout), secrets_(secrets) {
+    if (const auto secret = secrets.find("url"); secret != secrets.end()) {
+      url_ = Trim(secret->second);
+    } else if (const auto text = settings.text.find("url"); text != settings.text.end()) {
+      url_ = Trim(text->second);
+    }
+  }
+
+  NextStep Next(const Delivery& delivery, std::span<const Exchange> done,
+                TimePoint now) const override {
+    if (!done.empty()) {
+      return ClassifyHttp(RedactReply(done.back().reply, secrets_), now);
+    }
+    if (!IsWebAddress(url_)) {
+      return Refuse("the connector's url is not an address that begins with https:// or http://");
+    }
+    if (!IsHeaderValue(delivery.key)) {
+      return Refuse("the delivery's key cannot stand in a header");
+    }
+    Request request;
+    request.kind = Request::Kind::kHttp;
+    request.method = "POST";
+    request.url = url_;
+    request.timeout = timeout_;
+    request.key = delivery.key;
+    request.body = DeliveryJson(delivery);
+    request.headers["Content-Type"] = "application/json";
+    request.headers["Idempotency-Key"] = delivery.key;
+    if (const auto sign = secrets_.find("sign"); sign != secrets_.end()) {
+      const auto seconds =
+          std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+      const std::string signed_text = fmt::format("{}.{}", seconds, request.body);
+      request.headers["Segue-Signature"] =
+          fmt::format("t={},v1={}", seconds, HmacSha256Hex(sign->second, signed_text));
+    }
+    return request;
+  }
+
+ private:
+  static Outcome Refuse(std::string_view why) {
+    Outcome outcome;
+    outcome.kind = Outcome::Kind::kRefused;
+    outcome.detail = why;
+    return outcome;
+  }
+
+  std::string url_;
+  Duration timeout_;
+  Secrets secrets_;
+};
+
+}  // namespace
+
+constinit const ConnectorSpec kWebhookConnector = {
+    .name = "webhook",
+    .summary = "Signed JSON to an address of yours",
+    .example =
+        "connector: carrot_quest\n"
+        "type: webhook\n"
+        "auth: {url: env:CARROT_URL, sign: cred:carrot_hmac}\n"
+        "retry: {for: 24h, first: 30s, most: 1h}\n",
+    .dedupe = Dedupe::kNone,
+    .carries =
+        [] {
+          return std::vector{DeliveryKind::kMessage, DeliveryKind::kTask, DeliveryKind::kSet,
+                             DeliveryKind::kTrack};
+        },
+    .make = [](const ConnectorSettings& settings,
+               const Secrets& secrets) -> std::unique_ptr<Connector> {
+      return std::make_unique<WebhookConnector>(settings, secrets);
+    },
+};
+
+}  // namespace segue

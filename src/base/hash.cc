@@ -5,7 +5,6 @@
 #include <array>
 #include <bit>
 #include <cstddef>
-#include <cstring>
 #include <stdexcept>
 
 #include <openssl/evp.h>
@@ -100,7 +99,9 @@ std::string Sha256Hex(std::string_view bytes) {
 std::string HmacSha256Hex(std::string_view key, std::string_view bytes) {
   Sha256Bytes digest{};
   unsigned int size = 0;
-  const unsigned char* done = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+  // OpenSSL takes a null key for "the key of the last call".
+  const char* key_bytes = key.empty() ? "" : key.data();
+  const unsigned char* done = HMAC(EVP_sha256(), key_bytes, static_cast<int>(key.size()),
                                    Bytes(bytes), bytes.size(), digest.data(), &size);
   SEGUE_CHECK(done != nullptr && size == digest.size());
   return ToHex(digest.data(), digest.size());

@@ -68,8 +68,6 @@ std::optional<int> CurrencyDecimals(std::string_view currency) {
 }
 
 Result<Decimal> ParseDecimal(std::string_view text, int decimals) {
-  const Error not_a_number(fmt::format(
-      "{:?} is not a number; write digits and a point, such as 1234.50", text.substr(0, 60)));
   std::string_view rest = text;
   const bool minus = !rest.empty() && rest.front() == '-';
   if (minus || (!rest.empty() && rest.front() == '+')) {
@@ -83,7 +81,8 @@ Result<Decimal> ParseDecimal(std::string_view text, int decimals) {
                       std::all_of(fraction.begin(), fraction.end(), IsDigit);
   // ".5" is how some databases print it; "5." and "." are not numbers.
   if (!digits || (point < rest.size() ? fraction.empty() : whole.empty())) {
-    return not_a_number;
+    return Error(fmt::format("{:?} is not a number; write digits and a point, such as 1234.50",
+                             text.substr(0, 60)));
   }
 
   std::uint64_t units = 0;

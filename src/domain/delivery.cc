@@ -1,5 +1,9 @@
 #include "domain/delivery.h"
 
+#include <array>
+
+#include "base/hash.h"
+
 namespace segue {
 
 std::string_view DeliveryKindName(DeliveryKind kind) {
@@ -36,6 +40,20 @@ std::string_view DeliveryStateName(DeliveryState state) {
       return "dead";
   }
   return "unknown";
+}
+
+std::string DeliveryKey(std::string_view workspace, std::string_view customer, std::string_view playbook,
+                        std::int64_t run, std::string_view step, std::string_view target) {
+  const std::string run_text = std::to_string(run);
+  std::string parts;
+  for (const std::string_view part :
+       std::array<std::string_view, 6>{workspace, customer, playbook, run_text, step, target}) {
+    parts += std::to_string(part.size());
+    parts += ':';
+    parts += part;
+  }
+  // 128 bits are enough, and short enough for every vendor's idempotency header.
+  return Sha256Hex(parts).substr(0, 32);
 }
 
 }  // namespace segue

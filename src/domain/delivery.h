@@ -31,6 +31,11 @@ enum class DeliveryState : std::uint8_t {
 
 std::string_view DeliveryStateName(DeliveryState state);
 
+// The parts, each with its length, hashed: the same promise has the same key for ever.  `target` is the connector, so that
+// a change which goes to two tools is two promises.
+std::string DeliveryKey(std::string_view workspace, std::string_view customer, std::string_view playbook,
+                        std::int64_t run, std::string_view step, std::string_view target);
+
 // What is to be delivered, complete: nothing is looked up again when it is performed.
 struct Payload {
   // Message

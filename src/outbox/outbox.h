@@ -1,7 +1,8 @@
 // The Outbox: what has been promised, each promise once.
 //
-// A delivery's key is unique in the store, and its row is written before anything is sent.  docs/outbox.md draws the states
-// and says who moves a delivery out of each.
+// A delivery's key is unique in the store, and its row is written before anything is sent.
+// docs/outbox.md draws the states and says who moves a delivery out of each.  Every change of state
+// is one row of the table `attempt`, with time and reason.
 
 #pragma once
 
@@ -18,18 +19,26 @@
 
 namespace segue {
 
-// workspace/customer/playbook/run/step, hashed: the same promise has the same key for ever.
-std::string DeliveryKey(std::string_view workspace, std::string_view customer, std::string_view playbook,
-                        std::int64_t run, std::string_view step, std::string_view target);
-
 struct OutboxCounts {
-  std::int64_t waiting = 0, running = 0, accepted = 0, refused = 0, suppressed = 0, unknown = 0, dropped = 0, dead = 0;
+  std::int64_t waiting = 0, running = 0, accepted = 0, refused = 0, suppressed = 0, unknown = 0,
+               dropped = 0, dead = 0;
 };
 
 struct OutboxFilter {
   std::optional<DeliveryState> state;
   std::string connector, playbook, customer_key;
   int limit = 100;
+};
+
+// One change of state of one delivery; `from` and `to` are equal where an answer changed nothing.
+struct Attempt {
+  std::int64_t delivery = 0;
+  TimePoint at;
+  DeliveryState from = DeliveryState::kWaiting;
+  DeliveryState to = DeliveryState::kWaiting;
+  std::string what;   // claimed accepted refused suppressed retry unknown lease_over released
+                      // dropped by_hand erased …
+  std::string words;  // The vendor's words, or a person's note.
 };
 
 class Outbox {
@@ -39,39 +48,71 @@ class Outbox {
   // Stores the promise.  False when its key is there already: nothing changes then.
   bool Enqueue(const Delivery& delivery);
 
-  // Claims up to `limit` due deliveries of a connector, oldest first, under a lease until now + lease.  Durable before it
-  // returns.
+  // Claims up to `limit` due deliveries of a connector, oldest first, under a lease until now +
+  // lease.  Durable before it returns, when no Transaction is open.  Those that are too late are
+  // ended here and not returned. Delivery::attempts says how many attempts were made before this
+  // one.
   std::vector<Delivery> Claim(std::string_view connector, TimePoint now, Duration lease, int limit);
 
-  // Records what came of an attempt on a claimed delivery.  kRetry becomes waiting (backoff: retry.first doubled per
-  // attempt up to retry.most, jitter by hash of the key, never earlier than the vendor asked) or dead after give_up_after;
-  // kUnknown stays waiting for another attempt when `dedupe` makes that safe, else becomes unknown.
-  void Record(const Delivery& delivery, const Outcome& outcome, const Retry& retry, Dedupe dedupe, TimePoint now);
+  // Records what came of an attempt on a claimed delivery.  kRetry becomes waiting (backoff:
+  // retry.first doubled per attempt up to retry.most, jitter by hash of the key, never earlier than
+  // the vendor asked) or dead after give_up_after; kUnknown stays waiting for another attempt when
+  // `dedupe` makes that safe, else becomes unknown. An answer that comes after the lease was over
+  // still counts when it says accepted.
+  void Record(const Delivery& delivery, const Outcome& outcome, const Retry& retry, Dedupe dedupe,
+              TimePoint now);
 
-  // Deliveries whose lease ran out: the process died in the middle.  By `dedupe`: claimable again, or unknown.
+  // Deliveries whose lease ran out: the process died in the middle.  By `dedupe`: claimable again,
+  // or unknown.
   int Rescue(std::string_view connector, Dedupe dedupe, TimePoint now);
 
-  // Ends waiting ones: too late, consent withdrawn, run ended.
+  // Ends waiting ones, and claimed ones that nobody was called for yet: consent withdrawn, run
+  // ended, address not allowed. Requires: state is kDropped, kSuppressed or kRefused.
   void Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now);
   // Puts a claimed delivery back without counting an attempt (rate limit).
   void Release(std::int64_t id, TimePoint not_before);
 
-  // For people: retry, drop or mark-sent of unknown and dead ones, each with a note that is kept.
-  // Error: no such delivery, or its state does not allow that.
+  // For people: retry, drop or mark-sent of unknown and dead ones (and drop of waiting ones), each
+  // with a note that is kept. Error: no such delivery, or its state does not allow that.
   Result<void> RetryByHand(std::int64_t id, std::string_view note, TimePoint now);
   Result<void> DropByHand(std::int64_t id, std::string_view note, TimePoint now);
   Result<void> MarkSent(std::int64_t id, std::string_view note, TimePoint now);
 
+  // The customer is erased: what waits is dropped, and every payload, address and vendor's word
+  // about them goes away.  The rows stay, with key, state and times, as proof.
+  void Erase(CustomerIndex customer, TimePoint now);
+  // What was promised to `gone` belongs to `survivor` from here on; keys never change.
+  void Merged(CustomerIndex gone, CustomerIndex survivor);
+
   std::optional<Delivery> Get(std::int64_t id) const;
+  // Newest first.
   std::vector<Delivery> List(const OutboxFilter& filter) const;
+  // Oldest first.
+  std::vector<Attempt> Attempts(std::int64_t id) const;
   OutboxCounts Count() const;
   // The next moment at which some delivery of the connector becomes due or a lease runs out.
   std::optional<TimePoint> NextDue(std::string_view connector) const;
 
-  // Whether this address got this template within `within` before `now`, or will (same-address gate).
-  bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now, Duration within) const;
+  // Whether this address got this template within `within` before `now`, or will (same-address
+  // gate).
+  bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
+                  Duration within) const;
+  // Whether an earlier task of this step was promised and nobody said that it is over.  Tools do
+  // not tell us yet when a task is done, so an accepted one stays open.
+  bool HasOpenTask(std::string_view playbook, std::string_view step, CustomerIndex customer) const;
 
  private:
+  struct Stored;
+  std::optional<Stored> Load(std::int64_t id) const;
+  // The one place where a state changes.
+  void Transition(Stored& row, DeliveryState to, TimePoint at, std::string_view what,
+                  std::string_view words);
+  void Note(const Stored& row, DeliveryState from, TimePoint at, std::string_view what,
+            std::string_view words);
+  void Retry(Stored& row, const Outcome& outcome, const segue::Retry& retry, TimePoint now);
+  Result<Stored> LoadForHand(std::int64_t id, std::string_view verb, std::string_view note,
+                             bool waiting_too) const;
+
   Database& db_;
 };
 

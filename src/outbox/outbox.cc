@@ -1,0 +1,594 @@
+// The outbox table, its claims and its one state machine.
+
+#include "outbox/outbox.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "outbox/payload.h"
+
+namespace segue {
+namespace {
+
+// Times are microseconds since 1970 UTC.  `state` and `kind` are the numbers of domain/delivery.h.
+constexpr std::string_view kTables = R"(
+CREATE TABLE outbox(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  key TEXT NOT NULL UNIQUE,
+  kind INTEGER NOT NULL,
+  connector TEXT NOT NULL,
+  purpose TEXT NOT NULL,
+  customer INTEGER NOT NULL,
+  customer_key TEXT NOT NULL,
+  playbook TEXT NOT NULL,
+  run INTEGER NOT NULL,
+  step TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  address TEXT NOT NULL,
+  template TEXT NOT NULL,
+  created INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  stale_after INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  first_attempt INTEGER,
+  claimed INTEGER,
+  lease INTEGER,
+  unresolved INTEGER NOT NULL DEFAULT 0,
+  erased INTEGER NOT NULL DEFAULT 0,
+  vendor_id TEXT NOT NULL DEFAULT '',
+  detail TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX outbox_due ON outbox(connector, state, not_before);
+CREATE INDEX outbox_state ON outbox(state);
+CREATE INDEX outbox_address ON outbox(address, template) WHERE address <> '';
+CREATE INDEX outbox_customer ON outbox(customer);
+CREATE TABLE attempt(
+  id INTEGER PRIMARY KEY,
+  delivery INTEGER NOT NULL REFERENCES outbox(id),
+  at INTEGER NOT NULL,
+  from_state INTEGER NOT NULL,
+  to_state INTEGER NOT NULL,
+  what TEXT NOT NULL,
+  words TEXT NOT NULL
+) STRICT;
+CREATE INDEX attempt_delivery ON attempt(delivery);
+)";
+
+constexpr std::string_view kColumns =
+    "id, key, kind, connector, purpose, customer, customer_key, playbook, run, step, payload, "
+    "created, not_before, "
+    "stale_after, state, attempts, detail, first_attempt, claimed, lease, unresolved, erased, "
+    "vendor_id";
+
+using State = DeliveryState;
+
+constexpr std::int64_t Number(State state) {
+  return static_cast<std::int64_t>(state);
+}
+
+// The arrows of docs/outbox.md.
+bool MayBecome(State from, State to) {
+  switch (from) {
+    case State::kWaiting:
+      // Accepted: an answer that came after the lease was over.  Unknown: too late, and an answer
+      // was lost before.
+      return to == State::kRunning || to == State::kAccepted || to == State::kRefused ||
+             to == State::kSuppressed || to == State::kUnknown || to == State::kDropped;
+    case State::kRunning:
+      return to != State::kRunning;
+    case State::kUnknown:
+    case State::kDead:
+      return to == State::kWaiting || to == State::kAccepted || to == State::kDropped;
+    case State::kAccepted:
+    case State::kRefused:
+    case State::kSuppressed:
+    case State::kDropped:
+      return false;
+  }
+  return false;
+}
+
+void BindTime(Statement& statement, int index, std::optional<TimePoint> time) {
+  if (time) {
+    statement.Bind(index, ToMicros(*time));
+  } else {
+    statement.BindNull(index);
+  }
+}
+
+std::optional<TimePoint> TimeAt(const Statement& statement, int column) {
+  return statement.IsNull(column) ? std::nullopt : std::optional(FromMicros(statement.Int(column)));
+}
+
+// The pause before attempt number `attempts` + 1: somewhere in (0, first doubled per attempt, at
+// most `most`].  Full jitter spreads what failed together; the hash makes it the same in every
+// replay.
+Duration Pause(const Delivery& delivery, const Retry& retry) {
+  Duration longest = std::min(retry.first, retry.most);
+  for (int i = 1; i < delivery.attempts && longest < retry.most; ++i) {
+    longest = std::min(longest * 2, retry.most);
+  }
+  constexpr std::int64_t kParts = 1'000'000;
+  const auto hash = KeyedHash(HashKey{}, delivery.key + "/" + std::to_string(delivery.attempts));
+  const auto part = static_cast<std::int64_t>(hash % kParts) + 1;
+  return Duration(longest.count() / kParts * part + longest.count() % kParts * part / kParts);
+}
+
+}  // namespace
+
+struct Outbox::Stored {
+  Delivery delivery;
+  std::optional<TimePoint> first_attempt, claimed, lease;
+  // An answer was lost since the promise: it may have arrived, whatever later attempts said.
+  bool unresolved = false;
+  bool erased = false;
+  std::string vendor_id;
+
+  static Stored Read(const Statement& row) {
+    Stored stored;
+    Delivery& delivery = stored.delivery;
+    delivery.id = row.Int(0);
+    delivery.key = row.Text(1);
+    delivery.kind = static_cast<DeliveryKind>(row.Int(2));
+    delivery.connector = row.Text(3);
+    delivery.purpose = row.Text(4);
+    delivery.customer = static_cast<CustomerIndex>(row.Int(5));
+    delivery.customer_key = row.Text(6);
+    delivery.playbook = row.Text(7);
+    delivery.run = row.Int(8);
+    delivery.step = row.Text(9);
+    delivery.payload = PayloadFromJson(row.Text(10));
+    delivery.created = FromMicros(row.Int(11));
+    delivery.not_before = FromMicros(row.Int(12));
+    delivery.stale_after = FromMicros(row.Int(13));
+    delivery.state = static_cast<State>(row.Int(14));
+    delivery.attempts = static_cast<int>(row.Int(15));
+    delivery.detail = row.Text(16);
+    stored.first_attempt = TimeAt(row, 17);
+    stored.claimed = TimeAt(row, 18);
+    stored.lease = TimeAt(row, 19);
+    stored.unresolved = row.Int(20) != 0;
+    stored.erased = row.Int(21) != 0;
+    stored.vendor_id = row.Text(22);
+    return stored;
+  }
+
+  void CountAttempt(TimePoint now) {
+    ++delivery.attempts;
+    if (!first_attempt) {
+      first_attempt = claimed.value_or(now);
+    }
+  }
+};
+
+Outbox::Outbox(Database& db) : db_(db) {
+  db_.Ensure("outbox", kTables);
+}
+
+bool Outbox::Enqueue(const Delivery& delivery) {
+  SEGUE_CHECK(delivery.state == State::kWaiting && !delivery.key.empty());
+  Statement insert = db_.Prepare(
+      "INSERT INTO outbox(key, kind, connector, purpose, customer, customer_key, playbook, run, "
+      "step, payload, address, "
+      "template, created, not_before, stale_after, state, changed) VALUES "
+      "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?) "
+      "ON CONFLICT(key) DO NOTHING");
+  const std::string address =
+      delivery.kind == DeliveryKind::kMessage ? BareAddress(delivery.payload.to) : std::string();
+  insert.Bind(1, delivery.key)
+      .Bind(2, static_cast<std::int64_t>(delivery.kind))
+      .Bind(3, delivery.connector)
+      .Bind(4, delivery.purpose)
+      .Bind(5, static_cast<std::int64_t>(delivery.customer))
+      .Bind(6, delivery.customer_key)
+      .Bind(7, delivery.playbook)
+      .Bind(8, delivery.run)
+      .Bind(9, delivery.step)
+      .Bind(10, PayloadToJson(delivery.payload))
+      .Bind(11, address)
+      .Bind(12, delivery.payload.template_id)
+      .Bind(13, ToMicros(delivery.created))
+      .Bind(14, ToMicros(delivery.not_before))
+      .Bind(15, ToMicros(delivery.stale_after))
+      .Bind(16, ToMicros(delivery.created))
+      .Run();
+  return db_.Changes() == 1;
+}
+
+std::vector<Delivery> Outbox::Claim(std::string_view connector, TimePoint now, Duration lease,
+                                    int limit) {
+  std::vector<Delivery> claimed;
+  Transaction work(db_);
+  while (static_cast<int>(claimed.size()) < limit) {
+    std::vector<Stored> due;
+    Statement select =
+        db_.Prepare("SELECT " + std::string(kColumns) +
+                    " FROM outbox WHERE connector = ? AND state = 0 AND not_before <= ? "
+                    "ORDER BY not_before, id LIMIT ?");
+    select.Bind(1, connector)
+        .Bind(2, ToMicros(now))
+        .Bind(3, limit - static_cast<std::int64_t>(claimed.size()));
+    while (select.Step()) {
+      due.push_back(Stored::Read(select));
+    }
+    if (due.empty()) {
+      break;
+    }
+    for (Stored& row : due) {
+      if (row.erased || now > row.delivery.stale_after) {
+        const std::string last =
+            row.delivery.detail.empty() ? "" : "; last answer: " + row.delivery.detail;
+        row.delivery.detail = (row.erased ? "erased" : "stale") + last;
+        const bool open = row.unresolved && !row.erased;
+        Transition(row, open ? State::kUnknown : State::kDropped, now,
+                   row.erased ? "erased" : "stale", "");
+        continue;
+      }
+      row.claimed = now;
+      row.lease = now + lease;
+      Transition(row, State::kRunning, now, "claimed", "");
+      claimed.push_back(std::move(row.delivery));
+    }
+  }
+  work.Commit();
+  return claimed;
+}
+
+void Outbox::Record(const Delivery& delivery, const Outcome& outcome, const segue::Retry& retry,
+                    Dedupe dedupe, TimePoint now) {
+  Transaction work(db_);
+  std::optional<Stored> row = Load(delivery.id);
+  SEGUE_CHECK(row.has_value());
+  const bool accepted = outcome.kind == Outcome::Kind::kAccepted;
+  if (row->delivery.state != State::kRunning &&
+      !(accepted &&
+        (row->delivery.state == State::kWaiting || row->delivery.state == State::kUnknown))) {
+    // The lease was over and somebody else decided meanwhile: kept, but nothing changes.
+    Note(*row, row->delivery.state, now, "late_answer", outcome.detail);
+    work.Commit();
+    return;
+  }
+  if (row->delivery.state == State::kRunning) {
+    row->CountAttempt(now);
+  }
+  if (!row->erased) {
+    row->delivery.detail = outcome.detail;
+  }
+  switch (outcome.kind) {
+    case Outcome::Kind::kAccepted:
+      row->vendor_id = outcome.vendor_id;
+      Transition(*row, State::kAccepted, now, "accepted", outcome.detail);
+      break;
+    case Outcome::Kind::kRefused:
+      Transition(*row, State::kRefused, now, "refused", outcome.detail);
+      break;
+    case Outcome::Kind::kSuppressed:
+      Transition(*row, State::kSuppressed, now, "suppressed", outcome.detail);
+      break;
+    case Outcome::Kind::kRetry:
+      Retry(*row, outcome, retry, now);
+      break;
+    case Outcome::Kind::kUnknown:
+      row->unresolved = true;
+      if (dedupe == Dedupe::kNone) {
+        Transition(*row, State::kUnknown, now, "unknown", outcome.detail);
+      } else {
+        Retry(*row, outcome, retry, now);
+      }
+      break;
+  }
+  work.Commit();
+}
+
+void Outbox::Retry(Stored& row, const Outcome& outcome, const segue::Retry& retry, TimePoint now) {
+  const std::string_view what = outcome.kind == Outcome::Kind::kRetry ? "retry" : "unknown";
+  if (now - *row.first_attempt >= retry.give_up_after) {
+    Transition(row, row.unresolved ? State::kUnknown : State::kDead, now, what, outcome.detail);
+    return;
+  }
+  row.delivery.not_before = now + std::max(Pause(row.delivery, retry), outcome.retry_after);
+  Transition(row, State::kWaiting, now, what, outcome.detail);
+}
+
+int Outbox::Rescue(std::string_view connector, Dedupe dedupe, TimePoint now) {
+  Transaction work(db_);
+  std::vector<Stored> lost;
+  Statement select =
+      db_.Prepare("SELECT " + std::string(kColumns) +
+                  " FROM outbox WHERE connector = ? AND state = 1 AND lease <= ? ORDER BY id");
+  select.Bind(1, connector).Bind(2, ToMicros(now));
+  while (select.Step()) {
+    lost.push_back(Stored::Read(select));
+  }
+  for (Stored& row : lost) {
+    row.CountAttempt(now);
+    row.unresolved = true;
+    row.delivery.detail = "Segue stopped before the answer came";
+    const bool again = dedupe != Dedupe::kNone;
+    if (again) {
+      row.delivery.not_before = now;
+    }
+    Transition(row, again ? State::kWaiting : State::kUnknown, now, "lease_over",
+               row.delivery.detail);
+  }
+  work.Commit();
+  return static_cast<int>(lost.size());
+}
+
+void Outbox::Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now) {
+  SEGUE_CHECK(state == State::kDropped || state == State::kSuppressed || state == State::kRefused);
+  Transaction work(db_);
+  std::optional<Stored> row = Load(id);
+  SEGUE_CHECK(row.has_value());
+  // An answer that was lost earlier stays open: nobody may read "dropped" and believe that nothing
+  // went out.
+  row->delivery.detail =
+      row->unresolved ? std::string(reason) + "; an earlier answer was lost" : std::string(reason);
+  Transition(*row, state, now, DeliveryStateName(state), row->delivery.detail);
+  work.Commit();
+}
+
+void Outbox::Release(std::int64_t id, TimePoint not_before) {
+  Transaction work(db_);
+  std::optional<Stored> row = Load(id);
+  SEGUE_CHECK(row.has_value() && row->delivery.state == State::kRunning);
+  // A claim that was given back unused leaves no trace, or a tight rate limit would fill the
+  // history.
+  Statement last = db_.Prepare(
+      "DELETE FROM attempt WHERE id = (SELECT max(id) FROM attempt WHERE delivery = ?)");
+  last.Bind(1, id).Run();
+  row->delivery.not_before = not_before;
+  Transition(*row, State::kWaiting, row->claimed.value_or(not_before), "", "");
+  work.Commit();
+}
+
+Result<Outbox::Stored> Outbox::LoadForHand(std::int64_t id, std::string_view verb,
+                                           std::string_view note, bool waiting_too) const {
+  if (note.empty()) {
+    return Error("to " + std::string(verb) + " a delivery by hand, say why: give a note");
+  }
+  std::optional<Stored> row = Load(id);
+  if (!row) {
+    return Error("there is no delivery " + std::to_string(id) +
+                 "; `segue outbox list` shows those there are");
+  }
+  const State state = row->delivery.state;
+  if (state != State::kUnknown && state != State::kDead &&
+      !(waiting_too && state == State::kWaiting)) {
+    return Error("delivery " + std::to_string(id) + " is " + std::string(DeliveryStateName(state)) +
+                 "; to " + std::string(verb) + " it, it must be unknown or dead" +
+                 (waiting_too ? ", or waiting" : ""));
+  }
+  return std::move(*row);
+}
+
+Result<void> Outbox::RetryByHand(std::int64_t id, std::string_view note, TimePoint now) {
+  Transaction work(db_);
+  Result<Stored> row = LoadForHand(id, "retry", note, false);
+  if (!row) {
+    return row.error();
+  }
+  if (row->erased) {
+    return Error("delivery " + std::to_string(id) +
+                 " belongs to a customer who was erased; nothing can be sent to them");
+  }
+  // A person decided that it is still wanted: it gets as long again as it had, and a new count of
+  // time to give up.
+  row->delivery.stale_after = now + (row->delivery.stale_after - row->delivery.created);
+  row->delivery.not_before = now;
+  row->first_attempt.reset();
+  row->claimed.reset();
+  Transition(*row, State::kWaiting, now, "by_hand", note);
+  work.Commit();
+  return {};
+}
+
+Result<void> Outbox::DropByHand(std::int64_t id, std::string_view note, TimePoint now) {
+  Transaction work(db_);
+  Result<Stored> row = LoadForHand(id, "drop", note, true);
+  if (!row) {
+    return row.error();
+  }
+  row->delivery.detail = "dropped by hand: " + std::string(note);
+  Transition(*row, State::kDropped, now, "by_hand", note);
+  work.Commit();
+  return {};
+}
+
+Result<void> Outbox::MarkSent(std::int64_t id, std::string_view note, TimePoint now) {
+  Transaction work(db_);
+  Result<Stored> row = LoadForHand(id, "mark as sent", note, false);
+  if (!row) {
+    return row.error();
+  }
+  row->delivery.detail = "marked as sent by hand: " + std::string(note);
+  Transition(*row, State::kAccepted, now, "by_hand", note);
+  work.Commit();
+  return {};
+}
+
+void Outbox::Erase(CustomerIndex customer, TimePoint now) {
+  Transaction work(db_);
+  std::vector<Stored> all;
+  Statement select = db_.Prepare("SELECT " + std::string(kColumns) +
+                                 " FROM outbox WHERE customer = ? ORDER BY id");
+  select.Bind(1, static_cast<std::int64_t>(customer));
+  while (select.Step()) {
+    all.push_back(Stored::Read(select));
+  }
+  Statement forget = db_.Prepare("UPDATE attempt SET words = '' WHERE delivery = ?");
+  Statement blank = db_.Prepare(
+      "UPDATE outbox SET erased = 1, payload = '{}', address = '', customer_key = '', vendor_id = "
+      "'', detail = 'erased' "
+      "WHERE id = ?");
+  for (Stored& row : all) {
+    const State state = row.delivery.state;
+    if (state == State::kWaiting || state == State::kUnknown || state == State::kDead) {
+      Transition(row, State::kDropped, now, "erased", "");
+    }
+    // One in flight stands; it is not tried again.
+    forget.Bind(1, row.delivery.id).Run();
+    blank.Bind(1, row.delivery.id).Run();
+  }
+  work.Commit();
+}
+
+void Outbox::Merged(CustomerIndex gone, CustomerIndex survivor) {
+  Statement update = db_.Prepare("UPDATE outbox SET customer = ? WHERE customer = ?");
+  update.Bind(1, static_cast<std::int64_t>(survivor))
+      .Bind(2, static_cast<std::int64_t>(gone))
+      .Run();
+}
+
+std::optional<Outbox::Stored> Outbox::Load(std::int64_t id) const {
+  Statement select = db_.Prepare("SELECT " + std::string(kColumns) + " FROM outbox WHERE id = ?");
+  select.Bind(1, id);
+  if (!select.Step()) {
+    return std::nullopt;
+  }
+  return Stored::Read(select);
+}
+
+void Outbox::Transition(Stored& row, DeliveryState to, TimePoint at, std::string_view what,
+                        std::string_view words) {
+  Delivery& delivery = row.delivery;
+  const State from = delivery.state;
+  SEGUE_CHECK(MayBecome(from, to));
+  delivery.state = to;
+  if (to != State::kRunning) {
+    row.lease.reset();
+  }
+  SEGUE_CHECK(to != State::kRunning || row.lease.has_value());
+  Statement update = db_.Prepare(
+      "UPDATE outbox SET state = ?, changed = ?, not_before = ?, stale_after = ?, attempts = ?, "
+      "first_attempt = ?, "
+      "claimed = ?, lease = ?, unresolved = ?, vendor_id = ?, detail = ? WHERE id = ? AND state = "
+      "?");
+  update.Bind(1, Number(to))
+      .Bind(2, ToMicros(at))
+      .Bind(3, ToMicros(delivery.not_before))
+      .Bind(4, ToMicros(delivery.stale_after))
+      .Bind(5, static_cast<std::int64_t>(delivery.attempts));
+  BindTime(update, 6, row.first_attempt);
+  BindTime(update, 7, row.claimed);
+  BindTime(update, 8, row.lease);
+  update.Bind(9, static_cast<std::int64_t>(row.unresolved))
+      .Bind(10, row.vendor_id)
+      .Bind(11, delivery.detail)
+      .Bind(12, delivery.id)
+      .Bind(13, Number(from))
+      .Run();
+  SEGUE_CHECK(db_.Changes() == 1);
+  if (!what.empty()) {
+    Note(row, from, at, what, words);
+  }
+}
+
+void Outbox::Note(const Stored& row, DeliveryState from, TimePoint at, std::string_view what,
+                  std::string_view words) {
+  Statement insert = db_.Prepare(
+      "INSERT INTO attempt(delivery, at, from_state, to_state, what, words) VALUES (?,?,?,?,?,?)");
+  insert.Bind(1, row.delivery.id)
+      .Bind(2, ToMicros(at))
+      .Bind(3, Number(from))
+      .Bind(4, Number(row.delivery.state))
+      .Bind(5, what)
+      .Bind(6, row.erased ? std::string_view() : words)
+      .Run();
+}
+
+std::optional<Delivery> Outbox::Get(std::int64_t id) const {
+  std::optional<Stored> row = Load(id);
+  return row ? std::optional(std::move(row->delivery)) : std::nullopt;
+}
+
+std::vector<Delivery> Outbox::List(const OutboxFilter& filter) const {
+  Statement select = db_.Prepare(
+      "SELECT " + std::string(kColumns) +
+      " FROM outbox WHERE (?1 IS NULL OR state = ?1) AND (?2 = '' OR connector = ?2) AND "
+      "(?3 = '' OR playbook = ?3) AND (?4 = '' OR customer_key = ?4) ORDER BY id DESC LIMIT ?5");
+  if (filter.state) {
+    select.Bind(1, Number(*filter.state));
+  } else {
+    select.BindNull(1);
+  }
+  select.Bind(2, filter.connector).Bind(3, filter.playbook).Bind(4, filter.customer_key);
+  select.Bind(5, static_cast<std::int64_t>(filter.limit));
+  std::vector<Delivery> all;
+  while (select.Step()) {
+    all.push_back(Stored::Read(select).delivery);
+  }
+  return all;
+}
+
+std::vector<Attempt> Outbox::Attempts(std::int64_t id) const {
+  Statement select = db_.Prepare(
+      "SELECT at, from_state, to_state, what, words FROM attempt WHERE delivery = ? ORDER BY id");
+  select.Bind(1, id);
+  std::vector<Attempt> all;
+  while (select.Step()) {
+    all.push_back({.delivery = id,
+                   .at = FromMicros(select.Int(0)),
+                   .from = static_cast<State>(select.Int(1)),
+                   .to = static_cast<State>(select.Int(2)),
+                   .what = select.Text(3),
+                   .words = select.Text(4)});
+  }
+  return all;
+}
+
+OutboxCounts Outbox::Count() const {
+  std::array<std::int64_t, 8> by_state{};
+  Statement select = db_.Prepare("SELECT state, count(*) FROM outbox GROUP BY state");
+  while (select.Step()) {
+    by_state.at(static_cast<std::size_t>(select.Int(0))) = select.Int(1);
+  }
+  return {.waiting = by_state[0],
+          .running = by_state[1],
+          .accepted = by_state[2],
+          .refused = by_state[3],
+          .suppressed = by_state[4],
+          .unknown = by_state[5],
+          .dropped = by_state[6],
+          .dead = by_state[7]};
+}
+
+std::optional<TimePoint> Outbox::NextDue(std::string_view connector) const {
+  std::optional<TimePoint> next;
+  for (const char* sql : {"SELECT min(not_before) FROM outbox WHERE connector = ? AND state = 0",
+                          "SELECT min(lease) FROM outbox WHERE connector = ? AND state = 1"}) {
+    Statement select = db_.Prepare(sql);
+    select.Bind(1, connector);
+    if (select.Step() && !select.IsNull(0)) {
+      const TimePoint due = FromMicros(select.Int(0));
+      next = next ? std::min(*next, due) : due;
+    }
+  }
+  return next;
+}
+
+bool Outbox::AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
+                        Duration within) const {
+  Statement select = db_.Prepare(
+      "SELECT 1 FROM outbox WHERE address = ? AND address <> '' AND template = ? AND "
+      "(state IN (0, 1) OR (state IN (2, 5) AND changed > ?)) LIMIT 1");
+  select.Bind(1, BareAddress(address)).Bind(2, template_id).Bind(3, ToMicros(now - within));
+  return select.Step();
+}
+
+bool Outbox::HasOpenTask(std::string_view playbook, std::string_view step,
+                         CustomerIndex customer) const {
+  Statement select = db_.Prepare(
+      "SELECT 1 FROM outbox WHERE customer = ? AND playbook = ? AND step = ? AND kind = 1 AND "
+      "state IN (0, 1, 2, 5, 7) "
+      "LIMIT 1");
+  select.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, playbook).Bind(3, step);
+  return select.Step();
+}
+
+}  // namespace segue

@@ -33,9 +33,9 @@ struct Condition {
 
 // `15m`: every so often, counted from midnight.  `day at 04:00`, `week on mon at 05:30`, `month on 1 at 06:00`.
 struct Schedule {
-  enum class Kind : std::uint8_t { kInterval, kDay, kWeek, kMonth };
+  enum class Kind : std::uint8_t { kInterval, kDaily, kWeekly, kMonthly };
 
-  Kind kind = Kind::kDay;
+  Kind kind = Kind::kDaily;
   Duration interval = Duration::zero();
   int minute_of_day = 0;
   int weekday = 1;    // 1 Monday to 7 Sunday

@@ -1,34 +1,56 @@
-// Scoring: from columns to features, scores, and the raw segment, for a block of customers at a time.  Pure.
+// Scoring: from values to scores, from people to lines, and what can be proven about a model's
+// segments.  Pure.
 
 #pragma once
 
-#include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/definitions.h"
-#include "expression/execute.h"
-#include "segments/segments.h"
 
 namespace segue {
 
-// Fits the lines of one learned score to the people (docs/language.md, "Fifths").
-// `values` and `keys` are those of the people in the model who have a value, in any order.
-struct FittedLines {
-  std::vector<double> lines;       // Values; for ranks, ranks.
-  std::vector<std::string> keys;
+// The lines of one score.  A rank score has no lines of its own between fits: it keeps the first
+// person above each line, as value and (for `ties: by_key`) key.  Infinity: nobody was above that
+// line.
+struct LineSet {
+  std::vector<double> at;
+  std::vector<std::string> keys;  // Empty unless ties go by key.
+  bool numeric_keys = false;      // All keys of the fit were whole numbers and are ordered as such.
+
+  friend bool operator==(const LineSet&, const LineSet&) = default;
 };
-FittedLines FitFifths(const Fifths& fifths, bool best_low, std::span<const double> values,
-                      std::span<const std::string> keys);
 
-// The score of one value: 1 to lines + 1, where 1 is the worst.  `previous` is the settled score, 0 when there is none;
-// the margin holds a value back on the side of each line where `previous` is.
-int ScoreOf(double value, std::span<const double> lines, bool best_low, bool closed_left, double margin_percent,
-            int previous);
+// Fits the lines of one learned score to the people (docs/meaning.md, "Fifths").  `values` (and
+// `keys`, needed for `ties: by_key` only) are those of the people in the model who have a value, in
+// any order.  No people: no lines.
+LineSet FitFifths(const Fifths& fifths, std::span<const double> values,
+                  std::span<const std::string> keys);
 
-// What the lint says about a model's segments: SG010 gaps, SG011 never wins, SG012 order decides, SG015 margin.
-// Enumerates every cell of the score grid together with every answer of the conditions that are not scores.
+// Digits only.
+bool IsWholeKey(std::string_view key);
+
+// Order of customer keys: as bytes, or as whole numbers, where anything else comes after them.
+bool KeyLess(std::string_view left, std::string_view right, bool numeric);
+
+// The score of one value: 1 to lines + 1, where 1 is the worst; a missing value (NaN) and a score
+// without lines are 1. `previous` is the settled score, 0 when there is none; the margin holds a
+// value back on the side of each line where `previous` is.
+int ScoreOf(double value, std::span<const double> lines, bool best_low, bool closed_left,
+            double margin_percent, int previous);
+
+// The same for `of: rank`, against the first people above each line.
+int RankScoreOf(double value, std::string_view key, const LineSet& lines, bool best_low,
+                double margin_percent, int previous);
+
+// Where a line stands for somebody who is above it (or below it).
+double LineWithMargin(double line, double margin_percent, bool person_is_above);
+
+// What the lint says about a model's segments: SG010 gaps, SG011 never wins, SG012 order decides,
+// SG015 margin. Enumerates every cell of the score grid together with every answer of the
+// conditions that are not scores.
 Diagnostics LintModel(const Model& model, const Workspace& workspace);
 
 }  // namespace segue

@@ -1,8 +1,8 @@
-// Segments: who is where in each model.  Scoring is a pure pass over columns; settling (margins, holds, causes, lines) is
-// primary state and is kept here, apart from scoring.
+// Segments: who is where in each model.  Scoring is a pure pass over columns; settling (margins,
+// holds, causes, lines) is primary state and is kept here, apart from scoring.
 //
-// One Segments holds one model's state: per customer the settled segment, the scores, what is pending, the flags and the
-// features as of the last slot.
+// One Segments holds one model's state: per customer the settled segment, the scores, what is
+// pending, the flags and the features as of the last slot.
 
 #pragma once
 
@@ -23,23 +23,25 @@ namespace segue {
 
 // The four (or n) lines of each learned score, and when they were learned.
 struct Lines {
-  std::map<std::string, std::vector<double>> by_score;
-  // For ranks with ties by key, a line alone does not decide: the key of the last customer at or below each line.
+  std::map<std::string, std::vector<double>>
+      by_score;  // For ranks: the value of the first person above each line.
+  // For ranks with ties by key, a value alone does not decide: the key of that first person.
   std::map<std::string, std::vector<std::string>> keys_by_score;
-  TimePoint fitted;
-  std::int64_t people = 0;
+  TimePoint fitted;         // The latest slot that learned any of them.
+  std::int64_t people = 0;  // Who had a value then.
 };
 
 struct Membership {
   SegmentIndex segment = kNoSegment;  // Settled.
   TimePoint since;
-  SegmentIndex answer = kNoSegment;   // The latest raw answer; differs from `segment` while it is pending.
-  int answer_runs = 0;                // Slots in a row that gave it.
+  SegmentIndex answer =
+      kNoSegment;       // The latest raw answer; differs from `segment` while it is pending.
+  int answer_runs = 0;  // Slots in a row that gave it.
   TimePoint answer_since;
-  std::vector<double> scores;         // As of the last slot; NaN: no such score.
+  std::vector<double> scores;  // As of the last slot; NaN: no such score.
   std::vector<double> features;
   std::vector<bool> flags;
-  bool placed = false;                // Ever seen by this model (in a segment, or found outside `who`).
+  bool placed = false;  // Ever in a segment of this model.
 };
 
 // What the settling must know about the people, given by the pipeline.
@@ -57,9 +59,9 @@ class Population {
 };
 
 struct SlotResult {
-  bool baseline = false;      // The model's first slot: nobody moves.
+  bool baseline = false;  // The model's first slot: nobody moves.
   bool refitted = false;
-  std::vector<Move> moves;    // In the order of the customers; stored, with ids.
+  std::vector<Move> moves;            // In the order of the customers; stored, with ids.
   std::vector<std::string> warnings;  // Fewer than 100 people for fifths, …
 };
 
@@ -69,20 +71,27 @@ class Segments {
   Segments(Database& db, const Workspace& workspace, int model);
   ~Segments();
 
-  // One scheduled slot: scores everybody, settles, stores, and returns who moved.  In the caller's transaction.
-  // `slot` is the scheduled time; `now` is what the expressions see.
+  // One scheduled slot: scores everybody, settles, stores, and returns who moved.  In the caller's
+  // transaction. `slot` is the scheduled time; `now` is what the expressions see.  A slot that is
+  // not after the last one does nothing.
   SlotResult RunSlot(const Population& people, TimePoint slot, TimePoint now);
 
-  // Between slots: places customers whom the model has never placed (no hold, no margin).  Before the baseline: nothing.
+  // Between slots: places customers whom the model has never placed (no hold, no margin).  Before
+  // the baseline: nothing. After an edit: only those first seen since the last slot, so that an
+  // edit places nobody as if they were new.
   SlotResult PlaceNew(const Population& people, TimePoint now);
 
   std::optional<TimePoint> last_slot() const;  // Nothing before the baseline.
   std::int64_t missed_slots() const;
+  // Whether the model was edited since its last slot: the next one moves people with cause `edit`.
+  bool edited() const;
   const Lines& lines() const;
   Membership Get(CustomerIndex customer) const;
+  // One number per segment of the model; those in none are not counted.
   std::vector<std::int64_t> CountBySegment() const;
 
-  // For other models and playbooks: the stored value for first, first + 1, … ; NaN for people who are not in the model.
+  // For other models and playbooks: the stored value for first, first + 1, … ; NaN for people who
+  // are not in the model.
   void ReadSegment(CustomerIndex first, std::span<double> out, TextPool& pool) const;
   void ReadScore(int score, CustomerIndex first, std::span<double> out) const;
   void ReadFlag(int flag, CustomerIndex first, std::span<double> out) const;
@@ -92,8 +101,11 @@ class Segments {
   std::vector<std::string> Explain(const Population& people, CustomerIndex customer, TimePoint now,
                                    const TextPool& pool) const;
 
-  // A merged customer's state goes away; the survivor keeps theirs.
+  // A merged customer's state goes away; the survivor keeps theirs.  Stored by the next RunSlot or
+  // PlaceNew.
   void Forget(CustomerIndex customer);
+  // The same for an erased one, at once, and what their moves say about them goes too.
+  void Erase(CustomerIndex customer);
 
   // Tests pin what would be learned.
   void PinLines(Lines lines);

@@ -1,0 +1,196 @@
+// The pure pass: a block of customers through one model.
+
+#include "segments/scorer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/check.h"
+
+namespace segue {
+namespace {
+
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+// A grid has at most nine scores of at most nine steps, since a cell is written as one number of
+// one digit each.
+std::int64_t CellNumber(const std::vector<int>& cell) {
+  std::int64_t number = 0;
+  for (const int score : cell) {
+    number = number * 10 + score;
+  }
+  return number;
+}
+
+}  // namespace
+
+double KeepInside(const Score& score, double value) {
+  if (!score.range) {
+    return value;
+  }
+  return std::isnan(value) ? score.range->first
+                           : std::clamp(value, score.range->first, score.range->second);
+}
+
+std::vector<LineSet> FixedLines(const Model& model) {
+  std::vector<LineSet> all(model.scores.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].at = model.scores[i].cuts;
+  }
+  return all;
+}
+
+Scorer::Scorer(const Model& model, const Population& people, Moment moment)
+    : model_(model),
+      people_(people),
+      moment_(moment),
+      features_(model.features.size(), std::vector<double>(kBlock)),
+      scores_(model.scores.size(), std::vector<double>(kBlock)),
+      no_data_(model.scores.size(), std::vector<std::uint8_t>(kBlock)),
+      inside_(kBlock),
+      scratch_(kBlock),
+      answers_(kBlock, kNoSegment) {
+  for (std::size_t segment = 0; segment < model.segments.size(); ++segment) {
+    for (const std::vector<int>& cell : model.segments[segment].cells) {
+      cells_.emplace(CellNumber(cell), static_cast<SegmentIndex>(segment));
+    }
+  }
+}
+
+void Scorer::Load(CustomerIndex first, std::size_t count) {
+  SEGUE_CHECK(count <= kBlock);
+  first_ = first;
+  count_ = count;
+  for (std::size_t feature = 0; feature < features_.size(); ++feature) {
+    Execute(model_.features[feature].value.expr, std::span(features_[feature]).first(count));
+  }
+  if (model_.who) {
+    Execute(model_.who->expr, std::span(inside_).first(count));
+  } else {
+    std::fill_n(inside_.begin(), count, 1.0);
+  }
+}
+
+void Scorer::Execute(const Expr& expr, std::span<double> out) const {
+  ExecuteBlock(expr, *this, moment_, first_, out);
+}
+
+void Scorer::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const {
+  const std::vector<double>* own = nullptr;
+  if (leaf.kind == Leaf::Kind::kOwnFeature) {
+    own = &features_[static_cast<std::size_t>(leaf.index)];
+  } else if (leaf.kind == Leaf::Kind::kOwnScore) {
+    own = &scores_[static_cast<std::size_t>(leaf.index)];
+  } else {
+    people_.inputs().Read(leaf, first, out);
+    return;
+  }
+  SEGUE_CHECK(first >= first_ && first - first_ + out.size() <= count_);
+  std::copy_n(own->begin() + (first - first_), out.size(), out.begin());
+}
+
+void Scorer::ComputeScores(const std::vector<LineSet>& lines, const SettledSteps* settled,
+                           const std::vector<bool>& margins, std::size_t until) {
+  for (std::size_t index = 0; index < until; ++index) {
+    const Score& score = model_.scores[index];
+    if (score.steps() > 0) {
+      const bool margin = settled != nullptr && margins[index];
+      ScoreLines(index, lines[index], margin ? &(*settled)[index] : nullptr);
+    } else if (!score.points.empty()) {
+      ScorePoints(index);
+    } else {
+      Execute(score.from->expr, std::span(scores_[index]).first(count_));
+      for (std::size_t i = 0; i < count_; ++i) {
+        no_data_[index][i] = std::isnan(scores_[index][i]) ? 1 : 0;
+        scores_[index][i] = KeepInside(score, scores_[index][i]);
+      }
+    }
+  }
+}
+
+void Scorer::ScoreLines(std::size_t index, const LineSet& lines,
+                        const std::vector<StepCode>* settled) {
+  const Score& score = model_.scores[index];
+  const bool rank = score.fifths && score.fifths->of_rank;
+  const bool closed_left = score.closed_left();
+  Execute(score.from->expr, std::span(scratch_).first(count_));
+  for (std::size_t i = 0; i < count_; ++i) {
+    const CustomerIndex customer = first_ + static_cast<CustomerIndex>(i);
+    const double value = scratch_[i];
+    int previous = 0;
+    if (settled != nullptr && customer < settled->size()) {
+      const StepCode code = (*settled)[customer];
+      previous = (code & kNoData) != 0 ? 0 : StepOf(code);
+    }
+    const int step =
+        rank ? RankScoreOf(value, lines.keys.empty() ? std::string_view() : people_.Key(customer),
+                           lines, score.best_low, model_.margin_percent, previous)
+             : ScoreOf(value, lines.at, score.best_low, closed_left, model_.margin_percent,
+                       previous);
+    scores_[index][i] = step;
+    no_data_[index][i] = std::isnan(value) || lines.at.empty() ? 1 : 0;
+  }
+}
+
+void Scorer::ScorePoints(std::size_t index) {
+  const Score& score = model_.scores[index];
+  std::fill_n(scores_[index].begin(), count_, 0.0);
+  std::fill_n(no_data_[index].begin(), count_, std::uint8_t{0});
+  for (const Points& points : score.points) {
+    Execute(points.when.expr, std::span(scratch_).first(count_));
+    for (std::size_t i = 0; i < count_; ++i) {
+      scores_[index][i] += IsTrue(scratch_[i]) ? points.add : 0;
+    }
+  }
+  for (std::size_t i = 0; i < count_; ++i) {
+    scores_[index][i] = KeepInside(score, scores_[index][i]);
+  }
+}
+
+void Scorer::ReadFrom(std::size_t score, std::span<double> out) {
+  Execute(model_.scores[score].from->expr, out);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (!inside(i)) {
+      out[i] = kMissing;
+    }
+  }
+}
+
+void Scorer::ComputeAnswers() {
+  std::fill_n(answers_.begin(), count_, kNoSegment);
+  const auto win = [&](std::size_t i, std::size_t segment) {
+    answers_[i] =
+        std::min(answers_[i], static_cast<SegmentIndex>(segment));  // The first match wins.
+  };
+  for (std::size_t i = 0; !cells_.empty() && i < count_; ++i) {
+    std::int64_t number = 0;
+    for (const int score : model_.grid) {
+      const double value = scores_[static_cast<std::size_t>(score)][i];
+      // A score off the grid (missing, a fraction, more than one digit) makes it no cell at all.
+      const bool digit = value >= 0 && value <= 9 && value == std::floor(value);
+      number = digit && number >= 0 ? number * 10 + static_cast<std::int64_t>(value) : -1;
+    }
+    if (const auto cell = cells_.find(number); cell != cells_.end()) {
+      win(i, cell->second);
+    }
+  }
+  for (std::size_t segment = 0; segment < model_.segments.size(); ++segment) {
+    const Segment& rule = model_.segments[segment];
+    if (rule.when) {
+      Execute(rule.when->expr, std::span(scratch_).first(count_));
+    }
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (rule.otherwise || (rule.when && IsTrue(scratch_[i]))) {
+        win(i, segment);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (!inside(i)) {
+      answers_[i] = kNoSegment;
+    }
+  }
+}
+
+}  // namespace segue

@@ -1,0 +1,97 @@
+// A Scorer takes a block of customers from columns to features, scores and the raw segment.
+//
+// It is also the Inputs of the model's own expressions: bare features and scores are read from its
+// buffers, everything else from the population.  Nothing is stored here; settling is segments.h.
+//
+//   Scorer scorer(model, people, moment);
+//   scorer.Load(first, count);              // features, and who is in the model
+//   scorer.ComputeScores(lines, settled, margins);  // scores, in their order
+//   scorer.ComputeAnswers();                      // the segment of each
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "config/definitions.h"
+#include "expression/execute.h"
+#include "segments/score.h"
+#include "segments/segments.h"
+
+namespace segue {
+
+// A settled score of cuts or fifths: 0 none, else the score, with the top bit set when the value
+// was missing.
+using StepCode = std::uint16_t;
+constexpr StepCode kNoData = 0x8000;
+
+inline int StepOf(StepCode code) {
+  return code & ~kNoData;
+}
+
+// Settled scores of all customers, for margins: one column per score, empty for scores without
+// lines.
+using SettledSteps = std::vector<std::vector<StepCode>>;
+
+class Scorer final : public Inputs {
+ public:
+  // Requires: all outlive it.
+  Scorer(const Model& model, const Population& people, Moment moment);
+
+  // Requires: count <= kBlock.
+  void Load(CustomerIndex first, std::size_t count);
+  // `lines` has one entry per score.  `settled` may be null: no margins; else `margins` says which
+  // scores have one. `until` stops before that score (its number if all are wanted).
+  void ComputeScores(const std::vector<LineSet>& lines, const SettledSteps* settled,
+                     const std::vector<bool>& margins, std::size_t until);
+  void ComputeAnswers();
+  // The value of `from` of one score, NaN outside the model.  Requires: the scores that it reads
+  // are scored.
+  void ReadFrom(std::size_t score, std::span<double> out);
+
+  std::size_t count() const { return count_; }
+
+  bool inside(std::size_t i) const { return inside_[i] == 1.0; }
+
+  SegmentIndex answer(std::size_t i) const { return answers_[i]; }
+
+  double feature(std::size_t feature, std::size_t i) const { return features_[feature][i]; }
+
+  double score(std::size_t score, std::size_t i) const { return scores_[score][i]; }
+
+  bool no_data(std::size_t score, std::size_t i) const { return no_data_[score][i] != 0; }
+
+  // Whether a condition of this model holds, for each of the block.
+  void Execute(const Expr& expr, std::span<double> out) const;
+
+  const Moment& moment() const { return moment_; }
+
+  void Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const override;
+
+ private:
+  void ScoreLines(std::size_t score, const LineSet& lines, const std::vector<StepCode>* settled);
+  void ScorePoints(std::size_t score);
+
+  const Model& model_;
+  const Population& people_;
+  Moment moment_;
+  // First segment of each cell of the grid, by its scores read as one decimal number.
+  std::map<std::int64_t, SegmentIndex> cells_;
+  CustomerIndex first_ = 0;
+  std::size_t count_ = 0;
+  std::vector<std::vector<double>> features_, scores_;
+  std::vector<std::vector<std::uint8_t>> no_data_;
+  std::vector<double> inside_, scratch_;
+  std::vector<SegmentIndex> answers_;
+};
+
+// A score kept inside its range; missing takes the low end of a range.
+double KeepInside(const Score& score, double value);
+
+// The lines of the scores that have them in the file; learned ones are left empty.
+std::vector<LineSet> FixedLines(const Model& model);
+
+}  // namespace segue

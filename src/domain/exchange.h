@@ -18,7 +18,8 @@ struct Request {
     kHttp,   // method, url, headers, body
     kSmtp,   // url smtp://host:port or smtps://, mail_from, rcpt_to, body is the whole RFC 5322 message with CRLF
     kFile,   // url is a path below the state folder: body becomes that file, written whole or not at all
-    kAppend  // url is a path below the state folder: body is one line; nothing happens if a line with `key` stands there
+    kAppend  // url is a path below the state folder: body is one line of JSON that holds `"key":"KEY"`; nothing happens if a
+             // line with that key stands there
   };
 
   Kind kind = Kind::kHttp;
@@ -26,7 +27,7 @@ struct Request {
   std::string url;
   std::map<std::string, std::string> headers;
   std::string body;
-  std::string key;  // kAppend: the text that marks the line.
+  std::string key;  // kAppend: the delivery's key.
   std::string mail_from;
   std::vector<std::string> rcpt_to;
   std::string user, password;  // kSmtp; never in any text that leaves the process.

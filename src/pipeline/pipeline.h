@@ -53,24 +53,41 @@ struct CycleReport {
   TimePoint next;  // When the next cycle has something to do.
 };
 
+struct StateOptions {
+  std::string links_key;  // Signs unsubscribe links: the value behind `serve.sign`.
+};
+
 class State {
  public:
   // Opens the state file for these files.  Requires: workspace and templates outlive it.
-  State(Database& db, const Workspace& workspace, const Templates& templates, TimePoint now);
+  State(Database& db, const Workspace& workspace, const Templates& templates, TimePoint now,
+        StateOptions options = {});
   ~State();
 
   Database& db();
   const Workspace& workspace() const;
+  const Templates& templates() const;
+  const StateOptions& options() const;
   Ledger& ledger();
   Columns& columns();
-  Segments& segments(int model);
+  const Inputs& inputs() const;  // Every leaf of every expression but those of a run and of an event.
   Playbooks& playbooks();
   Outbox& outbox();
+  // Null for a draft: it stores nothing.
+  Segments* segments(int model);
+  // What a model's settling sees of the people now.
+  std::unique_ptr<Population> PopulationOf(int model, TimePoint now);
+
   // A condition for one customer at `now`, as a playbook would see it.
   double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now, std::optional<TimePoint> run_started,
-                  Trace* trace);
+                  Trace* trace) const;
+  Zone ZoneOf(CustomerIndex customer) const;
+  // What {{ }} may name in a message to this customer: links, sender.
+  RenderContext ContextOf(CustomerIndex customer, TimePoint now) const;
   // Why this delivery may not go out at this moment (no_consent, suppressed, not_allowed …); empty when it may.
-  std::string MayNotSend(const Delivery& delivery, TimePoint now);
+  std::string MayNotSend(const Delivery& delivery, TimePoint now) const;
+  // Stops every message to this address or customer key, whatever the purpose.
+  void Suppress(std::string_view address_or_key, std::string_view reason, TimePoint now);
 
  private:
   friend class Cycle;
@@ -80,22 +97,35 @@ class State {
 
 class Cycle {
  public:
+  // `files` may be null: then Pull does nothing.
   Cycle(State& state, FileReader* files);
 
   // Reads every source that is due (or all) to its end: each batch in one transaction with its cursor.
-  // Facts whose time lies after `hold_back_after` are left in the source.
   void Pull(TimePoint now, bool all, const Progress& progress, CycleReport& report);
-  // Takes in facts that did not come through a source of the workspace.
-  void Ingest(std::span<const Fact> facts, std::string_view source, TimePoint now, CycleReport& report);
-  // Everything after the facts, in one transaction.  `only_at` false: models run only in slots that are due.
+  // Takes in facts that did not come through a source's own cursor, in one transaction.
+  void Ingest(std::span<const Fact> facts, std::string_view source, Duration late_limit, TimePoint now,
+              CycleReport& report);
+  // Says that every source was read up to now without error: for a replay, whose facts come through Ingest.
+  void MarkRead(TimePoint now);
+  // Everything after the facts, in one transaction.  Models run in the slots that are due.
+  // A cycle that a crash cut off is finished first, with its own stored now.
   void Decide(TimePoint now, CycleReport& report);
 
-  TimePoint Next(TimePoint now);
+  // When the next cycle has something to do.
+  TimePoint Next(TimePoint now) const;
 
  private:
+  void PullSource(const Source& source, TimePoint now, const Progress& progress, CycleReport& report);
+  void DecideOnce(TimePoint now, CycleReport& report);
+  void Depart(TimePoint now);
+  std::vector<Move> RunModels(TimePoint now, CycleReport& report);
+
   State& state_;
   FileReader* files_;
 };
+
+// Every quarantined row of a source as a CSV text; empty when there is none.
+std::string QuarantineText(State& state, std::string_view source);
 
 // One request that the dispatcher wants performed.
 struct Call {

@@ -1,0 +1,134 @@
+// Reads the command line and hands over to the verbs.
+
+#include "cli/cli.h"
+
+#include <cstdio>
+#include <exception>
+#include <functional>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/verbs.h"
+
+namespace segue {
+namespace {
+
+void AddCommon(CLI::App* verb, Common& common, bool with_at) {
+  verb->add_option("--workspace,-w", common.workspace, "The folder that holds config/, rules/ and templates/")
+      ->envname("SEGUE_WORKSPACE");
+  verb->add_option("--state,-s", common.state, "The folder of the state file")->envname("SEGUE_STATE");
+  verb->add_flag("--json", common.json, "Print JSON");
+  if (with_at) {
+    verb->add_option("--at", common.at, "Pretend that it is this moment: 2026-03-26T04:00, in the workspace's zone");
+  }
+}
+
+// The parsed options of every verb, and the one that was chosen.
+struct Parsed {
+  Common common;
+  InitOptions init;
+  CheckOptions check;
+  PlanOptions plan;
+  ReplayOptions replay;
+  ExplainOptions explain;
+  SegmentsOptions segments;
+  RenderOptions render;
+  OutboxOptions outbox;
+  std::function<int()> run;
+};
+
+void AddLooking(CLI::App& app, Parsed& parsed) {
+  CLI::App* check = app.add_subcommand("check", "Find everything that is wrong with the files");
+  AddCommon(check, parsed.common, false);
+  check->add_flag("--verbose,-v", parsed.check.verbose, "Also what is only good to know");
+  check->callback([&] { parsed.run = [&] { return RunCheck(parsed.common, parsed.check); }; });
+
+  CLI::App* plan = app.add_subcommand("plan", "Say who would get what and why, and change nothing (exit 2: somebody would)");
+  AddCommon(plan, parsed.common, true);
+  plan->add_option("--people", parsed.plan.people, "List everybody whom this playbook would start");
+  plan->callback([&] { parsed.run = [&] { return RunPlan(parsed.common, parsed.plan); }; });
+
+  CLI::App* explain = app.add_subcommand("explain", "Show why a customer got something, or did not");
+  AddCommon(explain, parsed.common, true);
+  explain->add_option("customer", parsed.explain.customer, "Key or mail address")->required();
+  explain->add_option("playbook", parsed.explain.playbook, "Only this playbook");
+  explain->callback([&] { parsed.run = [&] { return RunExplain(parsed.common, parsed.explain); }; });
+
+  CLI::App* segments = app.add_subcommand("segments", "Count the customers in each segment");
+  AddCommon(segments, parsed.common, false);
+  segments->add_option("model", parsed.segments.model, "Only this model");
+  segments->add_flag("--people", parsed.segments.people, "One line per customer");
+  segments->callback([&] { parsed.run = [&] { return RunSegments(parsed.common, parsed.segments); }; });
+
+  CLI::App* render = app.add_subcommand("render", "Print a message as one customer would get it");
+  AddCommon(render, parsed.common, true);
+  render->add_option("template", parsed.render.template_id, "The template's id")->required();
+  render->add_option("--as", parsed.render.customer, "Key or mail address")->required();
+  render->add_option("--part", parsed.render.part, "text, html or mail")
+      ->check(CLI::IsMember({"text", "html", "mail"}));
+  render->callback([&] { parsed.run = [&] { return RunRender(parsed.common, parsed.render); }; });
+}
+
+void AddDoing(CLI::App& app, Parsed& parsed) {
+  CLI::App* init = app.add_subcommand("init", "Write a working example workspace into a folder");
+  init->add_option("folder", parsed.init.folder, "A folder that is new or empty")->required();
+  init->callback([&] { parsed.run = [&] { return RunInit(parsed.init); }; });
+
+  CLI::App* run = app.add_subcommand("run", "One cycle and one pass of the dispatcher; with --at it never sends");
+  AddCommon(run, parsed.common, true);
+  run->add_flag("--once", "The default, for scripts that like to say so");
+  run->callback([&] { parsed.run = [&] { return RunOnce(parsed.common); }; });
+
+  CLI::App* replay = app.add_subcommand(
+      "replay", "Live through history on a clock of its own; delivers through file connectors and nothing else");
+  AddCommon(replay, parsed.common, false);
+  replay->add_option("--from", parsed.replay.from, "First moment (default: the day of the first fact)");
+  replay->add_option("--to", parsed.replay.to, "Last moment (default: the day after the last fact)");
+  replay->add_flag("--by-arrival", parsed.replay.by_arrival,
+                   "A file counts from its modification time on, not each row from its own time on");
+  replay->add_flag("--quiet,-q", parsed.replay.quiet, "No summary at the end");
+  replay->callback([&] { parsed.run = [&] { return RunReplay(parsed.common, parsed.replay); }; });
+
+  CLI::App* outbox = app.add_subcommand("outbox", "What was promised, and what came of it");
+  AddCommon(outbox, parsed.common, false);
+  outbox->add_option("action", parsed.outbox.action, "list, show, retry, drop or mark-sent")
+      ->check(CLI::IsMember({"list", "show", "retry", "drop", "mark-sent"}));
+  outbox->add_option("id", parsed.outbox.id, "The delivery's number");
+  outbox->add_option("--note", parsed.outbox.note, "Why; kept with the delivery");
+  outbox->add_option("--in", parsed.outbox.state_name,
+                     "Only: waiting running accepted refused suppressed unknown dropped dead");
+  outbox->add_option("--connector", parsed.outbox.connector, "Only of this connector");
+  outbox->add_option("--playbook", parsed.outbox.playbook, "Only of this playbook");
+  outbox->add_option("--customer", parsed.outbox.customer, "Only to this customer");
+  outbox->add_option("--limit", parsed.outbox.limit, "At most this many");
+  outbox->callback([&] { parsed.run = [&] { return RunOutbox(parsed.common, parsed.outbox); }; });
+}
+
+}  // namespace
+
+int RunCli(int argc, char** argv) {
+  CLI::App app{"Segue watches who your customers become, and does what your playbooks say about it."};
+  app.set_version_flag("--version", SEGUE_VERSION);
+  app.require_subcommand(1);
+  Parsed parsed;
+  AddDoing(app, parsed);
+  AddLooking(app, parsed);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? kFine : kUsage;
+  }
+  try {
+    return parsed.run();
+  } catch (const Failure& failure) {
+    fmt::print(stderr, "{}", failure.message);
+    return failure.code;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "segue: {}\n", error.what());
+    return kCannotReach;
+  }
+}
+
+}  // namespace segue

@@ -1,0 +1,222 @@
+// explain: every gate that a customer met, with its values and the line that asked.
+
+#include <algorithm>
+#include <map>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "cli/cli.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "pipeline/report.h"
+
+namespace segue {
+namespace {
+
+class Explainer {
+ public:
+  Explainer(State& state, CustomerIndex customer, TimePoint now)
+      : state_(state), customer_(customer), now_(now), colour_(OutputHasColour()) {}
+
+  void Segments() const {
+    const Workspace& workspace = state_.workspace();
+    for (std::size_t i = 0; i < workspace.models.size(); ++i) {
+      const auto* segments = state_.segments(static_cast<int>(i));
+      if (segments == nullptr) {
+        continue;
+      }
+      const Model& model = workspace.models[i];
+      const Membership member = segments->Get(customer_);
+      const std::string name =
+          member.segment == kNoSegment ? "not in this model" : model.segments[member.segment].id;
+      fmt::print("{}: {}{}\n", Bold(model.id), name,
+                 member.segment == kNoSegment ? "" : " since " + model.timezone.Format(member.since));
+      if (member.answer != member.segment) {
+        const std::string answer = member.answer == kNoSegment ? "none" : model.segments[member.answer].id;
+        fmt::print("   pending: {}, the same in {} of {} runs\n", answer, member.answer_runs, model.hold.runs);
+      }
+      const auto people = state_.PopulationOf(static_cast<int>(i), now_);
+      for (const std::string& line : segments->Explain(*people, customer_, now_, *workspace.pool)) {
+        fmt::print("   {}\n", line);
+      }
+    }
+    fmt::print("\n");
+  }
+
+  void Moves() const {
+    const std::vector<MoveRow> moves = MovesOf(state_, customer_);
+    if (moves.empty()) {
+      return;
+    }
+    Table table({"moved", "model", "from", "to", "cause", "why"});
+    for (const MoveRow& move : moves) {
+      table.Row({Format(move.at), move.model, move.from, move.to, std::string(CauseName(move.cause)), move.why});
+    }
+    fmt::print("{}\n", table.Text());
+  }
+
+  // The runs of one playbook, or why there is none.
+  void Playbook(const Playbook& playbook) const {
+    const std::vector<Decision> decisions = state_.playbooks().Decisions(customer_, playbook.id, TimePoint::min());
+    if (decisions.empty()) {
+      return;
+    }
+    Headline(playbook, decisions);
+    std::int64_t run = -1;
+    std::string step = "-";
+    for (const Decision& decision : decisions) {
+      if (decision.run != run || decision.step != step) {
+        run = decision.run;
+        step = decision.step;
+        fmt::print(" {}{}\n", Format(decision.at),
+                   step.empty() ? "  start" : "  run " + std::to_string(run) + "  step " + step);
+      }
+      const std::string mark =
+          decision.passed ? Coloured("✓", Colour::kGreen, colour_) : Coloured("✗", Colour::kRed, colour_);
+      fmt::print("   {} {}{}{}{}\n", mark, GateName(decision.gate),
+                 decision.reason.empty() ? "" : ": " + decision.reason,
+                 decision.detail.empty() ? "" : "   " + decision.detail,
+                 decision.where.empty() ? "" : "   " + Coloured(decision.where, Colour::kDim, colour_));
+    }
+    Deliveries(playbook);
+    fmt::print("\n");
+  }
+
+  // Playbooks that listen to a model in which this person moved, but not to these moves.
+  void NearMisses() const {
+    std::vector<std::string> near;
+    for (const segue::Playbook& playbook : state_.workspace().playbooks) {
+      if (state_.playbooks().Decisions(customer_, playbook.id, TimePoint::min()).empty()) {
+        near.push_back(playbook.id + " (" + WhyNever(playbook) + ")");
+      }
+    }
+    if (!near.empty()) {
+      fmt::print("never asked:\n");
+      for (const std::string& line : near) {
+        fmt::print("   {}\n", line);
+      }
+    }
+  }
+
+ private:
+  std::string Format(TimePoint time) const { return state_.workspace().schema.timezone.Format(time); }
+
+  std::string Bold(std::string_view text) const { return Coloured(text, Colour::kBold, colour_); }
+
+  // The gate that decided the last thing, in words, first of all.
+  void Headline(const segue::Playbook& playbook, const std::vector<Decision>& decisions) const {
+    const auto refused = std::find_if(decisions.rbegin(), decisions.rend(),
+                                      [](const Decision& one) { return !one.passed && !one.reason.empty(); });
+    const auto promised = std::find_if(decisions.rbegin(), decisions.rend(), [](const Decision& one) {
+      return one.gate == Gate::kOutbox && one.passed;
+    });
+    if (promised != decisions.rend() && (refused == decisions.rend() || promised->id > refused->id)) {
+      fmt::print("{}   {}   step {} on {}\n", Coloured("PROMISED", Colour::kGreen, colour_), Bold(playbook.id),
+                 promised->step, Format(promised->at));
+    } else if (refused != decisions.rend()) {
+      fmt::print("{}   {}   {}gate: {}   {}   {}\n", Coloured("NOT SENT", Colour::kRed, colour_), Bold(playbook.id),
+                 refused->step.empty() ? "" : "step " + refused->step + "   ", GateName(refused->gate),
+                 refused->reason, refused->detail);
+    } else {
+      fmt::print("{}\n", Bold(playbook.id));
+    }
+  }
+
+  void Deliveries(const segue::Playbook& playbook) const {
+    OutboxFilter filter;
+    filter.playbook = playbook.id;
+    filter.customer_key = state_.ledger().CustomerKey(customer_);
+    std::vector<Delivery> all = state_.outbox().List(filter);
+    std::reverse(all.begin(), all.end());
+    for (const Delivery& delivery : all) {
+      const Payload& payload = delivery.payload;
+      fmt::print("   → {} {} {}: {}{}\n", DeliveryKindName(delivery.kind), delivery.id,
+                 payload.template_id.empty() ? payload.title + payload.name : payload.template_id,
+                 DeliveryStateName(delivery.state), delivery.detail.empty() ? "" : "   " + delivery.detail);
+    }
+  }
+
+  std::string WhyNever(const segue::Playbook& playbook) const {
+    if (playbook.status == Status::kDraft || playbook.status == Status::kPaused) {
+      return std::string(StatusName(playbook.status));
+    }
+    if (playbook.on.model < 0) {
+      return "it does not listen to moves";
+    }
+    const Model& model = state_.workspace().models[static_cast<std::size_t>(playbook.on.model)];
+    std::string to;
+    for (const SegmentIndex segment : playbook.on.to) {
+      to += (to.empty() ? "" : " or ") + (segment == kNoSegment ? "none" : model.segments[segment].id);
+    }
+    return "no move of " + model.id + (to.empty() ? "" : " to " + to) + " that it listens to";
+  }
+
+  State& state_;
+  CustomerIndex customer_;
+  TimePoint now_;
+  bool colour_;
+};
+
+int ExplainJson(State& state, CustomerIndex customer, const std::string& playbook) {
+  boost::json::array decisions;
+  for (const Decision& one : state.playbooks().Decisions(customer, playbook, TimePoint::min())) {
+    decisions.push_back({{"at", FormatTime(one.at)},
+                         {"playbook", one.playbook},
+                         {"run", one.run},
+                         {"step", one.step},
+                         {"gate", std::string(GateName(one.gate))},
+                         {"passed", one.passed},
+                         {"reason", one.reason},
+                         {"detail", one.detail},
+                         {"where", one.where}});
+  }
+  boost::json::array moves;
+  for (const MoveRow& move : MovesOf(state, customer)) {
+    moves.push_back({{"at", FormatTime(move.at)},
+                     {"model", move.model},
+                     {"from", move.from},
+                     {"to", move.to},
+                     {"cause", std::string(CauseName(move.cause))},
+                     {"why", move.why}});
+  }
+  const boost::json::object out{
+      {"customer", state.ledger().CustomerKey(customer)}, {"moves", moves}, {"decisions", decisions}};
+  fmt::print("{}\n", boost::json::serialize(out));
+  return kFine;
+}
+
+}  // namespace
+
+int RunExplain(const Common& common, const ExplainOptions& options) {
+  const Checked checked = OpenWorkspace(common);
+  const Workspace& workspace = *checked.workspace;
+  RequireState(common);
+  if (!options.playbook.empty() && !workspace.FindPlaybook(options.playbook)) {
+    throw Failure{kUsage, fmt::format("there is no playbook {}\n", options.playbook)};
+  }
+  const TimePoint now = MomentOf(common, workspace);
+  Database db = Database::Open(StateFile(common));
+  State state(db, workspace, *checked.templates, now, OptionsFor(workspace, false));
+  const CustomerIndex customer = FindPerson(state, options.customer);
+  if (common.json) {
+    return ExplainJson(state, customer, options.playbook);
+  }
+  const Explainer explainer(state, customer, std::max(now, state.columns().edge()));
+  fmt::print("{}\n\n", state.ledger().CustomerKey(customer));
+  if (options.playbook.empty()) {
+    explainer.Segments();
+  }
+  explainer.Moves();
+  for (const Playbook& playbook : workspace.playbooks) {
+    if (options.playbook.empty() || playbook.id == options.playbook) {
+      explainer.Playbook(playbook);
+    }
+  }
+  if (options.playbook.empty()) {
+    explainer.NearMisses();
+  }
+  return kFine;
+}
+
+}  // namespace segue

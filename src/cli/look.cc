@@ -1,0 +1,255 @@
+// segments, render and outbox: the verbs that look at one stage.
+
+#include <algorithm>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "connectors/connector.h"
+
+namespace segue {
+namespace {
+
+// A state opened to be looked at.
+struct Opened {
+  explicit Opened(const Common& common) : checked(OpenWorkspace(common)) {
+    RequireState(common);
+    db = std::make_unique<Database>(Database::Open(StateFile(common)));
+    now = MomentOf(common, *checked.workspace);
+    state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,
+                                    OptionsFor(*checked.workspace, false));
+  }
+
+  Checked checked;
+  std::unique_ptr<Database> db;
+  TimePoint now;
+  std::unique_ptr<State> state;
+};
+
+void PrintModel(State& state, int index, boost::json::object* json) {
+  const Model& model = state.workspace().models[static_cast<std::size_t>(index)];
+  const Segments* segments = state.segments(index);
+  if (segments == nullptr) {
+    return;
+  }
+  const std::vector<std::int64_t> counts = segments->CountBySegment();
+  std::int64_t all = 0;
+  for (const std::int64_t count : counts) {
+    all += count;
+  }
+  if (json != nullptr) {
+    boost::json::object one;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      one[model.segments[i].id] = counts[i];
+    }
+    (*json)[model.id] = std::move(one);
+    return;
+  }
+  const std::string as_of =
+      segments->last_slot() ? "as of " + model.timezone.Format(*segments->last_slot()) : "no slot yet";
+  fmt::print("{}  {}  ({} customers, {})\n", model.id, model.title, Grouped(all), as_of);
+  Table table({"segment", ">customers", ">share", ""});
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const double share = all == 0 ? 0 : static_cast<double>(counts[i]) / static_cast<double>(all);
+    table.Row({model.segments[i].name, Grouped(counts[i]), Percent(share), Bar(share, 30)});
+  }
+  fmt::print("{}\n", table.Text());
+}
+
+void PrintPeople(State& state, int index) {
+  const Model& model = state.workspace().models[static_cast<std::size_t>(index)];
+  const Segments* segments = state.segments(index);
+  if (segments == nullptr) {
+    return;
+  }
+  for (CustomerIndex customer = 0; customer < state.ledger().customer_count(); ++customer) {
+    const Membership member = segments->Get(customer);
+    if (!state.ledger().IsAlive(customer) || member.segment == kNoSegment) {
+      continue;
+    }
+    fmt::print("{}\t{}\t{}\n", model.id, state.ledger().CustomerKey(customer),
+               model.segments[member.segment].id);
+  }
+}
+
+}  // namespace
+
+int RunSegments(const Common& common, const SegmentsOptions& options) {
+  Opened opened(common);
+  const Workspace& workspace = *opened.checked.workspace;
+  boost::json::object json;
+  bool found = options.model.empty();
+  for (std::size_t i = 0; i < workspace.models.size(); ++i) {
+    if (!options.model.empty() && workspace.models[i].id != options.model) {
+      continue;
+    }
+    found = true;
+    if (options.people) {
+      PrintPeople(*opened.state, static_cast<int>(i));
+    } else {
+      PrintModel(*opened.state, static_cast<int>(i), common.json ? &json : nullptr);
+    }
+  }
+  if (!found) {
+    throw Failure{kUsage, fmt::format("there is no model {}\n", options.model)};
+  }
+  if (common.json && !options.people) {
+    fmt::print("{}\n", boost::json::serialize(json));
+  }
+  return kFine;
+}
+
+int RunRender(const Common& common, const RenderOptions& options) {
+  Opened opened(common);
+  State& state = *opened.state;
+  const Workspace& workspace = state.workspace();
+  const CustomerIndex customer = FindPerson(state, options.customer);
+  const Template* found = workspace.FindTemplate(options.template_id);
+  if (found == nullptr) {
+    std::vector<std::string> ids;
+    for (const Template& one : workspace.templates) {
+      ids.push_back(one.id);
+    }
+    const std::optional<std::string> near = Nearest(options.template_id, ids);
+    throw Failure{kUsage, fmt::format("there is no template {}{}\n", options.template_id,
+                                      near ? "; did you mean " + *near + "?" : "")};
+  }
+  Result<RenderedMessage> message = state.templates().Render(found->id, state.ContextOf(customer, opened.now));
+  if (!message) {
+    throw Failure{kFindings, fmt::format("{} cannot be rendered for {}: {}\n", found->id, options.customer,
+                                         message.error().message())};
+  }
+  if (options.part == "html") {
+    fmt::print("{}\n", message->html);
+  } else if (options.part == "mail") {
+    Delivery delivery;
+    delivery.key = "sample";
+    delivery.created = opened.now;
+    delivery.payload.from = workspace.sender_from;
+    delivery.payload.reply_to = workspace.sender_reply_to;
+    delivery.payload.to = "sample@example.com";
+    delivery.payload.subject = message->subject;
+    delivery.payload.html = message->html;
+    delivery.payload.text = message->text;
+    fmt::print("{}", MakeMail(delivery));
+  } else {
+    fmt::print("Subject: {}\n\n{}\n", message->subject, message->text);
+  }
+  return kFine;
+}
+
+namespace {
+
+std::optional<DeliveryState> StateByName(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(DeliveryState::kDead); ++i) {
+    const auto state = static_cast<DeliveryState>(i);
+    if (DeliveryStateName(state) == name) {
+      return state;
+    }
+  }
+  return std::nullopt;
+}
+
+boost::json::object DeliveryJson(const Delivery& delivery) {
+  return {{"id", delivery.id},
+          {"key", delivery.key},
+          {"kind", std::string(DeliveryKindName(delivery.kind))},
+          {"state", std::string(DeliveryStateName(delivery.state))},
+          {"customer", delivery.customer_key},
+          {"playbook", delivery.playbook},
+          {"step", delivery.step},
+          {"run", delivery.run},
+          {"connector", delivery.connector},
+          {"template", delivery.payload.template_id},
+          {"to", delivery.payload.to},
+          {"created", FormatTime(delivery.created)},
+          {"not_before", FormatTime(delivery.not_before)},
+          {"attempts", delivery.attempts},
+          {"detail", delivery.detail}};
+}
+
+void PrintCounts(const OutboxCounts& counts) {
+  fmt::print("{} waiting · {} running · {} accepted · {} refused · {} suppressed · {} dropped · {} unknown · {} dead\n",
+             Grouped(counts.waiting), Grouped(counts.running), Grouped(counts.accepted), Grouped(counts.refused),
+             Grouped(counts.suppressed), Grouped(counts.dropped), Grouped(counts.unknown), Grouped(counts.dead));
+}
+
+int ListOutbox(State& state, const OutboxOptions& options, bool json) {
+  OutboxFilter filter;
+  if (!options.state_name.empty()) {
+    filter.state = StateByName(options.state_name);
+    if (!filter.state) {
+      throw Failure{kUsage, fmt::format("--in {}: the states are waiting running accepted refused suppressed unknown "
+                                        "dropped dead\n",
+                                        options.state_name)};
+    }
+  }
+  filter.connector = options.connector;
+  filter.playbook = options.playbook;
+  filter.customer_key = options.customer;
+  filter.limit = options.limit;
+  const std::vector<Delivery> all = state.outbox().List(filter);
+  if (json) {
+    boost::json::array list;
+    for (const Delivery& delivery : all) {
+      list.push_back(DeliveryJson(delivery));
+    }
+    fmt::print("{}\n", boost::json::serialize(list));
+    return kFine;
+  }
+  PrintCounts(state.outbox().Count());
+  Table table({">id", "state", "kind", "to", "what", "playbook", "due", "words"});
+  const Zone& zone = state.workspace().schema.timezone;
+  for (const Delivery& delivery : all) {
+    const Payload& payload = delivery.payload;
+    const std::string what = !payload.template_id.empty() ? payload.template_id
+                             : !payload.title.empty()     ? payload.title
+                                                          : payload.name;
+    table.Row({std::to_string(delivery.id), std::string(DeliveryStateName(delivery.state)),
+               std::string(DeliveryKindName(delivery.kind)), delivery.customer_key, what, delivery.playbook,
+               zone.Format(delivery.not_before), delivery.detail.substr(0, 60)});
+  }
+  fmt::print("{}", table.Text());
+  if (static_cast<int>(all.size()) == options.limit) {
+    fmt::print("(the first {}; --limit shows more)\n", options.limit);
+  }
+  return kFine;
+}
+
+}  // namespace
+
+int RunOutbox(const Common& common, const OutboxOptions& options) {
+  if (options.action == "list") {
+    Opened opened(common);
+    return ListOutbox(*opened.state, options, common.json);
+  }
+  RequireState(common);
+  const StateLock lock(common.state);
+  Opened opened(common);
+  Outbox& outbox = opened.state->outbox();
+  const std::optional<Delivery> delivery = outbox.Get(options.id);
+  if (!delivery) {
+    throw Failure{kUsage, fmt::format("there is no delivery {}: `segue outbox` lists them\n", options.id)};
+  }
+  if (options.action == "show") {
+    fmt::print("{}\n", boost::json::serialize(DeliveryJson(*delivery)));
+    return kFine;
+  }
+  if (options.note.empty()) {
+    throw Failure{kUsage, "say why with --note; it is kept with the delivery\n"};
+  }
+  const Result<void> done = options.action == "retry"  ? outbox.RetryByHand(options.id, options.note, opened.now)
+                            : options.action == "drop" ? outbox.DropByHand(options.id, options.note, opened.now)
+                                                       : outbox.MarkSent(options.id, options.note, opened.now);
+  if (!done) {
+    throw Failure{kFindings, done.error().message() + "\n"};
+  }
+  fmt::print("delivery {} is {} now\n", options.id, DeliveryStateName(outbox.Get(options.id)->state));
+  return kFine;
+}
+
+}  // namespace segue

@@ -1,0 +1,55 @@
+// What a person sees: aligned tables, bars, progress, and colour only on a terminal.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace segue {
+
+enum class Colour { kRed, kGreen, kYellow, kDim, kBold };
+
+// Whether standard output (or error) is a terminal that wants colour: not with NO_COLOR set.
+bool OutputHasColour();
+bool ErrorHasColour();
+std::string Coloured(std::string_view text, Colour colour, bool on);
+
+// Columns as wide as their widest cell, two spaces apart; numbers to the right.
+class Table {
+ public:
+  // A name that begins with '>' is a column of numbers.
+  explicit Table(std::vector<std::string> columns);
+  void Row(std::vector<std::string> cells);
+  std::string Text() const;
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<bool> right_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+// "12 345"
+std::string Grouped(std::int64_t number);
+// "12.3 %"
+std::string Percent(double share);
+// A bar of at most `width` columns for a share of 1.
+std::string Bar(double share, int width);
+
+// One line on standard error that is drawn over; silent where that is no terminal, but for a line at the end of
+// each piece of work.
+class ProgressLine {
+ public:
+  ProgressLine();
+  ~ProgressLine();
+  void Show(std::string_view what, std::int64_t done, std::int64_t all);
+  void Finish();
+
+ private:
+  bool terminal_;
+  bool drawn_ = false;
+  std::string last_;
+};
+
+}  // namespace segue

@@ -1,0 +1,63 @@
+// The verbs, one function each; every one returns its exit code or throws Failure.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/workbench.h"
+
+namespace segue {
+
+struct InitOptions {
+  std::string folder;
+};
+int RunInit(const InitOptions& options);
+
+struct CheckOptions {
+  bool verbose = false;  // Show what is only information, too.
+};
+int RunCheck(const Common& common, const CheckOptions& options);
+
+struct PlanOptions {
+  std::string people;  // A playbook: list everybody it would start.
+};
+int RunPlan(const Common& common, const PlanOptions& options);
+
+int RunOnce(const Common& common);
+
+struct ReplayOptions {
+  std::string from, to;     // Moments; empty: the first and the day after the last fact.
+  bool by_arrival = false;  // A file is seen from its modification time on; else each row from its own time on.
+  bool quiet = false;
+};
+int RunReplay(const Common& common, const ReplayOptions& options);
+
+struct ExplainOptions {
+  std::string customer, playbook;
+};
+int RunExplain(const Common& common, const ExplainOptions& options);
+
+struct SegmentsOptions {
+  std::string model;
+  bool people = false;  // One line per customer.
+};
+int RunSegments(const Common& common, const SegmentsOptions& options);
+
+struct RenderOptions {
+  std::string template_id, customer, part = "text";
+};
+int RunRender(const Common& common, const RenderOptions& options);
+
+struct OutboxOptions {
+  std::string action = "list";
+  std::int64_t id = 0;
+  std::string note, state_name, connector, playbook, customer;
+  int limit = 50;
+};
+int RunOutbox(const Common& common, const OutboxOptions& options);
+
+// What a state holds now: customers per segment, moves by cause, who was sent what, who was not and why.
+std::string Summary(State& state);
+
+}  // namespace segue

@@ -1,0 +1,176 @@
+#include "cli/workbench.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/terminal.h"
+
+namespace segue {
+
+Checked OpenWorkspace(const Common& common) {
+  Diagnostics found;
+  std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, found);
+  Checked checked = CheckWorkspace(std::move(files));
+  checked.diagnostics.insert(checked.diagnostics.begin(), found.begin(), found.end());
+  if (checked.workspace == nullptr || HasErrors(checked.diagnostics)) {
+    Diagnostics errors;
+    std::copy_if(checked.diagnostics.begin(), checked.diagnostics.end(), std::back_inserter(errors),
+                 [](const Diagnostic& one) { return one.severity == Severity::kError; });
+    throw Failure{kFindings, FormatDiagnostics(errors, checked.files, ErrorHasColour()) +
+                                 fmt::format("{} errors in the workspace {}: nothing was run\n", errors.size(),
+                                             common.workspace)};
+  }
+  return checked;
+}
+
+TimePoint MomentOf(const Common& common, const Workspace& workspace) {
+  if (common.at.empty()) {
+    return SystemClock().Now();
+  }
+  Result<TimePoint> at = ParseTime(common.at, workspace.schema.timezone);
+  if (!at) {
+    throw Failure{kUsage, fmt::format("--at {}: {}\n", common.at, at.error().message())};
+  }
+  return *at;
+}
+
+Result<std::string> ResolveSecret(const std::string& reference) {
+  if (reference.starts_with("env:")) {
+    const char* value = std::getenv(reference.c_str() + 4);  // NOLINT(concurrency-mt-unsafe)
+    if (value == nullptr) {
+      return Error("the environment variable " + reference.substr(4) + " is not set");
+    }
+    return std::string(value);
+  }
+  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");  // NOLINT(concurrency-mt-unsafe)
+  const std::string name = reference.starts_with("cred:") ? reference.substr(5) : reference;
+  if (folder == nullptr) {
+    return Error("the credential " + name + " cannot be read: systemd gave no credentials folder");
+  }
+  std::ifstream in(std::filesystem::path(folder) / name, std::ios::binary);
+  if (!in) {
+    return Error("the credential " + name + " is not in the credentials folder");
+  }
+  std::ostringstream all;
+  all << in.rdbuf();
+  return std::string(Trim(all.str()));
+}
+
+Result<Secrets> ResolveSecrets(const ConnectorSettings& settings) {
+  Secrets secrets;
+  for (const auto& [name, reference] : settings.auth) {
+    Result<std::string> value = ResolveSecret(reference);
+    if (!value) {
+      return Error("connector " + settings.id + ": auth." + name + ": " + value.error().message());
+    }
+    secrets[name] = *value;
+  }
+  return secrets;
+}
+
+StateLock::StateLock(const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  const std::string path = folder + "/segue.lock";
+  file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (file_ < 0) {
+    throw Failure{kCannotReach, fmt::format("cannot open {}: {}\n", path,
+                                            std::strerror(errno))};  // NOLINT(concurrency-mt-unsafe)
+  }
+  if (flock(file_, LOCK_EX | LOCK_NB) != 0) {
+    close(file_);
+    throw Failure{kCannotReach,
+                  fmt::format("another segue is at work on {}: wait until it is done, or stop it\n", folder)};
+  }
+}
+
+StateLock::~StateLock() { close(file_); }
+
+std::string StateFile(const Common& common) { return common.state + "/segue.db"; }
+
+void RequireState(const Common& common) {
+  if (!std::filesystem::exists(StateFile(common))) {
+    throw Failure{kCannotReach, fmt::format("there is no state in {} yet: `segue run` makes one, or name another "
+                                            "folder with --state\n",
+                                            common.state)};
+  }
+}
+
+StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
+  StateOptions options;
+  if (workspace.sign_secret.empty()) {
+    return options;
+  }
+  Result<std::string> key = ResolveSecret(workspace.sign_secret);
+  if (key) {
+    options.links_key = *key;
+  } else if (needs_secret) {
+    throw Failure{kCannotReach, "serve.sign: " + key.error().message() + "\n"};
+  }
+  return options;
+}
+
+DispatchCounts DispatchAll(State& state, Dispatcher& dispatcher, Transport& transport, Clock& clock) {
+  (void)state;
+  DispatchCounts counts;
+  while (true) {
+    std::vector<Call> calls = dispatcher.Start(clock.Now());
+    if (calls.empty()) {
+      return counts;
+    }
+    while (!calls.empty()) {
+      const Call call = std::move(calls.back());
+      calls.pop_back();
+      ++counts.calls;
+      const Reply reply = transport.Perform(call.request);
+      if (std::optional<Call> next = dispatcher.Finish(call.id, reply, clock.Now())) {
+        calls.push_back(std::move(*next));
+      }
+    }
+  }
+}
+
+void WriteQuarantine(State& state, const std::string& state_folder) {
+  for (const Source& source : state.workspace().sources) {
+    const std::string text = QuarantineText(state, source.id);
+    if (text.empty()) {
+      continue;
+    }
+    const std::filesystem::path folder = std::filesystem::path(state_folder) / "quarantine";
+    std::filesystem::create_directories(folder);
+    const std::filesystem::path path = folder / (source.id + ".csv");
+    const std::filesystem::path draft = path.string() + ".part";
+    std::ofstream(draft, std::ios::binary) << text;
+    std::filesystem::rename(draft, path);
+  }
+}
+
+CustomerIndex FindPerson(State& state, const std::string& who) {
+  if (const std::optional<CustomerIndex> found = state.ledger().FindCustomer(who)) {
+    return *found;
+  }
+  const std::optional<int> email = state.workspace().email_trait;
+  if (email && who.find('@') != std::string::npos) {
+    for (CustomerIndex customer = 0; customer < state.ledger().customer_count(); ++customer) {
+      const TraitState* trait = state.ledger().Trait(customer, *email);
+      const std::string* address = trait == nullptr ? nullptr : std::get_if<std::string>(&trait->value);
+      if (address != nullptr && ToLower(*address) == ToLower(who) && state.ledger().IsAlive(customer)) {
+        return customer;
+      }
+    }
+  }
+  throw Failure{kFindings, fmt::format("no customer has the key or the address {}\n", who)};
+}
+
+}  // namespace segue

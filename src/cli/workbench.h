@@ -1,0 +1,71 @@
+// What every verb needs: the workspace's files checked, the state open, secrets resolved.
+
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "daemon/transport.h"
+#include "pipeline/pipeline.h"
+
+namespace segue {
+
+// What is said before or after the verb, the same for all.
+struct Common {
+  std::string workspace = ".";
+  std::string state = "state";
+  std::string at;  // Empty: now.
+  bool json = false;
+};
+
+// Fails with `code` after `message` was printed to standard error.
+struct Failure {
+  int code = 1;
+  std::string message;
+};
+
+// The files, checked.  Prints the diagnostics and throws Failure when something is an error.
+Checked OpenWorkspace(const Common& common);
+
+// `--at`, or the machine's clock.
+TimePoint MomentOf(const Common& common, const Workspace& workspace);
+
+// The value behind env:NAME or cred:NAME (a file in systemd's credentials folder).
+Result<std::string> ResolveSecret(const std::string& reference);
+Result<Secrets> ResolveSecrets(const ConnectorSettings& settings);
+
+// One process at a time works on a state: throws Failure (kCannotReach) while another does.
+class StateLock {
+ public:
+  explicit StateLock(const std::string& folder);
+  ~StateLock();
+  StateLock(const StateLock&) = delete;
+  StateLock& operator=(const StateLock&) = delete;
+
+ private:
+  int file_ = -1;
+};
+
+// The state file below the folder, made where it is missing.
+std::string StateFile(const Common& common);
+// `must_exist`: a verb that only looks does not make a state.
+void RequireState(const Common& common);
+
+StateOptions OptionsFor(const Workspace& workspace, bool needs_secret);
+
+// Performs what is due now, until nothing more is: each call and its reply.  `clock` is read between calls.
+struct DispatchCounts {
+  std::int64_t calls = 0;
+};
+DispatchCounts DispatchAll(State& state, Dispatcher& dispatcher, Transport& transport, Clock& clock);
+
+// quarantine/SOURCE.csv for every source that has bad rows, whole or not at all.
+void WriteQuarantine(State& state, const std::string& state_folder);
+
+// Finds a customer by key or by mail address; throws Failure with near misses.
+CustomerIndex FindPerson(State& state, const std::string& who);
+
+}  // namespace segue

@@ -1,0 +1,327 @@
+// Cycle: pull → facts → columns → segments → moves → runs → decisions and deliveries.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+#include "pipeline/pipeline.h"
+
+namespace segue {
+namespace {
+
+constexpr std::int64_t kRowsPerBatch = 5000;  // A commit every few ten milliseconds.
+
+std::string_view IntakeName(Intake intake) {
+  switch (intake) {
+    case Intake::kNew:
+      return "new";
+    case Intake::kDuplicate:
+      return "duplicate";
+    case Intake::kConflict:
+      return "conflict";
+    case Intake::kAmended:
+      return "amended";
+    case Intake::kOlder:
+      return "older";
+    case Intake::kNoChange:
+      return "no_change";
+    case Intake::kErased:
+      return "erased";
+  }
+  return "unknown";
+}
+
+void CountIntake(const std::vector<Intake>& intakes, CycleReport& report) {
+  for (const Intake intake : intakes) {
+    ++report.intake[std::string(IntakeName(intake))];
+  }
+}
+
+struct SourcePosition {
+  std::string cursor;
+  std::optional<TimePoint> last_slot;
+};
+
+SourcePosition LoadPosition(Database& db, std::string_view source) {
+  SourcePosition position;
+  Statement find = db.Prepare("SELECT cursor, last_slot FROM source_state WHERE source = ?");
+  find.Bind(1, source);
+  if (find.Step()) {
+    position.cursor = find.Text(0);
+    if (!find.IsNull(1)) {
+      position.last_slot = FromMicros(find.Int(1));
+    }
+  }
+  return position;
+}
+
+void StoreBatch(Database& db, const Source& source, const Batch& batch) {
+  Statement update = db.Prepare(
+      "INSERT INTO source_state(source, cursor, rows, anonymous, rounded) VALUES (?1, ?2, ?3, ?4, ?5) "
+      "ON CONFLICT(source) DO UPDATE SET cursor = ?2, rows = rows + ?3, anonymous = anonymous + ?4, "
+      "rounded = rounded + ?5");
+  update.Bind(1, source.id).Bind(2, batch.cursor).Bind(3, batch.rows).Bind(4, batch.anonymous);
+  update.Bind(5, batch.rounded).Run();
+  for (const BadRow& row : batch.bad) {
+    Statement insert =
+        db.Prepare("INSERT INTO bad_row(source, file, line, column, reason, raw) VALUES (?, ?, ?, ?, ?, ?)");
+    insert.Bind(1, source.id).Bind(2, row.file).Bind(3, row.line).Bind(4, row.column);
+    insert.Bind(5, row.reason).Bind(6, row.raw).Run();
+  }
+}
+
+void StoreRead(Database& db, const Source& source, TimePoint slot, TimePoint now, std::string_view error) {
+  Transaction work(db);
+  Statement update = db.Prepare(
+      "INSERT INTO source_state(source, last_slot, last_ok, error) VALUES (?1, ?2, ?3, ?4) "
+      "ON CONFLICT(source) DO UPDATE SET last_slot = ?2, last_ok = coalesce(?3, last_ok), error = ?4");
+  update.Bind(1, source.id).Bind(2, ToMicros(slot)).Bind(4, error);
+  if (error.empty()) {
+    update.Bind(3, ToMicros(now));
+  } else {
+    update.BindNull(3);
+  }
+  update.Run();
+  work.Commit();
+}
+
+// Models before those that read them.
+std::vector<int> ModelOrder(const Workspace& workspace);
+
+void AddUses(const Expr& expr, std::vector<bool>& uses) {
+  if (expr.op == Op::kLeaf && expr.leaf.model >= 0) {
+    uses[static_cast<std::size_t>(expr.leaf.model)] = true;
+  }
+  for (const Expr& arg : expr.args) {
+    AddUses(arg, uses);
+  }
+}
+
+std::vector<bool> UsesOf(const Model& model, std::size_t count) {
+  std::vector<bool> uses(count, false);
+  const auto add = [&](const std::optional<Condition>& condition) {
+    if (condition) {
+      AddUses(condition->expr, uses);
+    }
+  };
+  add(model.who);
+  for (const Feature& feature : model.features) {
+    AddUses(feature.value.expr, uses);
+  }
+  for (const Score& score : model.scores) {
+    add(score.from);
+    for (const Points& points : score.points) {
+      AddUses(points.when.expr, uses);
+    }
+  }
+  for (const Segment& segment : model.segments) {
+    add(segment.when);
+  }
+  for (const Flag& flag : model.flags) {
+    AddUses(flag.on.expr, uses);
+    add(flag.off);
+  }
+  return uses;
+}
+
+std::vector<int> ModelOrder(const Workspace& workspace) {
+  const std::size_t count = workspace.models.size();
+  std::vector<std::vector<bool>> uses;
+  for (const Model& model : workspace.models) {
+    uses.push_back(UsesOf(model, count));
+  }
+  std::vector<int> order;
+  std::vector<bool> done(count, false);
+  // The loader refuses circles, so each round finds at least one.
+  while (order.size() < count) {
+    for (std::size_t model = 0; model < count; ++model) {
+      bool ready = !done[model];
+      for (std::size_t other = 0; ready && other < count; ++other) {
+        ready = other == model || !uses[model][other] || done[other];
+      }
+      if (ready) {
+        done[model] = true;
+        order.push_back(static_cast<int>(model));
+      }
+    }
+  }
+  return order;
+}
+
+}  // namespace
+
+Cycle::Cycle(State& state, FileReader* files) : state_(state), files_(files) {}
+
+void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport& report) {
+  if (files_ == nullptr) {
+    return;
+  }
+  for (const Source& source : state_.workspace().sources) {
+    const SourcePosition position = LoadPosition(state_.db(), source.id);
+    const TimePoint slot = source.every.SlotAtOrBefore(now, state_.workspace().schema.timezone);
+    if (all || !position.last_slot || *position.last_slot < slot) {
+      PullSource(source, now, progress, report);
+    }
+  }
+}
+
+void Cycle::PullSource(const Source& source, TimePoint now, const Progress& progress, CycleReport& report) {
+  Database& db = state_.db();
+  const TimePoint slot = source.every.SlotAtOrBefore(now, state_.workspace().schema.timezone);
+  std::string cursor = LoadPosition(db, source.id).cursor;
+  while (true) {
+    Result<Batch> batch = PullCsv(source, state_.workspace(), *files_, cursor, kRowsPerBatch);
+    if (!batch) {
+      StoreRead(db, source, slot, now, batch.error().message());
+      report.warnings.push_back("source " + source.id + ": " + batch.error().message());
+      return;
+    }
+    Transaction work(db);
+    CountIntake(state_.ledger().Append(batch->facts, source.id, now, source.late_events), report);
+    StoreBatch(db, source, *batch);
+    work.Commit();
+    report.intake["rows"] += batch->rows;
+    report.intake["bad"] += static_cast<std::int64_t>(batch->bad.size());
+    report.intake["anonymous"] += batch->anonymous;
+    cursor = batch->cursor;
+    if (progress && !batch->file.empty()) {
+      progress("reading " + batch->file, static_cast<std::int64_t>(batch->bytes_done),
+               static_cast<std::int64_t>(batch->bytes_all));
+    }
+    if (batch->done) {
+      break;
+    }
+  }
+  StoreRead(db, source, slot, now, "");
+}
+
+void Cycle::Ingest(std::span<const Fact> facts, std::string_view source, Duration late_limit, TimePoint now,
+                   CycleReport& report) {
+  Transaction work(state_.db());
+  CountIntake(state_.ledger().Append(facts, source, now, late_limit), report);
+  work.Commit();
+}
+
+void Cycle::MarkRead(TimePoint now) {
+  for (const Source& source : state_.workspace().sources) {
+    StoreRead(state_.db(), source, source.every.SlotAtOrBefore(now, state_.workspace().schema.timezone), now, "");
+  }
+}
+
+void Cycle::Decide(TimePoint now, CycleReport& report) {
+  Database& db = state_.db();
+  Statement unfinished = db.Prepare("SELECT now FROM cycle WHERE finished = 0 ORDER BY id LIMIT 1");
+  std::optional<TimePoint> before;
+  if (unfinished.Step()) {
+    before = FromMicros(unfinished.Int(0));
+  }
+  unfinished.Reset();
+  if (before) {
+    DecideOnce(*before, report);
+  }
+  if (before == now) {
+    return;
+  }
+  {
+    Transaction work(db);
+    // Only the last cycle is needed to go on after a crash.
+    db.Execute("DELETE FROM cycle");
+    Statement insert = db.Prepare("INSERT INTO cycle(now) VALUES (?)");
+    insert.Bind(1, ToMicros(now)).Run();
+    work.Commit();
+  }
+  DecideOnce(now, report);
+}
+
+void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
+  report.now = now;
+  Transaction work(state_.db());
+  // A clock that was set back must not move windows back: facts and segments stay where they are until it catches up.
+  state_.columns().Advance(std::max(now, state_.columns().edge()));
+  Depart(now);
+  const std::vector<Move> moves = RunModels(now, report);
+  report.playbooks = state_.playbooks().Advance(now, moves);
+  report.moves.insert(report.moves.end(), moves.begin(), moves.end());
+  state_.db().Execute("UPDATE cycle SET finished = 1");
+  work.Commit();
+  report.next = Next(now);
+}
+
+void Cycle::Depart(TimePoint now) {
+  Ledger& ledger = state_.ledger();
+  for (const CustomerIndex customer : ledger.TakeDeparted()) {
+    const CustomerIndex survivor = ledger.Survivor(customer);
+    for (std::size_t model = 0; model < state_.workspace().models.size(); ++model) {
+      if (Segments* segments = state_.segments(static_cast<int>(model))) {
+        segments->Forget(customer);
+      }
+    }
+    if (survivor == customer) {
+      state_.playbooks().Erased(customer, now);
+      state_.outbox().Erase(customer, now);
+    } else {
+      state_.playbooks().Merged(customer, survivor, now);
+      state_.outbox().Merged(customer, survivor);
+    }
+  }
+}
+
+std::vector<Move> Cycle::RunModels(TimePoint now, CycleReport& report) {
+  std::vector<Move> moves;
+  const Workspace& workspace = state_.workspace();
+  for (const int index : ModelOrder(workspace)) {
+    Segments* segments = state_.segments(index);
+    if (segments == nullptr) {
+      continue;
+    }
+    const Model& model = workspace.models[static_cast<std::size_t>(index)];
+    const TimePoint slot = model.every.SlotAtOrBefore(now, model.timezone);
+    const bool due = !segments->last_slot() || *segments->last_slot() < slot;
+    const std::unique_ptr<Population> people = state_.PopulationOf(index, now);
+    SlotResult result = due ? segments->RunSlot(*people, slot, now) : segments->PlaceNew(*people, now);
+    if (due) {
+      Statement position = state_.db().Prepare(
+          "INSERT INTO model_position(model, sequence, now) VALUES (?1, ?2, ?3) "
+          "ON CONFLICT(model) DO UPDATE SET sequence = ?2, now = ?3");
+      position.Bind(1, model.id).Bind(2, static_cast<std::int64_t>(state_.ledger().last_sequence()));
+      position.Bind(3, ToMicros(now)).Run();
+    }
+    if (result.baseline) {
+      report.baselines.push_back(model.id);
+    }
+    for (std::string& warning : result.warnings) {
+      report.warnings.push_back("model " + model.id + ": " + std::move(warning));
+    }
+    moves.insert(moves.end(), result.moves.begin(), result.moves.end());
+  }
+  return moves;
+}
+
+TimePoint Cycle::Next(TimePoint now) const {
+  const Workspace& workspace = state_.workspace();
+  // Nothing scheduled at all: look again in a day.
+  TimePoint next = state_.playbooks().NextDue().value_or(now + kDay);
+  next = std::min(next, now + kDay);
+  for (const Model& model : workspace.models) {
+    if (!model.draft) {
+      next = std::min(next, model.every.SlotAfter(now, model.timezone));
+    }
+  }
+  for (const Source& source : workspace.sources) {
+    next = std::min(next, source.every.SlotAfter(now, workspace.schema.timezone));
+  }
+  return std::max(next, now);
+}
+
+std::string QuarantineText(State& state, std::string_view source) {
+  std::vector<BadRow> rows;
+  Statement list =
+      state.db().Prepare("SELECT file, line, column, reason, raw FROM bad_row WHERE source = ? ORDER BY file, line, id");
+  list.Bind(1, source);
+  while (list.Step()) {
+    rows.push_back({list.Text(0), list.Int(1), list.Text(2), list.Text(3), list.Text(4)});
+  }
+  return rows.empty() ? "" : FormatQuarantine(rows);
+}
+
+}  // namespace segue

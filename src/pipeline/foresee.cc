@@ -1,0 +1,190 @@
+#include "pipeline/foresee.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace segue {
+namespace {
+
+std::string WhatOf(const Delivery& delivery) {
+  const Payload& payload = delivery.payload;
+  if (!payload.template_id.empty()) {
+    return payload.template_id;
+  }
+  if (!payload.title.empty()) {
+    return payload.title;
+  }
+  return !payload.name.empty() ? payload.name : "set " + delivery.step;
+}
+
+// The step of a playbook by its id, also inside branches.
+const Step* FindStep(const std::vector<Step>& steps, std::string_view id) {
+  for (const Step& step : steps) {
+    if (step.id == id) {
+      return &step;
+    }
+    for (const std::vector<Step>* inner : {&step.then_steps, &step.else_steps}) {
+      if (const Step* found = FindStep(*inner, id)) {
+        return found;
+      }
+    }
+  }
+  return nullptr;
+}
+
+std::string NameOf(const Playbook& playbook, const std::string& step_id) {
+  const Step* step = FindStep(playbook.steps, step_id);
+  if (step == nullptr) {
+    return step_id;
+  }
+  switch (step->kind) {
+    case Step::Kind::kSend:
+      return step->send;
+    case Step::Kind::kTask:
+      return "task: " + step->title.text;
+    case Step::Kind::kTrack:
+      return step->track;
+    case Step::Kind::kSet:
+      return "set " + step_id;
+    case Step::Kind::kAudience:
+    case Step::Kind::kWait:
+    case Step::Kind::kIf:
+    case Step::Kind::kStop:
+      break;
+  }
+  return step_id;
+}
+
+class Summary {
+ public:
+  Summary(State& state, TimePoint at) : state_(state), at_(at) {}
+
+  Foreseen Make(const CycleReport& report) {
+    plan_.at = at_;
+    for (CustomerIndex customer = 0; customer < state_.ledger().customer_count(); ++customer) {
+      plan_.customers += state_.ledger().IsAlive(customer) ? 1 : 0;
+    }
+    AddModels(report);
+    for (std::size_t i = 0; i < state_.workspace().playbooks.size(); ++i) {
+      AddPlaybook(static_cast<int>(i));
+    }
+    plan_.people = static_cast<std::int64_t>(people_.size());
+    plan_.report = report;
+    return std::move(plan_);
+  }
+
+ private:
+  void AddModels(const CycleReport& report) {
+    for (std::size_t i = 0; i < state_.workspace().models.size(); ++i) {
+      ForeseenModel one;
+      one.model = static_cast<int>(i);
+      const std::string& id = state_.workspace().models[i].id;
+      one.baseline = std::find(report.baselines.begin(), report.baselines.end(), id) != report.baselines.end();
+      for (const Move& move : report.moves) {
+        if (move.model == one.model) {
+          ++one.moved;
+          ++one.by_cause[std::string(CauseName(move.cause))];
+        }
+      }
+      plan_.models.push_back(std::move(one));
+    }
+  }
+
+  void AddPlaybook(int index) {
+    const Playbook& playbook = state_.workspace().playbooks[static_cast<std::size_t>(index)];
+    ForeseenPlaybook one;
+    one.playbook = index;
+    for (const Decision& decision :
+         state_.playbooks().Decisions(std::nullopt, playbook.id, at_ - Duration(1))) {
+      if (decision.at == at_) {
+        AddDecision(playbook, decision, one);
+      }
+    }
+    if (one.started == 0 && one.refused.empty() && one.steps.empty()) {
+      return;
+    }
+    for (const ForeseenStep& step : one.steps) {
+      ++one.by_step[step.what][step.reason];
+    }
+    plan_.playbooks.push_back(std::move(one));
+  }
+
+  void AddDecision(const Playbook& playbook, const Decision& decision, ForeseenPlaybook& one) {
+    if (decision.gate == Gate::kStart && decision.passed) {
+      ++one.started;
+      people_.insert(decision.customer);
+      return;
+    }
+    if (decision.step.empty()) {
+      if (!decision.passed) {
+        ++one.refused[decision.reason.empty() ? std::string(GateName(decision.gate)) : decision.reason];
+      }
+      return;
+    }
+    const bool promised = decision.gate == Gate::kOutbox && decision.passed;
+    const bool refused = !decision.passed && decision.gate != Gate::kWait && decision.gate != Gate::kBranch &&
+                         decision.gate != Gate::kEnd && decision.gate != Gate::kGoalOrExit;
+    if (promised) {
+      AddDeliveries(decision, one);
+    } else if (refused) {
+      ForeseenStep step = StepOf(decision.customer);
+      step.what = NameOf(playbook, decision.step);
+      step.reason = decision.reason;
+      step.detail = decision.detail;
+      one.steps.push_back(std::move(step));
+    }
+  }
+
+  // One step may promise to several connectors; the person is named once per promise.
+  void AddDeliveries(const Decision& decision, ForeseenPlaybook& one) {
+    OutboxFilter filter;
+    filter.run = decision.run;
+    filter.step = decision.step;
+    for (const Delivery& delivery : state_.outbox().List(filter)) {
+      if (delivery.created != at_) {
+        continue;
+      }
+      people_.insert(decision.customer);
+      ForeseenStep step = StepOf(decision.customer);
+      step.what = WhatOf(delivery);
+      step.reason = "sent";
+      step.due = delivery.not_before;
+      if (!delivery.payload.to.empty()) {
+        step.person = delivery.payload.to;
+      }
+      one.steps.push_back(std::move(step));
+    }
+  }
+
+  ForeseenStep StepOf(CustomerIndex customer) const {
+    ForeseenStep step;
+    step.customer_key = state_.ledger().CustomerKey(customer);
+    step.person = step.customer_key;
+    step.due = at_;
+    step.zone = state_.ZoneOf(customer);
+    return step;
+  }
+
+  State& state_;
+  TimePoint at_;
+  Foreseen plan_;
+  std::set<CustomerIndex> people_;
+};
+
+}  // namespace
+
+Foreseen Summarise(State& state, const CycleReport& report, TimePoint at) { return Summary(state, at).Make(report); }
+
+Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& templates, TimePoint at,
+                 const StateOptions& options) {
+  const Transaction nothing(db);  // Never committed.
+  State state(db, workspace, templates, at, options);
+  Cycle cycle(state, nullptr);
+  CycleReport report;
+  cycle.MarkRead(at);  // By then the sources will have been read; what they bring is not known yet.
+  cycle.Decide(at, report);
+  return Summarise(state, report, at);
+}
+
+}  // namespace segue

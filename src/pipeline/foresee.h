@@ -1,0 +1,56 @@
+// Foresee: what the cycle at a moment would do, found by doing it and rolling all of it back.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pipeline/pipeline.h"
+
+namespace segue {
+
+// One step of one person: what would be promised, or why not.
+struct ForeseenStep {
+  std::string customer_key;
+  std::string person;  // The address; the key where there is none.
+  std::string what;    // Template, task title, field or track.
+  std::string reason;  // `sent`, or the word of the gate that refused.
+  std::string detail;
+  TimePoint due;
+  Zone zone;  // The person's.
+};
+
+struct ForeseenPlaybook {
+  int playbook = 0;
+  std::int64_t started = 0;
+  std::map<std::string, std::int64_t> refused;                           // At the start, by reason.
+  std::map<std::string, std::map<std::string, std::int64_t>> by_step;    // What to reason to count.
+  std::vector<ForeseenStep> steps;                                       // In the order of the cycle.
+};
+
+struct ForeseenModel {
+  int model = 0;
+  bool baseline = false;
+  std::int64_t moved = 0;
+  std::map<std::string, std::int64_t> by_cause;
+};
+
+struct Foreseen {
+  TimePoint at;
+  std::int64_t customers = 0;
+  std::int64_t people = 0;  // Who would start or get something.
+  std::vector<ForeseenModel> models;
+  std::vector<ForeseenPlaybook> playbooks;
+  CycleReport report;
+};
+
+// Requires: `at` lies at or after the last cycle.  The database is as before when it returns.
+Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& templates, TimePoint at,
+                 const StateOptions& options);
+
+// The same summary of what a cycle at `at` did in earnest: plan and run are compared by it.
+Foreseen Summarise(State& state, const CycleReport& report, TimePoint at);
+
+}  // namespace segue

@@ -1,0 +1,184 @@
+#include "pipeline/host.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace segue {
+
+double Host::Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
+                      std::optional<TimePoint> run_started, Trace* trace) {
+  return state_.Evaluate(expr, customer, now, run_started, trace);
+}
+
+std::optional<TimePoint> Host::Happened(CustomerIndex customer, int event,
+                                        const std::optional<Condition>& where, TimePoint after,
+                                        TimePoint until) {
+  const Workspace& workspace = state_.workspace();
+  const EventSpec& spec = workspace.schema.events[static_cast<std::size_t>(event)];
+  for (const StoredEvent& stored : state_.ledger().Timeline(customer, event, after, until)) {
+    if (!stored.counts || stored.orphan) {
+      continue;
+    }
+    const Moment moment{until, workspace.schema.timezone};
+    if (!where || IsTrue(ExecuteOnEvent(where->expr, spec, stored.fields, *workspace.pool,
+                                        &state_.inputs(), moment, customer))) {
+      return stored.time;
+    }
+  }
+  return std::nullopt;
+}
+
+SegmentIndex Host::Settled(int model, CustomerIndex customer) {
+  const Segments* segments = state_.segments(model);
+  return segments == nullptr ? kNoSegment : segments->Get(customer).segment;
+}
+
+SegmentIndex Host::RawAnswer(int model, CustomerIndex customer) {
+  const Segments* segments = state_.segments(model);
+  return segments == nullptr ? kNoSegment : segments->Get(customer).answer;
+}
+
+const std::string& Host::CustomerKey(CustomerIndex customer) {
+  return state_.ledger().CustomerKey(customer);
+}
+
+bool Host::IsAlive(CustomerIndex customer) { return state_.ledger().IsAlive(customer); }
+
+std::string Host::TextTrait(CustomerIndex customer, int trait) {
+  const TraitState* state = state_.ledger().Trait(customer, trait);
+  if (state == nullptr) {
+    return "";
+  }
+  const auto* text = std::get_if<std::string>(&state->value);
+  return text == nullptr ? "" : *text;
+}
+
+std::optional<bool> Host::YesNoTrait(CustomerIndex customer, int trait, std::string* since) {
+  const TraitState* state = state_.ledger().Trait(customer, trait);
+  const std::int64_t* value = state == nullptr ? nullptr : std::get_if<std::int64_t>(&state->value);
+  if (value == nullptr) {
+    return std::nullopt;
+  }
+  if (since != nullptr) {
+    *since = FormatTime(state->since).substr(0, 10) + " (source: " + state->source + ")";
+  }
+  return *value == 1;
+}
+
+Zone Host::ZoneOf(CustomerIndex customer) { return state_.ZoneOf(customer); }
+
+std::string Host::Suppressed(CustomerIndex customer, std::string_view address) {
+  Statement find = state_.db().Prepare("SELECT reason FROM suppression WHERE who = ? OR who = ?");
+  find.Bind(1, address).Bind(2, state_.ledger().CustomerKey(customer));
+  std::string reason = find.Step() ? find.Text(0) : "";
+  find.Reset();
+  return reason;
+}
+
+std::optional<Duration> Host::DataAge(TimePoint now) {
+  std::optional<Duration> oldest;
+  for (const Source& source : state_.workspace().sources) {
+    Statement find = state_.db().Prepare("SELECT last_ok FROM source_state WHERE source = ?");
+    find.Bind(1, source.id);
+    // A source that was never read without error is as old as can be.
+    const Duration age = find.Step() && !find.IsNull(0) ? now - FromMicros(find.Int(0)) : now - TimePoint{};
+    find.Reset();
+    oldest = std::max(oldest.value_or(Duration::zero()), age);
+  }
+  return oldest;
+}
+
+Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIndex customer, TimePoint now,
+                          std::string_view /*delivery_key*/, Payload& payload) {
+  const RenderContext context = state_.ContextOf(customer, now);
+  switch (step.kind) {
+    case Step::Kind::kSend:
+      return RenderMessage(playbook, step, context, payload);
+    case Step::Kind::kTask:
+      return RenderTask(step, context, payload);
+    case Step::Kind::kSet:
+      for (const auto& [field, text] : step.set) {
+        Result<std::string> value = state_.templates().RenderText(text, context, Escape::kNone);
+        if (!value) {
+          return value.error();
+        }
+        payload.values[field] = std::move(*value);
+      }
+      return {};
+    case Step::Kind::kTrack:
+      payload.name = step.track;
+      return {};
+    case Step::Kind::kAudience:
+    case Step::Kind::kWait:
+    case Step::Kind::kIf:
+    case Step::Kind::kStop:
+      break;
+  }
+  SEGUE_CHECK(false);
+  return {};
+}
+
+Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step, const RenderContext& context,
+                                 Payload& payload) {
+  const Workspace& workspace = state_.workspace();
+  Result<RenderedMessage> message = state_.templates().Render(step.send, context);
+  if (!message) {
+    return message.error();
+  }
+  const Template* found = workspace.FindTemplate(step.send);
+  SEGUE_CHECK(found != nullptr);
+  payload.template_id = found->id;
+  payload.channel = found->channel;
+  payload.from = workspace.sender_from;
+  payload.reply_to = workspace.sender_reply_to;
+  if (!found->reply_to.text.empty()) {
+    Result<std::string> reply_to = state_.templates().RenderText(found->reply_to, context, Escape::kHeader);
+    if (!reply_to) {
+      return reply_to.error();
+    }
+    payload.reply_to = std::move(*reply_to);
+  }
+  payload.subject = std::move(message->subject);
+  payload.html = std::move(message->html);
+  payload.text = std::move(message->text);
+  payload.title = std::move(message->title);
+  payload.values = std::move(message->values);
+  const auto unsubscribe = context.names.find("links.unsubscribe");
+  if (playbook.purpose == Purpose::kMarketing && unsubscribe != context.names.end()) {
+    payload.headers["List-Unsubscribe"] = "<" + unsubscribe->second + ">";
+    payload.headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click";
+  }
+  return {};
+}
+
+Result<void> Host::RenderTask(const Step& step, const RenderContext& context, Payload& payload) {
+  Result<std::string> title = state_.templates().RenderText(step.title, context, Escape::kHeader);
+  if (!title) {
+    return title.error();
+  }
+  payload.title = std::move(*title);
+  if (!step.note.text.empty()) {
+    Result<std::string> note = state_.templates().RenderText(step.note, context, Escape::kNone);
+    if (!note) {
+      return note.error();
+    }
+    payload.note = std::move(*note);
+  }
+  payload.priority = step.priority;
+  payload.due = context.moment.now + step.due;
+  return {};
+}
+
+bool Host::AddressHas(std::string_view address, std::string_view template_id, TimePoint now, Duration within) {
+  return state_.outbox().AddressHas(address, template_id, now, within);
+}
+
+bool Host::HasOpenTask(std::string_view playbook, std::string_view step, CustomerIndex customer) {
+  return state_.outbox().HasOpenTask(playbook, step, customer);
+}
+
+bool Host::Enqueue(const Delivery& delivery) { return state_.outbox().Enqueue(delivery); }
+
+}  // namespace segue

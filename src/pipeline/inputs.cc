@@ -1,0 +1,152 @@
+#include "pipeline/inputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "base/check.h"
+#include "base/money.h"
+
+namespace segue {
+namespace {
+
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+// 128 bits as in the columns, so that a run's sum and a column's agree.
+__extension__ using Sum = __int128;
+
+double SumToDouble(Sum sum, Type type) {
+  const auto value = static_cast<double>(sum);
+  return type == Type::kNumber ? value / static_cast<double>(kNumberScale) : value;
+}
+
+}  // namespace
+
+void StateInputs::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const {
+  const auto model = static_cast<std::size_t>(std::max(leaf.model, 0));
+  const Segments* segments = leaf.model < 0 ? nullptr : segments_[model].get();
+  switch (leaf.kind) {
+    case Leaf::Kind::kAggregate:
+      columns_.Read(leaf.index, first, out);
+      return;
+    case Leaf::Kind::kTrait: {
+      const std::span<const double> column = ledger_.TraitColumn(leaf.index);
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        out[i] = first + i < column.size() ? column[first + i] : kMissing;
+      }
+      return;
+    }
+    case Leaf::Kind::kSegment:
+      if (segments != nullptr) {
+        segments->ReadSegment(first, out, *workspace_.pool);
+        return;
+      }
+      break;
+    case Leaf::Kind::kScore:
+      if (segments != nullptr) {
+        segments->ReadScore(leaf.index, first, out);
+        return;
+      }
+      break;
+    case Leaf::Kind::kFlag:
+      if (segments != nullptr) {
+        segments->ReadFlag(leaf.index, first, out);
+        return;
+      }
+      break;
+    case Leaf::Kind::kFeature:
+      if (segments != nullptr) {
+        segments->ReadFeature(leaf.index, first, out);
+        return;
+      }
+      break;
+    case Leaf::Kind::kNow:
+    case Leaf::Kind::kAccountTrait:
+    case Leaf::Kind::kOwnFeature:
+    case Leaf::Kind::kOwnScore:
+    case Leaf::Kind::kEventField:
+    case Leaf::Kind::kPurchaseProcess:
+    case Leaf::Kind::kInsight:
+      break;
+  }
+  std::fill(out.begin(), out.end(), kMissing);
+}
+
+void RunInputs::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const {
+  if (leaf.kind != Leaf::Kind::kAggregate ||
+      !workspace_.aggregates.all()[static_cast<std::size_t>(leaf.index)].in_run) {
+    base_.Read(leaf, first, out);
+    return;
+  }
+  const Aggregate& aggregate = workspace_.aggregates.all()[static_cast<std::size_t>(leaf.index)];
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] = Aggregated(aggregate, first + static_cast<CustomerIndex>(i));
+  }
+}
+
+double RunInputs::Aggregated(const Aggregate& aggregate, CustomerIndex customer) const {
+  const EventSpec& spec = workspace_.schema.events[static_cast<std::size_t>(aggregate.event)];
+  const Moment moment{now_, workspace_.schema.timezone};
+  const auto field = static_cast<std::size_t>(std::max(aggregate.field, 0));
+  std::int64_t count = 0;
+  Sum sum = 0;
+  std::set<Value> distinct;
+  for (const StoredEvent& event : ledger_.Timeline(customer, aggregate.event, run_started_, now_)) {
+    if (!event.counts && !event.orphan) {
+      continue;
+    }
+    if (!aggregate.where.empty() &&
+        !IsTrue(ExecuteOnEvent(aggregate.where.front(), spec, event.fields, *workspace_.pool, nullptr, moment,
+                               customer))) {
+      continue;
+    }
+    const bool has_field = aggregate.field >= 0 && !IsMissing(event.fields[field]);
+    if (event.orphan) {
+      if (aggregate.op == AggregateOp::kSum && has_field) {
+        sum += std::get<std::int64_t>(event.fields[field]);
+      }
+      continue;
+    }
+    if (aggregate.op == AggregateOp::kCount) {
+      ++count;
+    } else if (has_field && aggregate.op == AggregateOp::kDistinct) {
+      distinct.insert(event.fields[field]);
+    } else if (has_field && (aggregate.op == AggregateOp::kSum || aggregate.op == AggregateOp::kAvg)) {
+      ++count;
+      sum += std::get<std::int64_t>(event.fields[field]);
+    }
+  }
+  const Type type = aggregate.field >= 0 ? spec.fields[field].type : Type::kNumber;
+  switch (aggregate.op) {
+    case AggregateOp::kCount:
+      return static_cast<double>(count);
+    case AggregateOp::kSum:
+      return SumToDouble(sum, type);
+    case AggregateOp::kAvg:
+      return count == 0 ? kMissing : SumToDouble(sum, type) / static_cast<double>(count);
+    case AggregateOp::kDistinct:
+      return static_cast<double>(distinct.size());
+    case AggregateOp::kLast:
+    case AggregateOp::kFirst:
+    case AggregateOp::kLastOf:
+    case AggregateOp::kFirstOf:
+      break;  // These never take a run's start.
+  }
+  SEGUE_CHECK(false);
+  return kMissing;
+}
+
+void ForEachFactRead(const Expr& expr, const AggregateCatalog& aggregates,
+                     const std::function<void(bool, int)>& visit) {
+  if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kAggregate) {
+    visit(true, aggregates.all()[static_cast<std::size_t>(expr.leaf.index)].event);
+  } else if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kTrait) {
+    visit(false, expr.leaf.index);
+  }
+  for (const Expr& arg : expr.args) {  // A parsed tree: its depth is limited.
+    ForEachFactRead(arg, aggregates, visit);
+  }
+}
+
+}  // namespace segue

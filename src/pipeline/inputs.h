@@ -1,0 +1,58 @@
+// The values of leaves, gathered from the stages that keep them.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "config/definitions.h"
+#include "expression/execute.h"
+#include "ledger/columns.h"
+#include "ledger/ledger.h"
+#include "segments/segments.h"
+
+namespace segue {
+
+// Columns, traits, and other models as of their last slot.
+class StateInputs final : public Inputs {
+ public:
+  // Requires: all outlive it.  `segments` has one entry per model, null for drafts.
+  StateInputs(const Workspace& workspace, const Ledger& ledger, const Columns& columns,
+              const std::vector<std::unique_ptr<Segments>>& segments)
+      : workspace_(workspace), ledger_(ledger), columns_(columns), segments_(segments) {}
+
+  void Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const override;
+
+ private:
+  const Workspace& workspace_;
+  const Ledger& ledger_;
+  const Columns& columns_;
+  const std::vector<std::unique_ptr<Segments>>& segments_;
+};
+
+// The same for one run: aggregates without a window cover what happened since the run began.
+class RunInputs final : public Inputs {
+ public:
+  RunInputs(const Inputs& base, const Workspace& workspace, const Ledger& ledger, TimePoint run_started,
+            TimePoint now)
+      : base_(base), workspace_(workspace), ledger_(ledger), run_started_(run_started), now_(now) {}
+
+  void Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const override;
+
+ private:
+  double Aggregated(const Aggregate& aggregate, CustomerIndex customer) const;
+
+  const Inputs& base_;
+  const Workspace& workspace_;
+  const Ledger& ledger_;
+  TimePoint run_started_;
+  TimePoint now_;
+};
+
+// Calls `visit` for every event kind and every customer trait that the expression depends on.
+void ForEachFactRead(const Expr& expr, const AggregateCatalog& aggregates,
+                     const std::function<void(bool is_event, int index)>& visit);
+
+}  // namespace segue

@@ -1,0 +1,360 @@
+// State: opens every stage over one state file and joins them for the two loops.
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "pipeline/host.h"
+#include "pipeline/inputs.h"
+#include "pipeline/pipeline.h"
+
+namespace segue {
+namespace {
+
+constexpr std::string_view kTables = R"(
+CREATE TABLE IF NOT EXISTS cycle (
+  id INTEGER PRIMARY KEY,
+  now INTEGER NOT NULL,
+  finished INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS model_position (   -- how far each model's last slot had read
+  model TEXT PRIMARY KEY,
+  sequence INTEGER NOT NULL,
+  now INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS source_state (
+  source TEXT PRIMARY KEY,
+  cursor TEXT NOT NULL DEFAULT '',
+  last_slot INTEGER,
+  last_ok INTEGER,
+  error TEXT NOT NULL DEFAULT '',
+  rows INTEGER NOT NULL DEFAULT 0,
+  anonymous INTEGER NOT NULL DEFAULT 0,
+  rounded INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS bad_row (
+  id INTEGER PRIMARY KEY,
+  source TEXT NOT NULL,
+  file TEXT NOT NULL,
+  line INTEGER NOT NULL,
+  column TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  raw TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS suppression (
+  who TEXT PRIMARY KEY,
+  reason TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)";
+
+// Event kinds and traits that a model looks at, directly or through another model.
+struct FactsRead {
+  std::set<int> kinds;
+  std::set<int> traits;
+};
+
+void AddReads(const Expr& expr, const Workspace& workspace, FactsRead& reads, std::set<int>& models) {
+  ForEachFactRead(expr, workspace.aggregates, [&](bool is_event, int index) {
+    (is_event ? reads.kinds : reads.traits).insert(index);
+  });
+  if (expr.op == Op::kLeaf && expr.leaf.model >= 0) {
+    models.insert(expr.leaf.model);
+  }
+  for (const Expr& arg : expr.args) {
+    AddReads(arg, workspace, reads, models);
+  }
+}
+
+void AddModel(const Model& model, const Workspace& workspace, FactsRead& reads, std::set<int>& models) {
+  const auto add = [&](const std::optional<Condition>& condition) {
+    if (condition) {
+      AddReads(condition->expr, workspace, reads, models);
+    }
+  };
+  add(model.who);
+  for (const Feature& feature : model.features) {
+    AddReads(feature.value.expr, workspace, reads, models);
+  }
+  for (const Score& score : model.scores) {
+    add(score.from);
+    for (const Points& points : score.points) {
+      AddReads(points.when.expr, workspace, reads, models);
+    }
+  }
+  for (const Segment& segment : model.segments) {
+    add(segment.when);
+  }
+  for (const Flag& flag : model.flags) {
+    AddReads(flag.on.expr, workspace, reads, models);
+    add(flag.off);
+  }
+}
+
+FactsRead ReadsOf(int model, const Workspace& workspace) {
+  FactsRead reads;
+  std::set<int> wanted{model};
+  std::set<int> done;
+  while (done.size() < wanted.size()) {
+    const auto next = std::find_if(wanted.begin(), wanted.end(), [&](int m) { return !done.contains(m); });
+    done.insert(*next);
+    std::set<int> more;
+    AddModel(workspace.models[static_cast<std::size_t>(*next)], workspace, reads, more);
+    wanted.insert(more.begin(), more.end());
+  }
+  // What takes an event back changes it too.
+  for (std::size_t kind = 0; kind < workspace.schema.events.size(); ++kind) {
+    const std::optional<int> reverses = workspace.schema.events[kind].reverses;
+    if (reverses && reads.kinds.contains(*reverses)) {
+      reads.kinds.insert(static_cast<int>(kind));
+    }
+  }
+  return reads;
+}
+
+// Who changed since a model's last slot is asked only when somebody may move.
+class LedgerPopulation final : public Population {
+ public:
+  LedgerPopulation(const Ledger& ledger, const Inputs& inputs, FactsRead reads, Sequence sequence, TimePoint since,
+                   TimePoint now)
+      : ledger_(ledger), inputs_(inputs), reads_(std::move(reads)), sequence_(sequence), since_(since), now_(now) {}
+
+  CustomerIndex count() const override { return ledger_.customer_count(); }
+
+  bool IsAlive(CustomerIndex customer) const override { return ledger_.IsAlive(customer); }
+
+  const std::string& Key(CustomerIndex customer) const override { return ledger_.CustomerKey(customer); }
+
+  const Inputs& inputs() const override { return inputs_; }
+
+  std::optional<Cause> CauseSince(CustomerIndex customer) const override {
+    const Touch* touch = Find(customer);
+    if (touch == nullptr) {
+      return std::nullopt;
+    }
+    return touch->merged ? Cause::kMerge : touch->late ? Cause::kImport : Cause::kBehaviour;
+  }
+
+  bool FirstFactWasLate(CustomerIndex customer) const override {
+    const Touch* touch = Find(customer);
+    return touch != nullptr && touch->late;
+  }
+
+ private:
+  const Touch* Find(CustomerIndex customer) const {
+    if (!touched_) {
+      const std::vector<int> kinds(reads_.kinds.begin(), reads_.kinds.end());
+      const std::vector<int> traits(reads_.traits.begin(), reads_.traits.end());
+      touched_ = ledger_.Touched(sequence_, since_, now_, kinds, traits);
+    }
+    const auto found = std::lower_bound(touched_->begin(), touched_->end(), customer,
+                                        [](const Touch& touch, CustomerIndex c) { return touch.customer < c; });
+    return found == touched_->end() || found->customer != customer ? nullptr : &*found;
+  }
+
+  const Ledger& ledger_;
+  const Inputs& inputs_;
+  FactsRead reads_;
+  Sequence sequence_;
+  TimePoint since_;
+  TimePoint now_;
+  mutable std::optional<std::vector<Touch>> touched_;
+};
+
+std::vector<int> ConsentTraits(const Workspace& workspace) {
+  std::set<int> traits;
+  for (const auto& [channel, trait] : workspace.consent) {
+    traits.insert(trait);
+  }
+  for (const auto& [topic, trait] : workspace.topic_consent) {
+    traits.insert(trait);
+  }
+  return {traits.begin(), traits.end()};
+}
+
+}  // namespace
+
+struct State::Inner {
+  Inner(Database& db_in, const Workspace& workspace_in, const Templates& templates_in, TimePoint now,
+        StateOptions options_in)
+      : db(db_in),
+        workspace(workspace_in),
+        templates(templates_in),
+        options(std::move(options_in)),
+        ledger(Prepared(db_in), workspace_in.schema, *workspace_in.pool),
+        columns(ledger, db_in, workspace_in.schema, *workspace_in.pool, workspace_in.aggregates, now),
+        segments(OpenModels(db_in, workspace_in)),
+        inputs(workspace_in, ledger, columns, segments),
+        outbox(db_in) {
+    ledger.SetConsentTraits(ConsentTraits(workspace));
+    for (std::size_t model = 0; model < workspace.models.size(); ++model) {
+      reads.push_back(ReadsOf(static_cast<int>(model), workspace));
+    }
+  }
+
+  static Database& Prepared(Database& db) {
+    db.Ensure("pipeline", kTables);
+    return db;
+  }
+
+  static std::vector<std::unique_ptr<Segments>> OpenModels(Database& db, const Workspace& workspace) {
+    std::vector<std::unique_ptr<Segments>> all;
+    for (std::size_t model = 0; model < workspace.models.size(); ++model) {
+      all.push_back(workspace.models[model].draft
+                        ? nullptr
+                        : std::make_unique<Segments>(db, workspace, static_cast<int>(model)));
+    }
+    return all;
+  }
+
+  Database& db;
+  const Workspace& workspace;
+  const Templates& templates;
+  StateOptions options;
+  Ledger ledger;
+  Columns columns;
+  std::vector<std::unique_ptr<Segments>> segments;
+  StateInputs inputs;
+  Outbox outbox;
+  std::vector<FactsRead> reads;  // Per model.
+  std::unique_ptr<Host> host;
+  std::unique_ptr<Playbooks> playbooks;
+};
+
+State::State(Database& db, const Workspace& workspace, const Templates& templates, TimePoint now,
+             StateOptions options)
+    : inner_(std::make_unique<Inner>(db, workspace, templates, now, std::move(options))) {
+  inner_->host = std::make_unique<Host>(*this);
+  inner_->playbooks = std::make_unique<Playbooks>(db, workspace, *inner_->host);
+}
+
+State::~State() = default;
+
+Database& State::db() { return inner_->db; }
+
+const Workspace& State::workspace() const { return inner_->workspace; }
+
+const Templates& State::templates() const { return inner_->templates; }
+
+const StateOptions& State::options() const { return inner_->options; }
+
+Ledger& State::ledger() { return inner_->ledger; }
+
+Columns& State::columns() { return inner_->columns; }
+
+const Inputs& State::inputs() const { return inner_->inputs; }
+
+Playbooks& State::playbooks() { return *inner_->playbooks; }
+
+Outbox& State::outbox() { return inner_->outbox; }
+
+Segments* State::segments(int model) { return inner_->segments[static_cast<std::size_t>(model)].get(); }
+
+std::unique_ptr<Population> State::PopulationOf(int model, TimePoint now) {
+  const Model& found = inner_->workspace.models[static_cast<std::size_t>(model)];
+  Statement position = inner_->db.Prepare("SELECT sequence, now FROM model_position WHERE model = ?");
+  position.Bind(1, found.id);
+  Sequence sequence = 0;
+  TimePoint since{};
+  if (position.Step()) {
+    sequence = static_cast<Sequence>(position.Int(0));
+    since = FromMicros(position.Int(1));
+  }
+  position.Reset();
+  return std::make_unique<LedgerPopulation>(inner_->ledger, inner_->inputs,
+                                            inner_->reads[static_cast<std::size_t>(model)], sequence, since, now);
+}
+
+double State::Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
+                       std::optional<TimePoint> run_started, Trace* trace) const {
+  const Workspace& workspace = inner_->workspace;
+  const Moment moment{now, workspace.schema.timezone};
+  if (!run_started) {
+    return ExecuteOne(expr, inner_->inputs, moment, customer, workspace.pool.get(), &workspace.schema, trace);
+  }
+  const RunInputs inputs(inner_->inputs, workspace, inner_->ledger, *run_started, now);
+  return ExecuteOne(expr, inputs, moment, customer, workspace.pool.get(), &workspace.schema, trace);
+}
+
+Zone State::ZoneOf(CustomerIndex customer) const {
+  const Workspace& workspace = inner_->workspace;
+  if (workspace.timezone_trait) {
+    const TraitState* state = inner_->ledger.Trait(customer, *workspace.timezone_trait);
+    const std::string* name = state == nullptr ? nullptr : std::get_if<std::string>(&state->value);
+    if (name != nullptr) {
+      if (Result<Zone> zone = Zone::Find(*name)) {
+        return *zone;
+      }
+    }
+  }
+  return workspace.schema.timezone;
+}
+
+RenderContext State::ContextOf(CustomerIndex customer, TimePoint now) const {
+  const Workspace& workspace = inner_->workspace;
+  RenderContext context;
+  context.inputs = &inner_->inputs;
+  context.schema = &workspace.schema;
+  context.pool = workspace.pool.get();
+  context.moment = {now, workspace.schema.timezone};
+  context.customer = customer;
+  context.zone = ZoneOf(customer);
+  for (const auto& [name, path] : workspace.links) {
+    context.names["links." + name] = workspace.links_base + path;
+  }
+  const std::string& key = inner_->ledger.CustomerKey(customer);
+  // The address says who it is for and proves that we wrote it, so nobody can sign off somebody else.
+  const std::string proof = HmacSha256Hex(inner_->options.links_key, "person/" + workspace.id + "/" + key);
+  const std::string who = UrlEncode(key) + "/" + proof.substr(0, 32);
+  context.names["links.unsubscribe"] = workspace.serve_url + "/unsubscribe/" + who;
+  context.names["links.preferences"] = workspace.serve_url + "/preferences/" + who;
+  context.names["sender.postal"] = workspace.sender_postal;
+  return context;
+}
+
+std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
+  const Workspace& workspace = inner_->workspace;
+  if (!inner_->ledger.IsAlive(delivery.customer)) {
+    return "suppressed";
+  }
+  if (delivery.kind != DeliveryKind::kMessage) {
+    return "";
+  }
+  if (!workspace.allow_only.empty() &&
+      std::find(workspace.allow_only.begin(), workspace.allow_only.end(), delivery.payload.to) ==
+          workspace.allow_only.end()) {
+    return "not_allowed";
+  }
+  if (!inner_->host->Suppressed(delivery.customer, delivery.payload.to).empty()) {
+    return "suppressed";
+  }
+  if (now > delivery.stale_after) {
+    return "stale";
+  }
+  if (delivery.purpose == PurposeName(Purpose::kService)) {
+    return "";
+  }
+  const std::optional<int> playbook = workspace.FindPlaybook(delivery.playbook);
+  const std::string topic =
+      playbook ? workspace.playbooks[static_cast<std::size_t>(*playbook)].topic : std::string();
+  if (const auto trait = workspace.topic_consent.find(topic); trait != workspace.topic_consent.end()) {
+    if (!inner_->host->YesNoTrait(delivery.customer, trait->second, nullptr).value_or(true)) {
+      return "no_topic_consent";
+    }
+  }
+  const auto trait = workspace.consent.find(delivery.payload.channel);
+  if (trait == workspace.consent.end()) {
+    return "";
+  }
+  return inner_->host->YesNoTrait(delivery.customer, trait->second, nullptr).value_or(false) ? "" : "no_consent";
+}
+
+void State::Suppress(std::string_view address_or_key, std::string_view reason, TimePoint now) {
+  Statement insert = inner_->db.Prepare("INSERT OR IGNORE INTO suppression(who, reason, at) VALUES (?, ?, ?)");
+  insert.Bind(1, address_or_key).Bind(2, reason).Bind(3, ToMicros(now)).Run();
+}
+
+}  // namespace segue

@@ -37,7 +37,7 @@ std::string OneLine(std::string_view text) {
 // The encoded words of RFC 2047 for a header of which `column` characters stand already: no line
 // over 76 characters, no word that cuts a character in two.
 std::string EncodedWords(std::string_view text, std::size_t column) {
-  constexpr std::size_t kFrame = std::string_view("=?UTF-8?B??=").size();
+  constexpr std::size_t kFrame = 12;  // What stands around the base64.
   constexpr std::size_t kBytesLeast = 12;
   std::string out;
   while (!text.empty()) {

@@ -1,9 +1,12 @@
-// Templates: a Markdown body in a layout, with a strict subset of Liquid, rendered to HTML and plain text.
+// Templates: a Markdown body in a layout, with a strict subset of Liquid, rendered to HTML and
+// plain text.
 //
-//   {{ customer.first_name | default: 'you' }}     {% if customer.plan is 'team' %} … {% else %} … {% endif %}
+//   {{ customer.first_name | default: 'you' }}     {% if customer.plan is 'team' %} … {% else %} …
+//   {% endif %}
 //
-// A name that does not exist is an error at load.  Values are escaped for the place where they stand (HTML text, attribute,
-// URL, plain text).  A missing value without `default` is an error when the text is rendered: that message is held and shown.
+// A name that does not exist is an error at load.  Values are escaped for the place where they
+// stand (HTML text, attribute, URL, plain text).  A missing value without `default` is an error
+// when the text is rendered: that message is held and shown.
 
 #pragma once
 
@@ -30,12 +33,18 @@ struct RenderContext {
   const TextPool* pool = nullptr;
   Moment moment;
   CustomerIndex customer = 0;
-  Zone zone;                                 // The person's, for dates.
-  std::map<std::string, std::string> names;  // links.NAME, links.unsubscribe, sender.postal, offer.code …
+  Zone zone;  // The person's, for dates.
+  // links.NAME, links.unsubscribe, links.preferences (complete web addresses), sender.postal,
+  // offer.code, offer.expires (as FormatTime writes it).  One that is absent or empty has no value.
+  std::map<std::string, std::string> names;
+  std::string variant;  // Of the template; empty, or one that it lacks: its first, if it has
+                        // variants at all.
 };
 
 struct RenderedMessage {
-  std::string subject, preheader, html, text, title, button, link;
+  std::string subject, preheader, html, text, title, button;
+  std::string link;      // The address that the button leads to.
+  std::string reply_to;  // Empty: the sender's.
   std::map<std::string, std::string> values;
 };
 
@@ -44,20 +53,28 @@ enum class Escape { kNone, kHtml, kHeader };
 class Templates {
  public:
   // Compiles every template, layout and text with values of the workspace.
-  // Adds a Diagnostic for each thing that is wrong: unknown names (SG002), filters, unclosed tags, SG021, SG022, SG023.
-  Templates(const Workspace& workspace, Diagnostics& diagnostics);
+  // Adds a Diagnostic for each thing that is wrong: unclosed tags (SG000), unknown names and
+  // filters (SG002), types (SG003), SG020, SG021, SG022, values at places where nothing makes them
+  // safe (SG025), a layout without its body (SG026), and SG099 for what is not built yet, which
+  // `tolerate_unbuilt` makes a warning. Requires: `workspace` outlives it.
+  Templates(const Workspace& workspace, Diagnostics& diagnostics, bool tolerate_unbuilt = false);
   ~Templates();
 
+  // Errors: no such template; a value that is missing without a default, by its name; a text that
+  // grows over the limit.
   Result<RenderedMessage> Render(std::string_view template_id, const RenderContext& context) const;
-  // A text of a step: task title, note, set value.
-  Result<std::string> RenderText(const TextWithValues& text, const RenderContext& context, Escape escape) const;
+  // A text of a step: task title, note, set value.  kHeader gives one line, kHtml escapes all of
+  // it.
+  Result<std::string> RenderText(const TextWithValues& text, const RenderContext& context,
+                                 Escape escape) const;
 
  private:
   struct Inner;
   std::unique_ptr<Inner> inner_;
 };
 
-// CommonMark's everyday part to HTML: headings, paragraphs, lists, emphasis, links, code, rules, quotes.
+// CommonMark's everyday part to HTML: headings, paragraphs, lists, emphasis, links, code, rules,
+// quotes.
 std::string MarkdownToHtml(std::string_view markdown);
 // The same to readable plain text; links become "text (address)".
 std::string MarkdownToText(std::string_view markdown);

@@ -1,19 +1,20 @@
-// The typed expression tree.  It has one meaning and several executors (execute.h); text becomes a tree in parse.h and
-// check.h.
+// The typed expression tree.  It has one meaning and several executors (execute.h); text becomes a
+// tree in parse.h and check.h.
 //
 // Every value is an IEEE double, and NaN means missing:
 //
-//   number          its value                          money      minor units of the workspace's currency
-//   time            microseconds since 1970 UTC        duration   microseconds
-//   yes_no          0 or 1                             text       its number in the TextPool
+//   number          its value                          money      minor units of the workspace's
+//   currency time            microseconds since 1970 UTC        duration   microseconds yes_no 0 or
+//   1                             text       its number in the TextPool
 //
-// Whole numbers below 2^53 are exact, so money and times never lose anything.  A division by zero and any other result
-// that is not finite is missing.  A comparison with a missing value is false; `is not` and `not in` are the exact
-// opposite of `is` and `in`, so they are true.
+// Whole numbers below 2^53 are exact, so money and times never lose anything.  A division by zero
+// and any other result that is not finite is missing.  A comparison with a missing value is false;
+// `is not` and `not in` are the exact opposite of `is` and `in`, so they are true.
 
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,13 +42,14 @@ enum class AggregateOp : std::uint8_t {
 
 struct Expr;
 
-// One distinct aggregate over the ledger; every model and playbook that writes the same one shares its column.
-// It covers the events E with now - before - window < time(E) <= now - before, that fulfil `where`.
+// One distinct aggregate over the ledger; every model and playbook that writes the same one shares
+// its column. It covers the events E with now - before - window < time(E) <= now - before, that
+// fulfil `where`.
 struct Aggregate {
   AggregateOp op = AggregateOp::kCount;
   int event = 0;
-  int field = -1;           // For those with E.F.
-  std::vector<Expr> where;  // Empty or one, over kEventField leaves only.
+  int field = -1;                      // For those with E.F.
+  std::vector<Expr> where;             // Empty or one, over kEventField leaves only.
   Duration window = Duration::zero();  // Zero: all time.
   Duration before = Duration::zero();
   bool in_run = false;    // Window runs from the start of the playbook run: never a column.
@@ -59,6 +61,7 @@ class AggregateCatalog {
  public:
   // The index of an equal aggregate, added if it is new.
   int Intern(Aggregate aggregate);
+
   const std::vector<Aggregate>& all() const { return all_; }
 
  private:
@@ -86,7 +89,10 @@ struct Leaf {
   Kind kind = Kind::kNow;
   int model = -1;
   int index = -1;
-  std::string name;  // As written, for people.
+  // As written, for people.  Calls that become several nodes (did, since, until, days, usual_gap)
+  // carry it on their outer node, which is not a kLeaf then; a trace shows that node instead of
+  // what is below it.
+  std::string name;
 };
 
 enum class Op : std::uint8_t {
@@ -103,19 +109,19 @@ enum class Op : std::uint8_t {
   kLessEqual,
   kGreater,
   kGreaterEqual,
-  kIn,          // args[0] in the literals args[1..]
+  kIn,  // args[0] in the literals args[1..]
   kNotIn,
-  kInRange,     // args[0] in args[1]..args[2], both ends included
+  kInRange,  // args[0] in args[1]..args[2], both ends included
   kNotInRange,
-  kAnd,
+  kAnd,  // Of two or more args; so is kOr.
   kOr,
   kNot,
   kExists,
-  kMean,        // Of all args; missing if one is.
-  kRound,       // Halves away from zero.
+  kMean,   // Of all args; missing if one is.
+  kRound,  // Halves away from zero.
   kFloor,
-  kDays,        // Midnights of the zone between args[0] and now.
-  kUsualGap,    // (args[0] last - args[1] first) / (args[2] count - 1); missing under 3
+  kDays,      // Midnights of the zone between args[0] and now.
+  kUsualGap,  // (args[0] last - args[1] first) / (args[2] count - 1); missing under 3
 };
 
 struct Expr {
@@ -128,5 +134,9 @@ struct Expr {
   std::size_t begin = 0;
   std::size_t end = 0;
 };
+
+// Calls `visit` for every node of kind kLeaf, in the order of the text; kNow among them. Aggregates
+// are not entered: look at their `where` through the catalog.
+void ForEachLeaf(const Expr& expr, const std::function<void(const Expr&)>& visit);
 
 }  // namespace segue

@@ -1,0 +1,119 @@
+// Lines learned from people, against values computed by hand.
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "segments/score.h"
+
+namespace segue {
+namespace {
+
+Fifths Ranked(bool by_key, bool equal_width, bool closed_left) {
+  Fifths fifths;
+  fifths.of_rank = true;
+  fifths.ties_by_key = by_key;
+  fifths.equal_width = equal_width;
+  fifths.closed_left = closed_left;
+  return fifths;
+}
+
+TEST_CASE("quantiles are the linear ones, in any order of the people") {
+  const std::vector<double> values = {9, 1, 4, 7, 2};  // 1 2 4 7 9: h = 0.8, 1.6, 2.4, 3.2
+  const LineSet fitted = FitFifths({}, values, {});
+  REQUIRE(fitted.at.size() == 4);
+  CHECK(fitted.at[0] == doctest::Approx(1.8));
+  CHECK(fitted.at[1] == doctest::Approx(3.2));
+  CHECK(fitted.at[2] == doctest::Approx(5.2));
+  CHECK(fitted.at[3] == doctest::Approx(7.4));
+  CHECK(fitted.keys.empty());
+}
+
+TEST_CASE("quantiles of ten, of one and of nobody") {
+  const std::vector<double> ten = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+  const LineSet fitted = FitFifths({}, ten, {});
+  CHECK(fitted.at[0] == doctest::Approx(2.8));
+  CHECK(fitted.at[1] == doctest::Approx(4.6));
+  CHECK(fitted.at[2] == doctest::Approx(6.4));
+  CHECK(fitted.at[3] == doctest::Approx(8.2));
+  const std::vector<double> one = {5};
+  CHECK(FitFifths({}, one, {}).at == std::vector<double>{5, 5, 5, 5});
+  CHECK(FitFifths({}, {}, {}).at.empty());
+}
+
+TEST_CASE("equal width cuts the range of the values, and add moves each line") {
+  Fifths fifths;
+  fifths.equal_width = true;
+  fifths.add = 1;
+  const std::vector<double> values = {0, 3, 50};
+  CHECK(FitFifths(fifths, values, {}).at == std::vector<double>{11, 21, 31, 41});
+}
+
+TEST_CASE("ranks with ties together keep the first value above each line") {
+  // Values 1 2 2 4 9 with ranks 1 2 2 4 5; quantiles of the ranks: 1.8, 2, 2.8, 4.2.
+  const std::vector<double> values = {2, 9, 1, 4, 2};
+  CHECK(FitFifths(Ranked(false, false, false), values, {}).at == std::vector<double>{2, 4, 4, 9});
+  CHECK(FitFifths(Ranked(false, false, true), values, {}).at == std::vector<double>{2, 2, 4, 9});
+}
+
+TEST_CASE("ranks in equal steps go from the smallest to the largest rank that occurs") {
+  // 0 0 0 0 5 7: ranks 1 1 1 1 5 6; lines 2, 3, 4, 5.
+  const std::vector<double> values = {7, 0, 0, 5, 0, 0};
+  CHECK(FitFifths(Ranked(false, true, false), values, {}).at == std::vector<double>{5, 5, 5, 7});
+  CHECK(FitFifths(Ranked(false, true, true), values, {}).at == std::vector<double>{5, 5, 5, 5});
+}
+
+TEST_CASE("ranks by key number equal values in order of the key, numbers as numbers") {
+  const std::vector<double> values = {1, 1, 1, 1, 1, 1};
+  const std::vector<std::string> keys = {"10", "9", "2", "100", "30", "1"};  // 1 2 9 10 30 100
+  const LineSet fitted = FitFifths(Ranked(true, false, false), values, keys);  // Lines 2 3 4 5 over ranks 1..6
+  CHECK(fitted.at == std::vector<double>{1, 1, 1, 1});
+  CHECK(fitted.numeric_keys);
+  CHECK(fitted.keys == std::vector<std::string>{"9", "10", "30", "100"});
+  const std::vector<std::string> words = {"10", "9", "2", "100", "30", "x"};  // As bytes: 10 100 2 30 9 x
+  const LineSet bytes = FitFifths(Ranked(true, false, false), values, words);
+  CHECK_FALSE(bytes.numeric_keys);
+  CHECK(bytes.keys == std::vector<std::string>{"2", "30", "9", "x"});
+}
+
+TEST_CASE("a line that nobody is above stays above everybody") {
+  Fifths fifths = Ranked(true, false, false);
+  fifths.add = 10;
+  const std::vector<double> values = {1, 2, 3};
+  const std::vector<std::string> keys = {"a", "b", "c"};
+  const LineSet fitted = FitFifths(fifths, values, keys);
+  CHECK(std::isinf(fitted.at[0]));
+  CHECK(RankScoreOf(3, "c", fitted, false, 0, 0) == 1);
+  CHECK(RankScoreOf(std::numeric_limits<double>::max(), "zz", fitted, false, 0, 0) == 1);
+}
+
+TEST_CASE("the stored people give the same scores as the ranks themselves") {
+  std::vector<double> values;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 237; ++i) {
+    values.push_back((i * 37) % 11);
+    keys.push_back(std::to_string((i * 61) % 239));
+  }
+  for (const bool closed_left : {false, true}) {
+    const LineSet fitted = FitFifths(Ranked(true, false, closed_left), values, keys);
+    std::vector<double> ranks(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      int rank = 1;
+      for (std::size_t j = 0; j < values.size(); ++j) {
+        rank += values[j] < values[i] || (values[j] == values[i] && std::stoi(keys[j]) < std::stoi(keys[i])) ? 1 : 0;
+      }
+      ranks[i] = rank;
+    }
+    const LineSet of_ranks = FitFifths({}, ranks, {});
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      CHECK(RankScoreOf(values[i], keys[i], fitted, false, 0, 0) ==
+            ScoreOf(ranks[i], of_ranks.at, false, closed_left, 0, 0));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace segue

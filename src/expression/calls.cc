@@ -402,7 +402,13 @@ std::optional<Expr> Checker::CheckEventCall(const Syntax& syntax, const Call& ca
       return MakeLeaf(Leaf::Kind::kPurchaseProcess, -1, part->event, Plain(Type::kNumber), syntax);
     case Function::kLifetimeValue:
       return MakeLeaf(Leaf::Kind::kPurchaseProcess, -1, part->event, Plain(Type::kMoney), syntax);
-    default:
+    case Function::kSince:
+    case Function::kUntil:
+    case Function::kDays:
+    case Function::kExists:
+    case Function::kMean:
+    case Function::kRound:
+    case Function::kFloor:
       break;
   }
   SEGUE_CHECK(false);

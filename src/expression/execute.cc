@@ -109,11 +109,21 @@ class Single {
         const double first = Run(expr.args[1]);
         return UsualGap(last, first, Run(expr.args[2]));
       }
-      default:
-        break;
+      case Op::kAdd:
+      case Op::kSubtract:
+      case Op::kMultiply:
+      case Op::kDivide:
+      case Op::kIs:
+      case Op::kIsNot:
+      case Op::kLess:
+      case Op::kLessEqual:
+      case Op::kGreater:
+      case Op::kGreaterEqual: {
+        const double left = Run(expr.args[0]);
+        return Binary(expr.op, left, Run(expr.args[1]));
+      }
     }
-    const double left = Run(expr.args[0]);
-    return Binary(expr.op, left, Run(expr.args[1]));
+    SEGUE_CHECK(false);
   }
 
   double Read(const Leaf& leaf) const {

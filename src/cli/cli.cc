@@ -27,6 +27,7 @@ void AddCommon(CLI::App* verb, Common& common, bool with_at) {
 // The parsed options of every verb, and the one that was chosen.
 struct Parsed {
   Common common;
+  bool once = true;
   InitOptions init;
   CheckOptions check;
   PlanOptions plan;
@@ -48,6 +49,10 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
   AddCommon(plan, parsed.common, true);
   plan->add_option("--people", parsed.plan.people, "List everybody whom this playbook would start");
   plan->callback([&] { parsed.run = [&] { return RunPlan(parsed.common, parsed.plan); }; });
+
+  CLI::App* doctor = app.add_subcommand("doctor", "Find out whether the state is sound");
+  AddCommon(doctor, parsed.common, false);
+  doctor->callback([&] { parsed.run = [&] { return RunDoctor(parsed.common); }; });
 
   CLI::App* explain = app.add_subcommand("explain", "Show why a customer got something, or did not");
   AddCommon(explain, parsed.common, true);
@@ -77,7 +82,7 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
 
   CLI::App* run = app.add_subcommand("run", "One cycle and one pass of the dispatcher; with --at it never sends");
   AddCommon(run, parsed.common, true);
-  run->add_flag("--once", "The default, for scripts that like to say so");
+  run->add_flag("--once", parsed.once, "The default, for scripts that like to say so");
   run->callback([&] { parsed.run = [&] { return RunOnce(parsed.common); }; });
 
   CLI::App* replay = app.add_subcommand(

@@ -154,7 +154,7 @@ std::optional<DeliveryState> StateByName(std::string_view name) {
   return std::nullopt;
 }
 
-boost::json::object DeliveryJson(const Delivery& delivery) {
+boost::json::object DeliverySummary(const Delivery& delivery) {
   return {{"id", delivery.id},
           {"key", delivery.key},
           {"kind", std::string(DeliveryKindName(delivery.kind))},
@@ -196,7 +196,7 @@ int ListOutbox(State& state, const OutboxOptions& options, bool json) {
   if (json) {
     boost::json::array list;
     for (const Delivery& delivery : all) {
-      list.push_back(DeliveryJson(delivery));
+      list.push_back(DeliverySummary(delivery));
     }
     fmt::print("{}\n", boost::json::serialize(list));
     return kFine;
@@ -236,7 +236,7 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
     throw Failure{kUsage, fmt::format("there is no delivery {}: `segue outbox` lists them\n", options.id)};
   }
   if (options.action == "show") {
-    fmt::print("{}\n", boost::json::serialize(DeliveryJson(*delivery)));
+    fmt::print("{}\n", boost::json::serialize(DeliverySummary(*delivery)));
     return kFine;
   }
   if (options.note.empty()) {

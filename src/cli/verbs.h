@@ -24,6 +24,9 @@ struct PlanOptions {
 };
 int RunPlan(const Common& common, const PlanOptions& options);
 
+// Whether the state is sound.
+int RunDoctor(const Common& common);
+
 int RunOnce(const Common& common);
 
 struct ReplayOptions {

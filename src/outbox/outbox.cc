@@ -320,6 +320,12 @@ int Outbox::Rescue(std::string_view connector, Dedupe dedupe, TimePoint now) {
   return static_cast<int>(lost.size());
 }
 
+void Outbox::BreakLeases() {
+  Transaction work(db_);
+  db_.Execute("UPDATE outbox SET lease = 0 WHERE state = 1");
+  work.Commit();
+}
+
 void Outbox::Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now) {
   SEGUE_CHECK(state == State::kDropped || state == State::kSuppressed || state == State::kRefused);
   Transaction work(db_);
@@ -511,14 +517,15 @@ std::vector<Delivery> Outbox::List(const OutboxFilter& filter) const {
   Statement select = db_.Prepare(
       "SELECT " + std::string(kColumns) +
       " FROM outbox WHERE (?1 IS NULL OR state = ?1) AND (?2 = '' OR connector = ?2) AND "
-      "(?3 = '' OR playbook = ?3) AND (?4 = '' OR customer_key = ?4) ORDER BY id DESC LIMIT ?5");
+      "(?3 = '' OR playbook = ?3) AND (?4 = '' OR customer_key = ?4) AND "
+      "(?6 = 0 OR run = ?6) AND (?7 = '' OR step = ?7) ORDER BY id DESC LIMIT ?5");
   if (filter.state) {
     select.Bind(1, Number(*filter.state));
   } else {
     select.BindNull(1);
   }
   select.Bind(2, filter.connector).Bind(3, filter.playbook).Bind(4, filter.customer_key);
-  select.Bind(5, static_cast<std::int64_t>(filter.limit));
+  select.Bind(5, static_cast<std::int64_t>(filter.limit)).Bind(6, filter.run).Bind(7, filter.step);
   std::vector<Delivery> all;
   while (select.Step()) {
     all.push_back(Stored::Read(select).delivery);
@@ -575,8 +582,8 @@ std::optional<TimePoint> Outbox::NextDue(std::string_view connector) const {
 bool Outbox::AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
                         Duration within) const {
   Statement select = db_.Prepare(
-      "SELECT 1 FROM outbox WHERE address = ? AND address <> '' AND template = ? AND "
-      "(state IN (0, 1) OR (state IN (2, 5) AND changed > ?)) LIMIT 1");
+      "SELECT 1 FROM outbox WHERE address = ? AND address <> '' AND template = ? AND created >= ? "
+      "AND state NOT IN (3, 4, 6) LIMIT 1");
   select.Bind(1, BareAddress(address)).Bind(2, template_id).Bind(3, ToMicros(now - within));
   return select.Step();
 }

@@ -26,7 +26,8 @@ struct OutboxCounts {
 
 struct OutboxFilter {
   std::optional<DeliveryState> state;
-  std::string connector, playbook, customer_key;
+  std::string connector, playbook, customer_key, step;
+  std::int64_t run = 0;  // 0: any.
   int limit = 100;
 };
 
@@ -66,6 +67,10 @@ class Outbox {
   // or unknown.
   int Rescue(std::string_view connector, Dedupe dedupe, TimePoint now);
 
+  // Ends every lease, so that Rescue finds what was claimed.  Only for the one process that holds the state's lock:
+  // whoever claimed before it is gone.
+  void BreakLeases();
+
   // Ends waiting ones, and claimed ones that nobody was called for yet: consent withdrawn, run
   // ended, address not allowed. Requires: state is kDropped, kSuppressed or kRefused.
   void Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now);
@@ -93,12 +98,12 @@ class Outbox {
   // The next moment at which some delivery of the connector becomes due or a lease runs out.
   std::optional<TimePoint> NextDue(std::string_view connector) const;
 
-  // Whether this address got this template within `within` before `now`, or will (same-address
-  // gate).
+  // Whether this template was promised to this address at or after now - within, and was not
+  // refused, suppressed or dropped (same-address gate).
   bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
                   Duration within) const;
-  // Whether an earlier task of this step was promised and nobody said that it is over.  Tools do
-  // not tell us yet when a task is done, so an accepted one stays open.
+  // Whether an earlier task of this step was promised and not refused or dropped.  Tools do not
+  // tell us when a task is done.
   bool HasOpenTask(std::string_view playbook, std::string_view step, CustomerIndex customer) const;
 
  private:

@@ -72,7 +72,9 @@ struct Dispatcher::Inner {
 };
 
 Dispatcher::Dispatcher(State& state, std::function<Result<Secrets>(const ConnectorSettings&)> secrets)
-    : inner_(std::make_unique<Inner>(Inner{state, std::move(secrets), {}, {}, {}, {}, 0})) {}
+    : inner_(std::make_unique<Inner>(Inner{state, std::move(secrets), {}, {}, {}, {}, 0})) {
+  state.outbox().BreakLeases();
+}
 
 Dispatcher::~Dispatcher() = default;
 

@@ -137,6 +137,7 @@ struct Call {
 class Dispatcher {
  public:
   // `secrets` gives a connector's resolved secrets.
+  // Requires: this process holds the state's lock.  What another had claimed before it died is claimed anew, or unknown.
   Dispatcher(State& state, std::function<Result<Secrets>(const ConnectorSettings&)> secrets);
   ~Dispatcher();
 

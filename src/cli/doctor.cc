@@ -1,0 +1,65 @@
+// doctor: whether the state is sound.  Counts what it holds, and computes every column again from the ledger.
+
+#include <map>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "cli/cli.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+
+namespace segue {
+
+int RunDoctor(const Common& common) {
+  const Checked checked = OpenWorkspace(common);
+  const Workspace& workspace = *checked.workspace;
+  RequireState(common);
+  Database db = Database::Open(StateFile(common));
+  const Transaction nothing(db);  // Looks at one moment, and changes nothing.
+  State state(db, workspace, *checked.templates, MomentOf(common, workspace), OptionsFor(workspace, false));
+  std::map<std::string, std::int64_t> events;
+  for (std::size_t kind = 0; kind < workspace.schema.events.size(); ++kind) {
+    std::int64_t& count = events[workspace.schema.events[kind].name];
+    state.ledger().Scan(static_cast<int>(kind), TimePoint::min(), TimePoint::max(),
+                        [&](const StoredEvent& event) { count += event.kind == static_cast<int>(kind) ? 1 : 0; });
+  }
+  const std::string before = state.columns().Fingerprint();
+  state.columns().Rebuild();
+  const bool healthy = before == state.columns().Fingerprint();
+  boost::json::object sources;
+  Statement list = db.Prepare(
+      "SELECT source, rows, anonymous, (SELECT count(*) FROM bad_row WHERE bad_row.source = source_state.source) "
+      "FROM source_state ORDER BY source");
+  while (list.Step()) {
+    sources[list.Text(0)] = {{"rows", list.Int(1)}, {"anonymous", list.Int(2)}, {"bad", list.Int(3)}};
+  }
+  const OutboxCounts counts = state.outbox().Count();
+  if (common.json) {
+    boost::json::object kinds;
+    for (const auto& [kind, count] : events) {
+      kinds[kind] = count;
+    }
+    const boost::json::object outbox{{"waiting", counts.waiting},       {"running", counts.running},
+                                     {"accepted", counts.accepted},     {"refused", counts.refused},
+                                     {"suppressed", counts.suppressed}, {"unknown", counts.unknown},
+                                     {"dropped", counts.dropped},       {"dead", counts.dead}};
+    fmt::print("{}\n", boost::json::serialize(boost::json::object{{"healthy", healthy},
+                                                                  {"events", kinds},
+                                                                  {"columns", Sha256Hex(before)},
+                                                                  {"sources", sources},
+                                                                  {"outbox", outbox}}));
+    return healthy ? kFine : kFindings;
+  }
+  Table table({"event", ">in the ledger"});
+  for (const auto& [kind, count] : events) {
+    table.Row({kind, Grouped(count)});
+  }
+  fmt::print("{}\n{}\n", table.Text(),
+             healthy ? "every column equals one rebuilt from the ledger"
+                     : "a column differs from one rebuilt from the ledger: this is a bug, please report it");
+  return healthy ? kFine : kFindings;
+}
+
+}  // namespace segue

@@ -1,0 +1,66 @@
+"""Kills the program 20 times while it imports: no row is lost or doubled, and the quarantine file is the same."""
+
+import random
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+
+from harness import Workbench, check, stamp, write_rows
+
+ROWS = 120_000
+KILLS = 20
+FILE = "connector: box\ntype: file\npath: outgoing/mail/\n"
+
+
+def orders(seed):
+    """Orders of 5 000 customers, with copies, rows without a customer, and rows that cannot be read."""
+    chance = random.Random(seed)
+    start = datetime(2025, 1, 1, tzinfo=timezone.utc)
+    rows = []
+    for number in range(ROWS):
+        moment = start + timedelta(seconds=number * 30)
+        row = [f"o{number}", f"c{chance.randrange(5000)}", stamp(moment), f"{chance.randrange(100, 99999) / 100:.2f}"]
+        kind = chance.random()
+        if kind < 0.01:
+            row[3] = "a lot"
+        elif kind < 0.02:
+            row[1] = ""
+        elif kind < 0.03:
+            row[2] = "2025-02-30"
+        rows.append(row)
+        if kind > 0.97:
+            rows.append(list(row))
+    return rows
+
+
+def main():
+    header = ["order_id", "customer", "time", "amount"]
+    rows = orders(7)
+    calm, stormy = Workbench(FILE), Workbench(FILE)
+    for bench in (calm, stormy):
+        write_rows(bench.state / "inbox" / "orders.csv", header, rows)
+    began = time.monotonic()
+    calm.run("run", "--at", "2026-01-01")
+    took = time.monotonic() - began
+    chance = random.Random(1)
+    killed = 0
+    for _ in range(400):
+        # A little longer each time, so that all stages are met and the import ends.
+        killed += stormy.run_and_kill(took * chance.uniform(0.05, 0.9), "run", "--at", "2026-01-01")
+        if killed == KILLS:
+            break
+    check(killed == KILLS, f"the program was killed {killed} times while it imported")
+    stormy.run("run", "--at", "2026-01-01")
+    first, second = calm.doctor(), stormy.doctor()
+    check(first["healthy"] and second["healthy"], "columns equal those rebuilt from the ledger")
+    check(first["events"] == second["events"], f"the ledgers hold the same events: {first['events']}")
+    check(first["columns"] == second["columns"], "the columns are equal to the byte")
+    check(first["sources"] == second["sources"], f"rows, anonymous and bad are counted once: {first['sources']}")
+    quarantine = [bench.state / "quarantine" / "orders.csv" for bench in (calm, stormy)]
+    check(quarantine[0].read_bytes() == quarantine[1].read_bytes(), "the quarantine files are the same")
+    people = [bench.run("segments", "--people") for bench in (calm, stormy)]
+    check(people[0] == people[1], f"the segments of {people[0].count(chr(10))} customers are the same")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
 // Playbooks: what to do about a move.  Runs, their steps, and the gates that each must pass.
 //
-// One Playbooks holds every run of every playbook.  Advance() is called once per cycle with the moves of that cycle, in the
-// caller's transaction: it ends runs, resumes waits, starts runs, and hands deliveries to the outbox.  Every gate leaves one
-// stored Decision.
+// One Playbooks holds every run of every playbook.  Advance() is called once per cycle with the
+// moves of that cycle, in the caller's transaction: it ends runs, resumes waits, starts runs, and
+// hands deliveries to the outbox.  Every gate leaves one stored Decision.
 
 #pragma once
 
@@ -28,12 +28,15 @@ class PlaybookHost {
  public:
   virtual ~PlaybookHost() = default;
 
-  // A condition for a customer now.  `run_started` gives did(E), count(E)… without a window their start.
+  // A condition for a customer now.  `run_started` gives did(E), count(E)… without a window their
+  // start.
   virtual double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
                           std::optional<TimePoint> run_started, Trace* trace) = 0;
-  // Whether an event of this kind (that fulfils `where`) happened with after < time <= until; its time if so (the first).
-  virtual std::optional<TimePoint> Happened(CustomerIndex customer, int event, const std::optional<Condition>& where,
-                                            TimePoint after, TimePoint until) = 0;
+  // Whether an event of this kind (that fulfils `where`) happened with after < time <= until; its
+  // time if so (the first).
+  virtual std::optional<TimePoint> Happened(CustomerIndex customer, int event,
+                                            const std::optional<Condition>& where, TimePoint after,
+                                            TimePoint until) = 0;
   // Settled segment and latest raw answer of a model.
   virtual SegmentIndex Settled(int model, CustomerIndex customer) = 0;
   virtual SegmentIndex RawAnswer(int model, CustomerIndex customer) = 0;
@@ -50,10 +53,12 @@ class PlaybookHost {
   virtual std::optional<Duration> DataAge(TimePoint now) = 0;
 
   // Fills the payload; the error is the reason of render_error.
-  virtual Result<void> Render(const Playbook& playbook, const Step& step, CustomerIndex customer, TimePoint now,
-                              std::string_view delivery_key, Payload& payload) = 0;
-  virtual bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now, Duration within) = 0;
-  virtual bool HasOpenTask(std::string_view playbook, std::string_view step, CustomerIndex customer) = 0;
+  virtual Result<void> Render(const Playbook& playbook, const Step& step, CustomerIndex customer,
+                              TimePoint now, std::string_view delivery_key, Payload& payload) = 0;
+  virtual bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
+                          Duration within) = 0;
+  virtual bool HasOpenTask(std::string_view playbook, std::string_view step,
+                           CustomerIndex customer) = 0;
   virtual bool Enqueue(const Delivery& delivery) = 0;
 };
 
@@ -90,7 +95,8 @@ class Playbooks {
   // The next moment at which something is due: a wait, a dwell (`for`).
   std::optional<TimePoint> NextDue() const;
 
-  std::vector<RunInfo> Runs(std::optional<CustomerIndex> customer, std::string_view playbook, bool active_only) const;
+  std::vector<RunInfo> Runs(std::optional<CustomerIndex> customer, std::string_view playbook,
+                            bool active_only) const;
   // Oldest first.
   std::vector<Decision> Decisions(std::optional<CustomerIndex> customer, std::string_view playbook,
                                   TimePoint after) const;
@@ -100,7 +106,8 @@ class Playbooks {
   std::unique_ptr<Inner> inner_;
 };
 
-// The moment at or after `due` at which a message may be sent: `due` itself, or the end of the quiet hours that it falls in.
+// The moment at or after `due` at which a message may be sent: `due` itself, or the end of the
+// quiet hours that it falls in.
 TimePoint AfterQuietHours(const QuietHours& quiet, TimePoint due, const Zone& zone);
 // The next such wall time at least a minute ahead, on one of the weekdays.
 TimePoint NextLocal(TimePoint now, int minute_of_day, std::uint8_t weekdays, const Zone& zone);

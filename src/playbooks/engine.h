@@ -1,0 +1,210 @@
+// The inside of Playbooks.  One class, one file per question:
+//
+//   playbooks.cc  Advance, and what the outside may ask
+//   triggers.cc   who may start: pending starts, and the gates of a start
+//   steps.cc      what a run does next: goal and exit, waits, branches
+//   gates.cc      whether one send, task or change may go out
+//   runs.cc       how runs, pending starts and decisions are stored
+//   time.cc       quiet hours and the next wall time
+//
+// Active runs and pending starts are held in memory and written through; everything else is in the
+// store only.  All of an Advance happens in the caller's transaction: after an exception the object
+// is thrown away and made anew from the store.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "playbooks/playbooks.h"
+
+namespace segue {
+
+// A playbook's steps as a flat list: where to go after each.
+struct StepNode {
+  const Step* step = nullptr;
+  int next = kEnd;        // After this step, and after the branches of an `if`.
+  int then_first = kEnd;  // `if`: where yes goes; an empty branch goes to `next`.
+  int else_first = kEnd;
+  std::string where;                    // file:line
+  const Template* message = nullptr;    // `send`
+  std::vector<std::string> connectors;  // Who carries it.
+
+  static constexpr int kEnd = -1;
+};
+
+struct PlaybookProgram {
+  const Playbook* playbook = nullptr;
+  std::vector<StepNode> nodes;
+  int first = StepNode::kEnd;
+  std::map<std::string, int, std::less<>> by_id;
+  std::string where, where_trigger, where_goal, where_exit;
+};
+
+PlaybookProgram CompilePlaybook(const Playbook& playbook, const Workspace& workspace);
+
+// A move that fits a trigger, until it is time.
+struct PendingStart {
+  std::int64_t move = 0;
+  SegmentIndex from = kNoSegment, to = kNoSegment;
+  TimePoint at, due;
+  bool said_stale = false;  // The row that says data_stale is there.
+  bool stored = false;      // Those that start in the cycle of their move never need a row.
+};
+
+struct ActiveRun {
+  std::int64_t id = 0;
+  int playbook = 0;
+  CustomerIndex customer = 0;
+  std::int64_t move = 0;
+  TimePoint started;
+  std::string hash;           // Of the playbook as it was when the run began or last went on.
+  int step = StepNode::kEnd;  // The wait that it stands at.
+  std::optional<TimePoint> wakes;
+  bool goal_was_true = false;  // `goal.when` held when the run began.
+  std::optional<TimePoint> goal_at;
+  std::string end_reason;  // Not empty: over.
+  // Since the playbook was paused for too long, what is overdue is skipped until the next wait.
+  bool overdue = false;
+};
+
+class PlaybookEngine {
+ public:
+  PlaybookEngine(Database& db, const Workspace& workspace, PlaybookHost& host);
+
+  PlaybookSummary Advance(TimePoint now, std::span<const Move> moves);
+  void Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now);
+  void Erased(CustomerIndex customer, TimePoint now);
+  std::optional<TimePoint> NextDue() const;
+  std::vector<RunInfo> Runs(std::optional<CustomerIndex> customer, std::string_view playbook,
+                            bool active_only) const;
+  std::vector<Decision> Decisions(std::optional<CustomerIndex> customer, std::string_view playbook,
+                                  TimePoint after) const;
+
+ private:
+  // One gate's answer about one pending start (no run yet) or one run.
+  struct Subject {
+    int playbook = 0;
+    CustomerIndex customer = 0;
+    std::int64_t run = 0;
+    std::string_view step;
+    std::string_view where;
+  };
+
+  // A pending start whose time has come.
+  struct DueStart {
+    int playbook = 0;
+    CustomerIndex customer = 0;
+    PendingStart start;
+  };
+
+  const Playbook& playbook(int index) const {
+    return *programs_[static_cast<std::size_t>(index)].playbook;
+  }
+
+  const PlaybookProgram& program(const ActiveRun& run) const {
+    return programs_[static_cast<std::size_t>(run.playbook)];
+  }
+
+  const StepNode& node(const ActiveRun& run, int index) const {
+    return program(run).nodes[static_cast<std::size_t>(index)];
+  }
+
+  bool StandsStill(int playbook) const;
+
+  // runs.cc
+  void Load();
+  void LoadRuns();
+  void LoadPending();
+  // Compares the files with what they were when the state was last used.
+  void Reconcile(TimePoint now);
+  void ReconcileRuns(TimePoint now, const std::map<std::string, bool>& left_pause);
+  void InsertRun(const ActiveRun& run);
+  void SaveCounter();
+  void SaveRun(const ActiveRun& run, TimePoint now);
+  void StorePending(int playbook, CustomerIndex customer, PendingStart& start);
+  void DropPending(int playbook, CustomerIndex customer);
+  void Say(TimePoint at, const Subject& subject, Gate gate, bool passed, std::string_view reason,
+           std::string_view detail);
+
+  // triggers.cc
+  void TakeMove(const Move& move);
+  void Start(TimePoint now);
+  std::vector<DueStart> CollectDue(TimePoint now);
+  // False: refused, or put off (`keep` is then set).
+  bool PassesStart(const DueStart& due, TimePoint now, bool& keep);
+  bool PassesDataAge(const DueStart& due, const Subject& subject, TimePoint now);
+  bool PassesWhen(const DueStart& due, const Subject& subject, TimePoint now);
+  bool PassesReentry(const DueStart& due, const Subject& subject, TimePoint now);
+  void BeginRun(const DueStart& due, TimePoint now);
+  std::string SegmentName(int playbook, SegmentIndex segment) const;
+  std::optional<SegmentIndex> FindSegment(int playbook, std::string_view name) const;
+
+  // steps.cc
+  void EndRuns(TimePoint now);
+  void ResumeWaits(TimePoint now);
+  void ResumeWait(ActiveRun& run, TimePoint now);
+  // Asks goal and exit; true when the run is over.
+  bool AskEnd(ActiveRun& run, TimePoint now);
+  // What reached the goal, in words; nothing when it is not reached.
+  std::optional<std::string> GoalReached(const ActiveRun& run, TimePoint now);
+  void Walk(ActiveRun& run, int index, TimePoint now);
+  // True when the run stays at this step.
+  bool BeginWait(ActiveRun& run, int index, TimePoint now);
+  void End(ActiveRun& run, std::string_view reason, std::string_view where, std::string_view detail,
+           TimePoint now);
+  void RemoveOver();
+  Subject SubjectOf(const ActiveRun& run, int index) const;
+  bool Holds(const Condition& condition, CustomerIndex customer, TimePoint now,
+             std::optional<TimePoint> started);
+  std::string Looked(const Condition& condition, CustomerIndex customer, TimePoint now,
+                     std::optional<TimePoint> started);
+
+  // gates.cc
+  // Each runs one step that goes out; what is refused is skipped.
+  void Send(ActiveRun& run, int index, TimePoint now);
+  void Task(ActiveRun& run, int index, TimePoint now);
+  void Tell(ActiveRun& run, int index, TimePoint now);
+  bool Refuse(const Subject& subject, Gate gate, std::string_view reason, std::string_view detail,
+              TimePoint now);
+  // Asks goal and exit, and after a pause whether the step is overdue.
+  bool PassesGoalAndExit(ActiveRun& run, const Subject& subject, TimePoint now);
+  bool PassesTopicConsent(const ActiveRun& run, const Subject& subject, TimePoint now);
+  bool PassesConsent(const ActiveRun& run, const Subject& subject, const std::string& channel,
+                     TimePoint now);
+  bool PassesSuppression(const ActiveRun& run, const Subject& subject, const std::string& address,
+                         TimePoint now);
+  bool PassesAddress(const Subject& subject, const std::string& address, TimePoint now);
+  bool PassesSameAddress(const Subject& subject, const std::string& address,
+                         const Template& message, TimePoint now);
+  TimePoint HoldForQuietHours(const ActiveRun& run, const Subject& subject,
+                              const std::string& channel, TimePoint now);
+  // Renders and promises one delivery, or says why not.
+  void Promise(const ActiveRun& run, int index, DeliveryKind kind, const std::string& connector,
+               Payload payload, TimePoint not_before, TimePoint now);
+
+  Database& db_;
+  const Workspace& workspace_;
+  PlaybookHost& host_;
+  std::vector<PlaybookProgram> programs_;
+  std::vector<std::vector<int>> by_model_;  // Playbooks that listen to each model's moves.
+  std::vector<std::map<CustomerIndex, PendingStart>> pending_;  // By playbook.
+  std::vector<std::unordered_map<CustomerIndex, std::int64_t>>
+      running_;                               // By playbook: the active run.
+  std::map<std::int64_t, ActiveRun> active_;  // In the order in which they started.
+  // Ids come from a counter of the store, so that a replay gives the same ones and none is ever
+  // used twice.
+  std::int64_t last_run_ = 0, stored_last_run_ = 0;
+  bool reconciled_ = false;
+  std::optional<bool> data_stale_;  // Asked once per Advance.
+  std::optional<TimePoint> last_now_;
+  PlaybookSummary summary_;
+};
+
+}  // namespace segue

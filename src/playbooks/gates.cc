@@ -1,0 +1,291 @@
+// The gates of one step that goes out.  They are asked in the order of docs/meaning.md; each leaves
+// one row, and the first that refuses skips the step.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "playbooks/engine.h"
+
+namespace segue {
+namespace {
+
+constexpr std::string_view kEmail = "email";
+
+std::string TraitName(const Schema& schema, int trait) {
+  return "customer." + schema.customer_traits[static_cast<std::size_t>(trait)].name;
+}
+
+std::string YesNoText(const std::string& name, std::optional<bool> answer,
+                      const std::string& since) {
+  if (!answer) {
+    return name + " was never answered";
+  }
+  return name + " is " + (*answer ? "yes" : "no") + (since.empty() ? "" : " since " + since);
+}
+
+}  // namespace
+
+bool PlaybookEngine::Refuse(const Subject& subject, Gate gate, std::string_view reason,
+                            std::string_view detail, TimePoint now) {
+  Say(now, subject, gate, false, reason, detail);
+  if (subject.run != 0) {
+    ++summary_.skipped;
+  }
+  return false;
+}
+
+bool PlaybookEngine::PassesGoalAndExit(ActiveRun& run, const Subject& subject, TimePoint now) {
+  const Playbook& playbook = this->playbook(run.playbook);
+  if (AskEnd(run, now)) {
+    return false;
+  }
+  if (playbook.goal || playbook.exit) {
+    Say(now, subject, Gate::kGoalOrExit, true, "", "not yet");
+  }
+  if (run.overdue) {
+    return Refuse(subject, Gate::kOutbox, "stale",
+                  "the playbook was paused when this was due, more than " +
+                      FormatDuration(workspace_.stale_after) + " ago",
+                  now);
+  }
+  return true;
+}
+
+bool PlaybookEngine::PassesTopicConsent(const ActiveRun& run, const Subject& subject,
+                                        TimePoint now) {
+  const Playbook& playbook = this->playbook(run.playbook);
+  const auto topic = workspace_.topic_consent.find(playbook.topic);
+  if (topic == workspace_.topic_consent.end() || playbook.purpose == Purpose::kService) {
+    return true;
+  }
+  std::string since;
+  const std::optional<bool> answer = host_.YesNoTrait(run.customer, topic->second, &since);
+  const std::string detail = YesNoText(TraitName(workspace_.schema, topic->second), answer, since);
+  if (answer == false) {
+    return Refuse(subject, Gate::kTopicConsent, "no_topic_consent", detail, now);
+  }
+  Say(now, subject, Gate::kTopicConsent, true, "", detail);
+  return true;
+}
+
+bool PlaybookEngine::PassesConsent(const ActiveRun& run, const Subject& subject,
+                                   const std::string& channel, TimePoint now) {
+  if (playbook(run.playbook).purpose == Purpose::kService) {
+    Say(now, subject, Gate::kConsent, true, "", "service needs none");
+    return true;
+  }
+  const auto consent = workspace_.consent.find(channel);
+  if (consent == workspace_.consent.end()) {
+    Say(now, subject, Gate::kConsent, true, "", channel + " asks for none");
+    return true;
+  }
+  std::string since;
+  const std::optional<bool> answer = host_.YesNoTrait(run.customer, consent->second, &since);
+  const std::string detail =
+      YesNoText(TraitName(workspace_.schema, consent->second), answer, since);
+  if (answer != true) {
+    return Refuse(subject, Gate::kConsent, "no_consent", detail, now);
+  }
+  Say(now, subject, Gate::kConsent, true, "", detail);
+  return true;
+}
+
+bool PlaybookEngine::PassesSuppression(const ActiveRun& run, const Subject& subject,
+                                       const std::string& address, TimePoint now) {
+  const std::string why = host_.Suppressed(run.customer, address);
+  if (!why.empty()) {
+    return Refuse(subject, Gate::kSuppression, "suppressed", why, now);
+  }
+  Say(now, subject, Gate::kSuppression, true, "", "");
+  return true;
+}
+
+bool PlaybookEngine::PassesAddress(const Subject& subject, const std::string& address,
+                                   TimePoint now) {
+  if (address.empty()) {
+    const std::string trait = workspace_.email_trait
+                                  ? TraitName(workspace_.schema, *workspace_.email_trait)
+                                  : std::string("keys.email");
+    return Refuse(subject, Gate::kAddress, "no_address", trait + " no data", now);
+  }
+  const std::vector<std::string>& only = workspace_.allow_only;
+  const bool allowed =
+      only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& one) {
+        return ToLower(one) == ToLower(address);
+      });
+  if (!allowed) {
+    return Refuse(subject, Gate::kAddress, "not_allowed", address + " is not in sending.allow_only",
+                  now);
+  }
+  Say(now, subject, Gate::kAddress, true, "", address);
+  return true;
+}
+
+bool PlaybookEngine::PassesSameAddress(const Subject& subject, const std::string& address,
+                                       const Template& message, TimePoint now) {
+  if (host_.AddressHas(address, message.id, now, workspace_.stale_after)) {
+    return Refuse(subject, Gate::kSameAddress, "same_address",
+                  address + " was promised " + message.id + " within " +
+                      FormatDuration(workspace_.stale_after),
+                  now);
+  }
+  Say(now, subject, Gate::kSameAddress, true, "", "");
+  return true;
+}
+
+TimePoint PlaybookEngine::HoldForQuietHours(const ActiveRun& run, const Subject& subject,
+                                            const std::string& channel, TimePoint now) {
+  const std::optional<QuietHours>& quiet = workspace_.quiet_hours;
+  const auto held = [&] {
+    const auto& channels = quiet->channels;
+    return channels.empty() ||
+           std::find(channels.begin(), channels.end(), channel) != channels.end();
+  };
+  if (!quiet || !held()) {
+    return now;
+  }
+  const Zone zone = quiet->customer_zone ? host_.ZoneOf(run.customer) : workspace_.schema.timezone;
+  const TimePoint at = AfterQuietHours(*quiet, now, zone);
+  if (at == now) {
+    Say(now, subject, Gate::kQuietHours, true, "", zone.Format(now) + " " + zone.name());
+  } else {
+    Say(now, subject, Gate::kQuietHours, true, "held",
+        "until " + FormatTime(at) + ", " + zone.Format(at) + " " + zone.name());
+  }
+  return at;
+}
+
+void PlaybookEngine::Send(ActiveRun& run, int index, TimePoint now) {
+  const StepNode& at = node(run, index);
+  const Subject subject = SubjectOf(run, index);
+  if (!PassesGoalAndExit(run, subject, now)) {
+    return;
+  }
+  if (at.message == nullptr || at.connectors.empty()) {
+    Refuse(subject, Gate::kRender, "render_error",
+           at.message == nullptr ? "there is no template " + at.step->send
+                                 : "no connector carries the channel " + at.message->channel,
+           now);
+    return;
+  }
+  const Template& message = *at.message;
+  const std::string address = message.channel != kEmail ? host_.CustomerKey(run.customer)
+                              : workspace_.email_trait
+                                  ? host_.TextTrait(run.customer, *workspace_.email_trait)
+                                  : std::string();
+  if (!PassesTopicConsent(run, subject, now) ||
+      !PassesConsent(run, subject, message.channel, now) ||
+      !PassesSuppression(run, subject, address, now) || !PassesAddress(subject, address, now) ||
+      !PassesSameAddress(subject, address, message, now)) {
+    return;
+  }
+  const TimePoint not_before = HoldForQuietHours(run, subject, message.channel, now);
+  Payload payload;
+  payload.channel = message.channel;
+  payload.template_id = message.id;
+  payload.to = address;
+  Promise(run, index, DeliveryKind::kMessage, at.connectors.front(), std::move(payload), not_before,
+          now);
+}
+
+void PlaybookEngine::Task(ActiveRun& run, int index, TimePoint now) {
+  const StepNode& at = node(run, index);
+  const Step& step = *at.step;
+  const Subject subject = SubjectOf(run, index);
+  if (!PassesGoalAndExit(run, subject, now)) {
+    return;
+  }
+  if (at.connectors.empty()) {
+    Refuse(subject, Gate::kRender, "render_error", "no connector carries the channel task", now);
+    return;
+  }
+  Payload payload;
+  payload.channel = "task";
+  payload.due = now + step.due;
+  payload.priority = step.priority;
+  if (step.assignee_trait) {
+    const Leaf& leaf = step.assignee_trait->leaf;
+    if (leaf.kind == Leaf::Kind::kTrait) {
+      payload.assignee = host_.TextTrait(run.customer, leaf.index);
+    }
+    if (payload.assignee.empty()) {
+      Refuse(subject, Gate::kAddress, "no_address", leaf.name + " no data", now);
+      return;
+    }
+  } else {
+    const auto named = workspace_.assignees.find(step.assignee);
+    payload.assignee = named == workspace_.assignees.end() ? step.assignee : named->second;
+  }
+  Say(now, subject, Gate::kAddress, true, "", payload.assignee);
+  if (step.unless_open) {
+    if (host_.HasOpenTask(playbook(run.playbook).id, step.id, run.customer)) {
+      Refuse(subject, Gate::kSameAddress, "same_address",
+             "an earlier task of this step is still open", now);
+      return;
+    }
+    Say(now, subject, Gate::kSameAddress, true, "", "no earlier task of this step is open");
+  }
+  Promise(run, index, DeliveryKind::kTask, at.connectors.front(), std::move(payload), now, now);
+}
+
+void PlaybookEngine::Tell(ActiveRun& run, int index, TimePoint now) {
+  const StepNode& at = node(run, index);
+  const Subject subject = SubjectOf(run, index);
+  const bool set = at.step->kind == Step::Kind::kSet;
+  if (at.connectors.empty()) {
+    const std::string_view channel = set                                   ? "profile"
+                                     : at.step->kind == Step::Kind::kTrack ? "analytics"
+                                                                           : "audience";
+    Refuse(subject, Gate::kRender, "render_error",
+           "no connector carries the channel " + std::string(channel), now);
+    return;
+  }
+  for (const std::string& connector : at.connectors) {
+    Payload payload;
+    payload.channel = set ? "profile" : "analytics";
+    payload.name = at.step->track;
+    Promise(run, index, set ? DeliveryKind::kSet : DeliveryKind::kTrack, connector,
+            std::move(payload), now, now);
+  }
+}
+
+void PlaybookEngine::Promise(const ActiveRun& run, int index, DeliveryKind kind,
+                             const std::string& connector, Payload payload, TimePoint not_before,
+                             TimePoint now) {
+  const StepNode& at = node(run, index);
+  const Subject subject = SubjectOf(run, index);
+  const Playbook& playbook = this->playbook(run.playbook);
+  Delivery delivery;
+  delivery.kind = kind;
+  delivery.connector = connector;
+  delivery.purpose = PurposeName(playbook.purpose);
+  delivery.customer = run.customer;
+  delivery.customer_key = host_.CustomerKey(run.customer);
+  delivery.playbook = playbook.id;
+  delivery.run = run.id;
+  delivery.step = at.step->id;
+  delivery.key = DeliveryKey(workspace_.id, delivery.customer_key, delivery.playbook, run.id,
+                             delivery.step, connector);
+  delivery.payload = std::move(payload);
+  delivery.created = now;
+  delivery.not_before = not_before;
+  delivery.stale_after = not_before + workspace_.stale_after;
+  const Result<void> rendered =
+      host_.Render(playbook, *at.step, run.customer, now, delivery.key, delivery.payload);
+  if (!rendered) {
+    Refuse(subject, Gate::kRender, "render_error", rendered.error().message(), now);
+    return;
+  }
+  Say(now, subject, Gate::kRender, true, "", "");
+  if (playbook.status == Status::kShadow) {
+    Refuse(subject, Gate::kOutbox, "shadow", "for " + connector, now);
+    return;
+  }
+  const bool fresh = host_.Enqueue(delivery);
+  Say(now, subject, Gate::kOutbox, true, "", fresh ? "for " + connector : "was promised before");
+  summary_.promised += fresh ? 1 : 0;
+}
+
+}  // namespace segue

@@ -1,0 +1,191 @@
+// The outside of Playbooks, and the order of things inside one Advance.
+
+#include "playbooks/playbooks.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "playbooks/engine.h"
+
+namespace segue {
+namespace {
+
+std::vector<std::string> ConnectorsOf(const Workspace& workspace, const std::string& channel) {
+  const auto found = workspace.channels.find(channel);
+  return found == workspace.channels.end() ? std::vector<std::string>() : found->second;
+}
+
+// A message and a task go out once, through the first tool of their channel; a change is told to
+// all of them.
+std::vector<std::string> Carriers(const Step& step, const Template* message,
+                                  const Workspace& workspace) {
+  std::vector<std::string> all;
+  switch (step.kind) {
+    case Step::Kind::kSend:
+      if (message != nullptr) {
+        all = message->via.empty() ? ConnectorsOf(workspace, message->channel)
+                                   : std::vector{message->via};
+      }
+      break;
+    case Step::Kind::kTask:
+      all = step.via.empty() ? ConnectorsOf(workspace, "task") : std::vector{step.via};
+      break;
+    case Step::Kind::kSet:
+      return ConnectorsOf(workspace, "profile");
+    case Step::Kind::kTrack:
+      return ConnectorsOf(workspace, "analytics");
+    case Step::Kind::kAudience:
+    case Step::Kind::kWait:
+    case Step::Kind::kIf:
+    case Step::Kind::kStop:
+      return {};
+  }
+  if (all.size() > 1) {
+    all.resize(1);
+  }
+  return all;
+}
+
+// Adds the steps, last first, so that each knows where the next one is.  Recursion over a parsed
+// tree, whose depth the reader of the file limits.  Returns where the first of them is, or `after`
+// when there is none.
+int AddSteps(const std::vector<Step>& steps, int after, const Workspace& workspace,
+             PlaybookProgram& program) {
+  int next = after;
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    StepNode node;
+    node.step = &*step;
+    node.next = next;
+    node.where = FormatPlace(step->place, workspace.files);
+    node.message = step->kind == Step::Kind::kSend ? workspace.FindTemplate(step->send) : nullptr;
+    node.connectors = Carriers(*step, node.message, workspace);
+    node.then_first = AddSteps(step->then_steps, next, workspace, program);
+    node.else_first = AddSteps(step->else_steps, next, workspace, program);
+    program.nodes.push_back(std::move(node));
+    next = static_cast<int>(program.nodes.size()) - 1;
+    program.by_id.emplace(step->id, next);
+  }
+  return next;
+}
+
+}  // namespace
+
+PlaybookProgram CompilePlaybook(const Playbook& playbook, const Workspace& workspace) {
+  PlaybookProgram program;
+  program.playbook = &playbook;
+  program.where = FormatPlace(playbook.place, workspace.files);
+  program.where_trigger = FormatPlace(playbook.on.place, workspace.files);
+  program.where_goal =
+      playbook.goal ? FormatPlace(playbook.goal->place, workspace.files) : std::string();
+  program.where_exit =
+      playbook.exit ? FormatPlace(playbook.exit->place, workspace.files) : std::string();
+  program.first = AddSteps(playbook.steps, StepNode::kEnd, workspace, program);
+  return program;
+}
+
+PlaybookEngine::PlaybookEngine(Database& db, const Workspace& workspace, PlaybookHost& host)
+    : db_(db), workspace_(workspace), host_(host) {
+  by_model_.resize(workspace.models.size());
+  for (std::size_t i = 0; i < workspace.playbooks.size(); ++i) {
+    const Playbook& playbook = workspace.playbooks[i];
+    programs_.push_back(CompilePlaybook(playbook, workspace));
+    if (playbook.on.kind == Trigger::Kind::kMove) {
+      by_model_.at(static_cast<std::size_t>(playbook.on.model)).push_back(static_cast<int>(i));
+    }
+  }
+  pending_.resize(programs_.size());
+  running_.resize(programs_.size());
+  Load();
+}
+
+bool PlaybookEngine::StandsStill(int index) const {
+  const Status status = playbook(index).status;
+  return status == Status::kPaused || status == Status::kDraft;
+}
+
+PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> moves) {
+  SEGUE_CHECK(db_.in_transaction());  // Progress, decisions and deliveries become durable together,
+                                      // or not at all.
+  summary_ = {};
+  data_stale_.reset();
+  if (!reconciled_) {
+    Reconcile(now);
+    reconciled_ = true;
+  }
+  for (const Move& move : moves) {
+    TakeMove(move);
+  }
+  EndRuns(now);
+  ResumeWaits(now);
+  Start(now);
+  for (std::size_t i = 0; i < pending_.size(); ++i) {
+    for (auto& [customer, start] : pending_[i]) {
+      if (!start.stored) {
+        StorePending(static_cast<int>(i), customer, start);
+      }
+    }
+  }
+  SaveCounter();
+  last_now_ = now;
+  return summary_;
+}
+
+std::optional<TimePoint> PlaybookEngine::NextDue() const {
+  std::optional<TimePoint> next;
+  // What is overdue waits for something else than time (an answer, fresh data), and is asked in
+  // every cycle anyway.
+  const auto consider = [&](TimePoint due) {
+    if ((!last_now_ || due > *last_now_) && (!next || due < *next)) {
+      next = due;
+    }
+  };
+  for (const auto& [id, run] : active_) {
+    if (run.wakes && !StandsStill(run.playbook)) {
+      consider(*run.wakes);
+    }
+  }
+  for (const auto& by_customer : pending_) {
+    for (const auto& [customer, start] : by_customer) {
+      consider(start.due);
+    }
+  }
+  return next;
+}
+
+struct Playbooks::Inner {
+  PlaybookEngine engine;
+};
+
+Playbooks::Playbooks(Database& db, const Workspace& workspace, PlaybookHost& host)
+    : inner_(std::make_unique<Inner>(Inner{PlaybookEngine(db, workspace, host)})) {}
+
+Playbooks::~Playbooks() = default;
+
+PlaybookSummary Playbooks::Advance(TimePoint now, std::span<const Move> moves) {
+  return inner_->engine.Advance(now, moves);
+}
+
+void Playbooks::Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now) {
+  inner_->engine.Merged(gone, survivor, now);
+}
+
+void Playbooks::Erased(CustomerIndex customer, TimePoint now) {
+  inner_->engine.Erased(customer, now);
+}
+
+std::optional<TimePoint> Playbooks::NextDue() const {
+  return inner_->engine.NextDue();
+}
+
+std::vector<RunInfo> Playbooks::Runs(std::optional<CustomerIndex> customer,
+                                     std::string_view playbook, bool active_only) const {
+  return inner_->engine.Runs(customer, playbook, active_only);
+}
+
+std::vector<Decision> Playbooks::Decisions(std::optional<CustomerIndex> customer,
+                                           std::string_view playbook, TimePoint after) const {
+  return inner_->engine.Decisions(customer, playbook, after);
+}
+
+}  // namespace segue

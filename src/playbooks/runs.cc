@@ -1,0 +1,416 @@
+// How runs, pending starts and decisions are stored, and what happens to them when files change and
+// people merge.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "playbooks/engine.h"
+
+namespace segue {
+namespace {
+
+// Playbooks, segments and steps stand by name, so that files may change between two starts of the
+// program.
+constexpr std::string_view kTables = R"(
+CREATE TABLE pending_start(
+  playbook TEXT NOT NULL,
+  customer INTEGER NOT NULL,
+  move INTEGER NOT NULL,
+  from_segment TEXT NOT NULL,
+  to_segment TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  due INTEGER NOT NULL,
+  said_stale INTEGER NOT NULL,
+  PRIMARY KEY(playbook, customer)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pending_start_customer ON pending_start(customer);
+CREATE TABLE run(
+  id INTEGER PRIMARY KEY,
+  playbook TEXT NOT NULL,
+  customer INTEGER NOT NULL,
+  move INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  started INTEGER NOT NULL,
+  step TEXT NOT NULL,
+  wakes INTEGER,
+  goal_was_true INTEGER NOT NULL,
+  goal_at INTEGER,
+  ended INTEGER,
+  reason TEXT NOT NULL,
+  UNIQUE(playbook, customer, move)
+) STRICT;
+CREATE INDEX run_customer ON run(customer);
+CREATE INDEX run_active ON run(id) WHERE ended IS NULL;
+CREATE TABLE decision(
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  playbook TEXT NOT NULL,
+  customer INTEGER NOT NULL,
+  run INTEGER NOT NULL,
+  step TEXT NOT NULL,
+  gate INTEGER NOT NULL,
+  passed INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  place TEXT NOT NULL
+) STRICT;
+CREATE INDEX decision_customer ON decision(customer);
+CREATE INDEX decision_at ON decision(at);
+CREATE TABLE playbook_state(
+  playbook TEXT PRIMARY KEY,
+  hash TEXT NOT NULL,
+  stood_still INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)";
+
+constexpr std::string_view kLastRun = "playbooks.last_run";
+
+void BindTime(Statement& statement, int index, std::optional<TimePoint> time) {
+  if (time) {
+    statement.Bind(index, ToMicros(*time));
+  } else {
+    statement.BindNull(index);
+  }
+}
+
+std::optional<TimePoint> TimeAt(const Statement& row, int column) {
+  return row.IsNull(column) ? std::nullopt : std::optional(FromMicros(row.Int(column)));
+}
+
+std::int64_t Number(CustomerIndex customer) {
+  return static_cast<std::int64_t>(customer);
+}
+
+}  // namespace
+
+void PlaybookEngine::Load() {
+  db_.Ensure("playbooks", kTables);
+  last_run_ = std::stoll(db_.GetSetting(kLastRun).value_or("0"));
+  stored_last_run_ = last_run_;
+  LoadRuns();
+  LoadPending();
+}
+
+void PlaybookEngine::LoadRuns() {
+  Statement select = db_.Prepare(
+      "SELECT id, playbook, customer, move, hash, started, step, wakes, goal_was_true, goal_at "
+      "FROM run "
+      "WHERE ended IS NULL ORDER BY id");
+  while (select.Step()) {
+    const std::optional<int> playbook = workspace_.FindPlaybook(select.Text(1));
+    if (!playbook) {
+      continue;  // Reconcile ends it.
+    }
+    ActiveRun run;
+    run.id = select.Int(0);
+    run.playbook = *playbook;
+    run.customer = static_cast<CustomerIndex>(select.Int(2));
+    run.move = select.Int(3);
+    run.hash = select.Text(4);
+    run.started = FromMicros(select.Int(5));
+    const auto& by_id = program(run).by_id;
+    const auto step = by_id.find(select.Text(6));
+    run.step = step == by_id.end() ? StepNode::kEnd : step->second;
+    run.wakes = TimeAt(select, 7);
+    run.goal_was_true = select.Int(8) != 0;
+    run.goal_at = TimeAt(select, 9);
+    running_[static_cast<std::size_t>(*playbook)][run.customer] = run.id;
+    active_.emplace(run.id, std::move(run));
+  }
+}
+
+void PlaybookEngine::LoadPending() {
+  Statement select = db_.Prepare(
+      "SELECT playbook, customer, move, from_segment, to_segment, at, due, said_stale FROM "
+      "pending_start");
+  while (select.Step()) {
+    const std::optional<int> playbook = workspace_.FindPlaybook(select.Text(0));
+    if (!playbook || this->playbook(*playbook).on.kind != Trigger::Kind::kMove) {
+      continue;  // Reconcile drops it.
+    }
+    PendingStart start;
+    start.move = select.Int(2);
+    start.from = FindSegment(*playbook, select.Text(3)).value_or(kNoSegment);
+    const std::optional<SegmentIndex> to = FindSegment(*playbook, select.Text(4));
+    start.at = FromMicros(select.Int(5));
+    start.due = FromMicros(select.Int(6));
+    start.said_stale = select.Int(7) != 0;
+    start.stored = true;
+    if (to) {  // A segment that is gone can be nobody's answer; the row goes with the next move.
+      start.to = *to;
+      pending_[static_cast<std::size_t>(*playbook)].emplace(
+          static_cast<CustomerIndex>(select.Int(1)), start);
+    }
+  }
+}
+
+void PlaybookEngine::Reconcile(TimePoint now) {
+  std::map<std::string, std::pair<std::string, bool>>
+      before;  // Playbook to hash and whether it stood still.
+  Statement select = db_.Prepare("SELECT playbook, hash, stood_still FROM playbook_state");
+  while (select.Step()) {
+    before[select.Text(0)] = {select.Text(1), select.Int(2) != 0};
+  }
+  std::map<std::string, bool> left_pause;
+  Statement keep = db_.Prepare(
+      "INSERT INTO playbook_state(playbook, hash, stood_still) VALUES (?, ?, ?) ON "
+      "CONFLICT(playbook) DO UPDATE SET "
+      "hash = excluded.hash, stood_still = excluded.stood_still");
+  for (std::size_t i = 0; i < programs_.size(); ++i) {
+    const Playbook& playbook = *programs_[i].playbook;
+    const bool still = StandsStill(static_cast<int>(i));
+    const auto found = before.find(playbook.id);
+    const bool left = found != before.end() && found->second.second && !still;
+    const bool edited = found == before.end() || found->second.first != playbook.hash;
+    left_pause[playbook.id] = left;
+    if (left || edited) {
+      // Nobody starts for a move that happened before.
+      Statement drop = db_.Prepare("DELETE FROM pending_start WHERE playbook = ?");
+      drop.Bind(1, playbook.id).Run();
+      pending_[i].clear();
+    }
+    if (found == before.end() || found->second != std::pair(playbook.hash, still)) {
+      keep.Bind(1, playbook.id).Bind(2, playbook.hash).Bind(3, std::int64_t{still}).Run();
+    }
+    before.erase(playbook.id);
+  }
+  for (const auto& [gone, state] : before) {
+    for (const char* sql : {"DELETE FROM pending_start WHERE playbook = ?",
+                            "DELETE FROM playbook_state WHERE playbook = ?"}) {
+      db_.Prepare(sql).Bind(1, gone).Run();
+    }
+  }
+  ReconcileRuns(now, left_pause);
+}
+
+void PlaybookEngine::ReconcileRuns(TimePoint now, const std::map<std::string, bool>& left_pause) {
+  Statement select =
+      db_.Prepare("SELECT id, playbook, customer, step FROM run WHERE ended IS NULL ORDER BY id");
+  while (select.Step()) {
+    const std::string name = select.Text(1);
+    if (workspace_.FindPlaybook(name)) {
+      continue;
+    }
+    Statement end =
+        db_.Prepare("UPDATE run SET ended = ?, reason = 'stopped', wakes = NULL WHERE id = ?");
+    end.Bind(1, ToMicros(now)).Bind(2, select.Int(0)).Run();
+    Statement say = db_.Prepare(
+        "INSERT INTO decision(at, playbook, customer, run, step, gate, passed, reason, detail, "
+        "place) "
+        "VALUES (?, ?, ?, ?, ?, ?, 1, 'stopped', 'the playbook was taken away', '')");
+    say.Bind(1, ToMicros(now)).Bind(2, name).Bind(3, select.Int(2)).Bind(4, select.Int(0));
+    say.Bind(5, select.Text(3)).Bind(6, static_cast<std::int64_t>(Gate::kEnd)).Run();
+    ++summary_.ended;
+  }
+  for (auto& [id, run] : active_) {
+    const Playbook& now_in_force = playbook(run.playbook);
+    if (run.hash != now_in_force.hash) {
+      if (run.step == StepNode::kEnd || node(run, run.step).step->kind != Step::Kind::kWait) {
+        End(run, "stopped", program(run).where,
+            "the playbook was edited, and the step it waited at is gone", now);
+        SaveRun(run, now);
+        continue;
+      }
+      run.hash = now_in_force.hash;
+      SaveRun(run, now);
+    }
+    // Leaving a pause never catches up.
+    run.overdue =
+        left_pause.at(now_in_force.id) && run.wakes && *run.wakes + workspace_.stale_after < now;
+  }
+  RemoveOver();
+}
+
+void PlaybookEngine::InsertRun(const ActiveRun& run) {
+  Statement insert = db_.Prepare(
+      "INSERT INTO run(id, playbook, customer, move, hash, started, step, goal_was_true, reason) "
+      "VALUES (?, ?, ?, ?, ?, ?, '', ?, '')");
+  insert.Bind(1, run.id)
+      .Bind(2, playbook(run.playbook).id)
+      .Bind(3, Number(run.customer))
+      .Bind(4, run.move)
+      .Bind(5, run.hash)
+      .Bind(6, ToMicros(run.started))
+      .Bind(7, std::int64_t{run.goal_was_true})
+      .Run();
+}
+
+void PlaybookEngine::SaveCounter() {
+  if (last_run_ != stored_last_run_) {
+    db_.SetSetting(kLastRun, std::to_string(last_run_));
+    stored_last_run_ = last_run_;
+  }
+}
+
+void PlaybookEngine::SaveRun(const ActiveRun& run, TimePoint now) {
+  const bool over = !run.end_reason.empty();
+  Statement update = db_.Prepare(
+      "UPDATE run SET customer = ?, hash = ?, step = ?, wakes = ?, goal_at = ?, ended = ?, reason "
+      "= ? WHERE id = ?");
+  update.Bind(1, Number(run.customer))
+      .Bind(2, run.hash)
+      .Bind(3, run.step == StepNode::kEnd ? std::string_view() : node(run, run.step).step->id);
+  BindTime(update, 4, over ? std::nullopt : run.wakes);
+  BindTime(update, 5, run.goal_at);
+  BindTime(update, 6, over ? std::optional(now) : std::nullopt);
+  update.Bind(7, run.end_reason).Bind(8, run.id).Run();
+}
+
+void PlaybookEngine::StorePending(int index, CustomerIndex customer, PendingStart& start) {
+  Statement insert = db_.Prepare(
+      "INSERT OR REPLACE INTO pending_start(playbook, customer, move, from_segment, to_segment, "
+      "at, due, said_stale) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  insert.Bind(1, playbook(index).id)
+      .Bind(2, Number(customer))
+      .Bind(3, start.move)
+      .Bind(4, SegmentName(index, start.from))
+      .Bind(5, SegmentName(index, start.to))
+      .Bind(6, ToMicros(start.at))
+      .Bind(7, ToMicros(start.due))
+      .Bind(8, std::int64_t{start.said_stale})
+      .Run();
+  start.stored = true;
+}
+
+void PlaybookEngine::DropPending(int index, CustomerIndex customer) {
+  auto& pending = pending_[static_cast<std::size_t>(index)];
+  const auto found = pending.find(customer);
+  if (found == pending.end()) {
+    return;
+  }
+  if (found->second.stored) {
+    Statement drop = db_.Prepare("DELETE FROM pending_start WHERE playbook = ? AND customer = ?");
+    drop.Bind(1, playbook(index).id).Bind(2, Number(customer)).Run();
+  }
+  pending.erase(found);
+}
+
+void PlaybookEngine::Say(TimePoint at, const Subject& subject, Gate gate, bool passed,
+                         std::string_view reason, std::string_view detail) {
+  Statement insert = db_.Prepare(
+      "INSERT INTO decision(at, playbook, customer, run, step, gate, passed, reason, detail, "
+      "place) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  insert.Bind(1, ToMicros(at))
+      .Bind(2, playbook(subject.playbook).id)
+      .Bind(3, Number(subject.customer))
+      .Bind(4, subject.run)
+      .Bind(5, subject.step)
+      .Bind(6, static_cast<std::int64_t>(gate))
+      .Bind(7, std::int64_t{passed})
+      .Bind(8, reason)
+      .Bind(9, detail)
+      .Bind(10, subject.where)
+      .Run();
+}
+
+void PlaybookEngine::Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now) {
+  Transaction work(db_);
+  for (std::size_t i = 0; i < programs_.size(); ++i) {
+    // The survivor keeps their own segments, and what the other's moves would have started is void.
+    DropPending(static_cast<int>(i), gone);
+    auto& running = running_[i];
+    const auto of_gone = running.find(gone);
+    if (of_gone == running.end()) {
+      continue;
+    }
+    ActiveRun& moved = active_.at(of_gone->second);
+    const auto of_survivor = running.find(survivor);
+    if (of_survivor != running.end()) {
+      ActiveRun& other = active_.at(of_survivor->second);
+      const bool moved_is_older =
+          std::pair(moved.started, moved.id) < std::pair(other.started, other.id);
+      ActiveRun& younger = moved_is_older ? other : moved;
+      End(younger, "merged", programs_[i].where,
+          "two customers became one, and the older run stays", now);
+      SaveRun(younger, now);
+    }
+    running.erase(gone);
+    moved.customer = survivor;
+    if (moved.end_reason.empty()) {
+      running[survivor] = moved.id;
+    }
+  }
+  RemoveOver();
+  for (const char* sql : {"DELETE FROM pending_start WHERE customer = ?1 AND ?2 >= 0",
+                          "UPDATE run SET customer = ?2 WHERE customer = ?1",
+                          "UPDATE decision SET customer = ?2 WHERE customer = ?1"}) {
+    db_.Prepare(sql).Bind(1, Number(gone)).Bind(2, Number(survivor)).Run();
+  }
+  work.Commit();
+}
+
+void PlaybookEngine::Erased(CustomerIndex customer, TimePoint now) {
+  Transaction work(db_);
+  for (std::size_t i = 0; i < programs_.size(); ++i) {
+    pending_[i].erase(customer);
+    const auto found = running_[i].find(customer);
+    if (found != running_[i].end()) {
+      ActiveRun& run = active_.at(found->second);
+      End(run, "stopped", programs_[i].where, "erased", now);
+      SaveRun(run, now);
+    }
+  }
+  RemoveOver();
+  // Details hold what was looked at.  The runs stay as bare numbers, so that reports still add up.
+  for (const char* sql : {"DELETE FROM pending_start WHERE customer = ?",
+                          "DELETE FROM decision WHERE customer = ?"}) {
+    db_.Prepare(sql).Bind(1, Number(customer)).Run();
+  }
+  work.Commit();
+}
+
+std::vector<RunInfo> PlaybookEngine::Runs(std::optional<CustomerIndex> customer,
+                                          std::string_view playbook_id, bool active_only) const {
+  Statement select = db_.Prepare(std::string("SELECT id, playbook, customer, move, started, ended, "
+                                             "reason, step, wakes FROM run WHERE ") +
+                                 (customer ? "customer = ?1" : "?1 < 0") +
+                                 (active_only ? " AND ended IS NULL" : "") +
+                                 " AND (?2 = '' OR playbook = ?2) ORDER BY id");
+  select.Bind(1, customer ? Number(*customer) : std::int64_t{-1}).Bind(2, playbook_id);
+  std::vector<RunInfo> all;
+  while (select.Step()) {
+    all.push_back({.id = select.Int(0),
+                   .playbook = select.Text(1),
+                   .customer = static_cast<CustomerIndex>(select.Int(2)),
+                   .move = select.Int(3),
+                   .started = FromMicros(select.Int(4)),
+                   .ended = TimeAt(select, 5),
+                   .end_reason = select.Text(6),
+                   .step = select.Text(7),
+                   .wakes = TimeAt(select, 8)});
+  }
+  return all;
+}
+
+std::vector<Decision> PlaybookEngine::Decisions(std::optional<CustomerIndex> customer,
+                                                std::string_view playbook_id,
+                                                TimePoint after) const {
+  Statement select = db_.Prepare(std::string("SELECT id, at, playbook, customer, run, step, gate, "
+                                             "passed, reason, detail, place FROM decision "
+                                             "WHERE ") +
+                                 (customer ? "customer = ?1" : "?1 < 0") +
+                                 " AND at > ?2 AND (?3 = '' OR playbook = ?3) ORDER BY id");
+  select.Bind(1, customer ? Number(*customer) : std::int64_t{-1})
+      .Bind(2, ToMicros(after))
+      .Bind(3, playbook_id);
+  std::vector<Decision> all;
+  while (select.Step()) {
+    all.push_back({.id = select.Int(0),
+                   .at = FromMicros(select.Int(1)),
+                   .playbook = select.Text(2),
+                   .customer = static_cast<CustomerIndex>(select.Int(3)),
+                   .run = select.Int(4),
+                   .step = select.Text(5),
+                   .gate = static_cast<Gate>(select.Int(6)),
+                   .passed = select.Int(7) != 0,
+                   .reason = select.Text(8),
+                   .detail = select.Text(9),
+                   .where = select.Text(10)});
+  }
+  return all;
+}
+
+}  // namespace segue

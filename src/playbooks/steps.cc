@@ -1,0 +1,214 @@
+// What a run does next: its goal and exit, its waits and branches.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "playbooks/engine.h"
+
+namespace segue {
+
+PlaybookEngine::Subject PlaybookEngine::SubjectOf(const ActiveRun& run, int index) const {
+  const StepNode& at = node(run, index);
+  return {.playbook = run.playbook,
+          .customer = run.customer,
+          .run = run.id,
+          .step = at.step->id,
+          .where = at.where};
+}
+
+bool PlaybookEngine::Holds(const Condition& condition, CustomerIndex customer, TimePoint now,
+                           std::optional<TimePoint> started) {
+  return IsTrue(host_.Evaluate(condition.expr, customer, now, started, nullptr));
+}
+
+std::string PlaybookEngine::Looked(const Condition& condition, CustomerIndex customer,
+                                   TimePoint now, std::optional<TimePoint> started) {
+  Trace trace;
+  host_.Evaluate(condition.expr, customer, now, started, &trace);
+  std::string text = condition.text;
+  for (std::size_t i = 0; i < trace.size(); ++i) {
+    text += (i == 0 ? " (" : ", ") + trace[i].text;
+  }
+  return text + (trace.empty() ? "" : ")");
+}
+
+void PlaybookEngine::End(ActiveRun& run, std::string_view reason, std::string_view where,
+                         std::string_view detail, TimePoint now) {
+  SEGUE_CHECK(run.end_reason.empty());
+  run.end_reason = reason;
+  auto& running = running_[static_cast<std::size_t>(run.playbook)];
+  running.erase(run.customer);
+  const std::string_view step =
+      run.step == StepNode::kEnd ? std::string_view() : node(run, run.step).step->id;
+  Say(now,
+      {.playbook = run.playbook,
+       .customer = run.customer,
+       .run = run.id,
+       .step = step,
+       .where = where},
+      Gate::kEnd, true, reason, detail);
+  ++summary_.ended;
+}
+
+void PlaybookEngine::RemoveOver() {
+  std::erase_if(active_, [](const auto& entry) { return !entry.second.end_reason.empty(); });
+}
+
+std::optional<std::string> PlaybookEngine::GoalReached(const ActiveRun& run, TimePoint now) {
+  const Goal& goal = *playbook(run.playbook).goal;
+  const TimePoint last = run.started + goal.within;
+  if (goal.event) {
+    const std::optional<TimePoint> happened =
+        host_.Happened(run.customer, *goal.event, goal.where, run.started, std::min(now, last));
+    if (happened) {
+      return workspace_.schema.events[static_cast<std::size_t>(*goal.event)].name + " at " +
+             FormatTime(*happened);
+    }
+  }
+  if (goal.when && !run.goal_was_true && now <= last &&
+      Holds(*goal.when, run.customer, now, run.started)) {
+    return Looked(*goal.when, run.customer, now, run.started);
+  }
+  return std::nullopt;
+}
+
+bool PlaybookEngine::AskEnd(ActiveRun& run, TimePoint now) {
+  const Playbook& playbook = this->playbook(run.playbook);
+  if (playbook.goal && !run.goal_at) {
+    if (const std::optional<std::string> reached = GoalReached(run, now)) {
+      run.goal_at = now;
+      if (playbook.goal->ends_run) {
+        End(run, "goal", program(run).where_goal, *reached, now);
+        SaveRun(run, now);
+        return true;
+      }
+      Subject subject{.playbook = run.playbook,
+                      .customer = run.customer,
+                      .run = run.id,
+                      .step = "",
+                      .where = ""};
+      subject.where = program(run).where_goal;
+      Say(now, subject, Gate::kGoalOrExit, true, "goal", *reached + "; the run goes on");
+      SaveRun(run, now);
+    }
+  }
+  if (playbook.exit && Holds(*playbook.exit, run.customer, now, run.started)) {
+    End(run, "exit", program(run).where_exit,
+        Looked(*playbook.exit, run.customer, now, run.started), now);
+    SaveRun(run, now);
+    return true;
+  }
+  return false;
+}
+
+void PlaybookEngine::EndRuns(TimePoint now) {
+  bool any = false;
+  for (auto& [id, run] : active_) {
+    any |= !StandsStill(run.playbook) && AskEnd(run, now);
+  }
+  if (any) {
+    RemoveOver();
+  }
+}
+
+void PlaybookEngine::ResumeWaits(TimePoint now) {
+  bool any = false;
+  for (auto& [id, run] : active_) {
+    if (!StandsStill(run.playbook)) {
+      ResumeWait(run, now);
+      any |= !run.end_reason.empty();
+    }
+  }
+  if (any) {
+    RemoveOver();
+  }
+}
+
+void PlaybookEngine::ResumeWait(ActiveRun& run, TimePoint now) {
+  const int index = run.step;
+  const StepNode& at = node(run, index);
+  const Step& step = *at.step;
+  SEGUE_CHECK(step.kind == Step::Kind::kWait && run.wakes.has_value());
+  const bool met = step.until && Holds(*step.until, run.customer, now, run.started);
+  if (!met && *run.wakes > now) {
+    return;
+  }
+  const std::string detail = met ? "met: " + Looked(*step.until, run.customer, now, run.started)
+                                 : "the time ran out at " + FormatTime(*run.wakes);
+  run.wakes.reset();
+  if (met ? step.met_stops : step.unmet_stops) {
+    End(run, "stopped", at.where, detail, now);
+  } else {
+    Say(now, SubjectOf(run, index), Gate::kWait, true, "", detail);
+    Walk(run, at.next, now);
+  }
+  SaveRun(run, now);
+}
+
+bool PlaybookEngine::BeginWait(ActiveRun& run, int index, TimePoint now) {
+  const StepNode& at = node(run, index);
+  const Step& step = *at.step;
+  const Subject subject = SubjectOf(run, index);
+  run.overdue = false;
+  if (step.until && Holds(*step.until, run.customer, now, run.started)) {
+    const std::string detail =
+        "met at once: " + Looked(*step.until, run.customer, now, run.started);
+    if (step.met_stops) {
+      End(run, "stopped", at.where, detail, now);
+    } else {
+      Say(now, subject, Gate::kWait, true, "", detail);
+    }
+    return false;
+  }
+  const TimePoint wakes =
+      step.until_local_minute
+          ? NextLocal(now, *step.until_local_minute, step.wait_weekdays, host_.ZoneOf(run.customer))
+          : now + step.wait;
+  run.wakes = wakes;
+  Say(now, subject, Gate::kWait, true, "held", "until " + FormatTime(wakes));
+  return true;
+}
+
+void PlaybookEngine::Walk(ActiveRun& run, int index, TimePoint now) {
+  while (index != StepNode::kEnd && run.end_reason.empty()) {
+    const StepNode& at = node(run, index);
+    const Step& step = *at.step;
+    run.step = index;
+    int next = at.next;
+    switch (step.kind) {
+      case Step::Kind::kSend:
+        Send(run, index, now);
+        break;
+      case Step::Kind::kTask:
+        Task(run, index, now);
+        break;
+      case Step::Kind::kSet:
+      case Step::Kind::kTrack:
+      case Step::Kind::kAudience:
+        Tell(run, index, now);
+        break;
+      case Step::Kind::kWait:
+        if (BeginWait(run, index, now)) {
+          return;
+        }
+        break;
+      case Step::Kind::kIf: {
+        const bool yes = Holds(*step.condition, run.customer, now, run.started);
+        Say(now, SubjectOf(run, index), Gate::kBranch, true, yes ? "then" : "else",
+            Looked(*step.condition, run.customer, now, run.started));
+        next = yes ? at.then_first : at.else_first;
+        break;
+      }
+      case Step::Kind::kStop:
+        End(run, "stopped", at.where, step.stop_reason, now);
+        break;
+    }
+    index = next;
+  }
+  if (run.end_reason.empty()) {
+    End(run, "done", program(run).where, "", now);
+  }
+}
+
+}  // namespace segue

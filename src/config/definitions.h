@@ -1,7 +1,8 @@
-// What the files of a workspace say, compiled: names resolved, expressions typed, defaults filled in.
+// What the files of a workspace say, compiled: names resolved, expressions typed, defaults filled
+// in.
 //
-// One struct per kind of document (docs/language.md lists the keys).  A loaded Workspace is never changed; a reload makes
-// a new one.
+// One struct per kind of document (docs/language.md lists the keys).  A loaded Workspace is never
+// changed; a reload makes a new one.
 
 #pragma once
 
@@ -31,7 +32,8 @@ struct Condition {
   Place place;
 };
 
-// `15m`: every so often, counted from midnight.  `day at 04:00`, `week on mon at 05:30`, `month on 1 at 06:00`.
+// `15m`: every so often, counted from midnight.  `day at 04:00`, `week on mon at 05:30`, `month on
+// 1 at 06:00`.
 struct Schedule {
   enum class Kind : std::uint8_t { kInterval, kDaily, kWeekly, kMonthly };
 
@@ -53,11 +55,13 @@ enum class Refit : std::uint8_t { kEveryRun, kMonthly, kQuarterly, kNever };
 enum class Subject : std::uint8_t { kCustomer, kAccount };
 
 struct Fifths {
-  bool of_rank = false;          // Else of the values.
-  bool ties_by_key = false;      // Rank: equal values in order of customer key, else they share the smallest rank.
-  bool equal_width = false;      // Else quantiles (linear, "type 7") at 20, 40, 60, 80 %.
-  bool closed_left = true;       // A value on a line belongs to the interval above it; else to the one below.
-  double add = 0;                // Added to each line, in the feature's unit.
+  bool of_rank = false;  // Else of the values.
+  bool ties_by_key =
+      false;  // Rank: equal values in order of customer key, else they share the smallest rank.
+  bool equal_width = false;  // Else quantiles (linear, "type 7") at 20, 40, 60, 80 %.
+  bool closed_left =
+      true;        // A value on a line belongs to the interval above it; else to the one below.
+  double add = 0;  // Added to each line, in the feature's unit.
 };
 
 struct Points {
@@ -69,17 +73,20 @@ struct Score {
   std::string name;
   std::optional<Condition> from;  // Over own features and the scores before this one.
   bool best_low = false;
-  std::vector<double> cuts;       // Ascending, in the unit of `from`.
+  std::vector<double> cuts;  // Ascending, in the unit of `from`.
   std::optional<Fifths> fifths;
   std::vector<Points> points;
   Refit refit = Refit::kMonthly;
   std::optional<std::pair<double, double>> range;  // Both ends included.
-  bool margin_applies = false;    // Cuts or fifths over a duration, money or a number that is not whole.
+  bool margin_applies =
+      false;  // Cuts or fifths over a duration, money or a number that is not whole.
   Place place;
 
   bool learned() const { return fifths.has_value(); }
+
   // 1 to this for cuts and fifths; 0 for scores of `from` alone and of points.
   int steps() const { return fifths ? 5 : cuts.empty() ? 0 : static_cast<int>(cuts.size()) + 1; }
+
   // Whether a value on a line belongs to the interval above it.
   bool closed_left() const { return fifths ? fifths->closed_left : !best_low; }
 };
@@ -92,9 +99,9 @@ struct Feature {
 struct Segment {
   std::string id;
   std::string name;
-  std::optional<Condition> when;          // Absent for `otherwise` and for cells.
+  std::optional<Condition> when;  // Absent for `otherwise` and for cells.
   bool otherwise = false;
-  std::vector<std::vector<int>> cells;    // Each one score per name of Model::grid.
+  std::vector<std::vector<int>> cells;  // Each one score per name of Model::grid.
   Place place;
 };
 
@@ -105,8 +112,8 @@ struct Flag {
 };
 
 struct Hold {
-  int runs = 1;                        // The same answer in that many slots …
-  Duration time = Duration::zero();    // … or for that long, when it is not zero.
+  int runs = 1;                      // The same answer in that many slots …
+  Duration time = Duration::zero();  // … or for that long, when it is not zero.
 };
 
 struct Model {
@@ -133,7 +140,7 @@ enum class SourceType : std::uint8_t { kCsv, kJsonLines, kHttp, kSql, kOther };
 
 // `total_cents / 100` or a plain column name: arithmetic of columns, on the row's texts.
 struct ColumnMap {
-  std::string target;  // A field, a trait, or the word of keys.customer.
+  std::string target;      // A field, a trait, or the word of keys.customer.
   std::string expression;  // As written.
   Place place;
 };
@@ -143,7 +150,7 @@ struct Source {
   SourceType type = SourceType::kCsv;
   std::string type_name;
   Schedule every;
-  std::string path;   // Relative to the state folder; `*` allowed.
+  std::string path;  // Relative to the state folder; `*` allowed.
   std::optional<int> emits_event;
   bool emits_customer = false;
   bool emits_account = false;
@@ -173,7 +180,7 @@ struct ConnectorSettings {
   std::map<std::string, std::string> auth;  // Name to secret reference: "env:NAME" or "cred:NAME".
   std::map<std::string, std::string> text;  // server, path, list …: the plain keys of its type.
   std::vector<std::string> writes;
-  std::optional<int> rate_calls;            // `rate: 20 per 1s`
+  std::optional<int> rate_calls;  // `rate: 20 per 1s`
   Duration rate_per = std::chrono::seconds(1);
   int parallel = 4;
   std::optional<int> daily;
@@ -207,7 +214,7 @@ struct Step {
   bool to_everyone = false;
   // task
   TextWithValues title, note;
-  std::string assignee;            // An address out of `assignees`, or …
+  std::string assignee;                // An address out of `assignees`, or …
   std::optional<Expr> assignee_trait;  // … a trait that holds one.
   Duration due = Duration::zero();
   std::string priority = "normal";
@@ -235,9 +242,9 @@ struct Trigger {
   enum class Kind : std::uint8_t { kMove, kFlag, kEvent, kEvery };
 
   Kind kind = Kind::kMove;
-  int model = -1;                   // Index into Workspace::models.
-  std::vector<SegmentIndex> from;   // Empty: any.  kNoSegment is `none`.
-  std::vector<SegmentIndex> to;     // Empty: any.
+  int model = -1;                    // Index into Workspace::models.
+  std::vector<SegmentIndex> from;    // Empty: any.  kNoSegment is `none`.
+  std::vector<SegmentIndex> to;      // Empty: any.
   Duration stay = Duration::zero();  // `for`
   int flag = -1;
   int event = -1;
@@ -322,11 +329,11 @@ struct Workspace {
   std::string sender_from, sender_reply_to, sender_postal;
   std::string customer_key = "customer_id", account_key = "account_id";
   std::optional<int> email_trait, timezone_trait, joined_trait;  // Of customers.
-  std::map<std::string, std::vector<std::string>> channels;  // Channel to connectors.
+  std::map<std::string, std::vector<std::string>> channels;      // Channel to connectors.
   std::vector<std::string> tracks;
   std::map<std::string, std::string> audiences, assignees;
-  std::map<std::string, int> consent;         // Channel to customer trait.
-  std::map<std::string, int> topic_consent;   // Topic to customer trait.
+  std::map<std::string, int> consent;        // Channel to customer trait.
+  std::map<std::string, int> topic_consent;  // Topic to customer trait.
   std::optional<QuietHours> quiet_hours;
   Duration stale_after = std::chrono::hours(24);
   std::vector<std::string> allow_only;  // Empty: everybody.

@@ -32,7 +32,9 @@ std::string_view SeverityName(Severity severity) {
 }
 
 const char* Colour(Severity severity) {
-  return severity == Severity::kError ? "\x1b[1;31m" : severity == Severity::kWarning ? "\x1b[1;33m" : "\x1b[1;36m";
+  return severity == Severity::kError     ? "\x1b[1;31m"
+         : severity == Severity::kWarning ? "\x1b[1;33m"
+                                          : "\x1b[1;36m";
 }
 
 // Starts of the lines of the files that are asked for.
@@ -81,8 +83,9 @@ std::size_t CharacterStart(std::string_view line, std::size_t at) {
 // Control characters (a tab is one) would move the caret or steer the terminal.
 std::string Harmless(std::string_view text) {
   std::string shown(text);
-  std::replace_if(shown.begin(), shown.end(),
-                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  std::replace_if(
+      shown.begin(), shown.end(),
+      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
   return shown;
 }
 
@@ -99,7 +102,8 @@ struct Shown {
 };
 
 Shown CutAround(std::string_view line, const Place& place) {
-  const std::size_t at = CharacterStart(line, static_cast<std::size_t>(std::max(place.column, 1) - 1));
+  const std::size_t at =
+      CharacterStart(line, static_cast<std::size_t>(std::max(place.column, 1) - 1));
   const std::size_t end =
       std::min(line.size(), at + static_cast<std::size_t>(std::max(place.length, 1)));
   std::size_t from = 0;
@@ -173,7 +177,8 @@ std::string FormatDiagnostics(const Diagnostics& diagnostics, const std::vector<
   return out;
 }
 
-std::string DiagnosticsToJson(const Diagnostics& diagnostics, const std::vector<SourceFile>& files) {
+std::string DiagnosticsToJson(const Diagnostics& diagnostics,
+                              const std::vector<SourceFile>& files) {
   LineIndex lines(files);
   boost::json::array all;
   for (const Diagnostic* diagnostic : Sorted(diagnostics)) {

@@ -1,4 +1,5 @@
-// A Diagnostic: one problem in a user's file, with its code, place, the line, a caret and what to do.
+// A Diagnostic: one problem in a user's file, with its code, place, the line, a caret and what to
+// do.
 //
 //   rules/playbooks/rfv.yaml:150:22: error SG003: cannot compare number with duration
 //     150 |   - value_tier.usage >= 7d
@@ -16,7 +17,8 @@ namespace segue {
 
 enum class Severity : std::uint8_t { kError, kWarning, kInfo };
 
-// A place in a file.  Lines and columns count from 1; columns count bytes for the machine and are shown as characters.
+// A place in a file.  Lines and columns count from 1; columns count bytes for the machine and are
+// shown as characters.
 struct Place {
   int file = -1;  // Index into the Sources that read it; -1: no place.
   int line = 0;
@@ -43,7 +45,8 @@ using Diagnostics = std::vector<Diagnostic>;
 bool HasErrors(const Diagnostics& diagnostics);
 
 // Sorted by file, line, column and code, each as drawn above.  `colour` adds terminal colours.
-std::string FormatDiagnostics(const Diagnostics& diagnostics, const std::vector<SourceFile>& files, bool colour);
+std::string FormatDiagnostics(const Diagnostics& diagnostics, const std::vector<SourceFile>& files,
+                              bool colour);
 std::string DiagnosticsToJson(const Diagnostics& diagnostics, const std::vector<SourceFile>& files);
 // "rules/playbooks/rfv.yaml:150"
 std::string FormatPlace(const Place& place, const std::vector<SourceFile>& files);

@@ -15,11 +15,13 @@
 namespace segue {
 namespace {
 
-constexpr std::array<std::string_view, 7> kWeekdays = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+constexpr std::array<std::string_view, 7> kWeekdays = {"mon", "tue", "wed", "thu",
+                                                       "fri", "sat", "sun"};
 constexpr std::array<std::string_view, 4> kRefits = {"every run", "monthly", "quarterly", "never"};
-constexpr std::array<std::string_view, 7> kVendorThings = {"segment", "automation", "journey", "email",
-                                                           "event",   "workflow",   "flow"};
-constexpr std::array<std::string_view, 6> kTypes = {"text", "number", "money", "time", "duration", "yes_no"};
+constexpr std::array<std::string_view, 7> kVendorThings = {
+    "segment", "automation", "journey", "email", "event", "workflow", "flow"};
+constexpr std::array<std::string_view, 6> kTypes = {"text", "number",   "money",
+                                                    "time", "duration", "yes_no"};
 
 template <std::size_t N>
 std::optional<int> IndexOf(const std::array<std::string_view, N>& all, std::string_view text) {
@@ -27,7 +29,9 @@ std::optional<int> IndexOf(const std::array<std::string_view, N>& all, std::stri
   return found == all.end() ? std::nullopt : std::optional(static_cast<int>(found - all.begin()));
 }
 
-bool IsWordByte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+bool IsWordByte(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
 
 bool IsId(std::string_view text) {
   return !text.empty() && std::isdigit(static_cast<unsigned char>(text.front())) == 0 &&
@@ -53,9 +57,13 @@ std::optional<std::pair<std::string_view, std::string_view>> AroundDots(std::str
   return std::pair(Trim(text.substr(0, dots)), Trim(text.substr(dots + 2)));
 }
 
-std::string FormatNumber(double value) { return fmt::format("{}", value); }
+std::string FormatNumber(double value) {
+  return fmt::format("{}", value);
+}
 
-std::string FormatClock(int minute) { return fmt::format("{:02}:{:02}", minute / 60, minute % 60); }
+std::string FormatClock(int minute) {
+  return fmt::format("{:02}:{:02}", minute / 60, minute % 60);
+}
 
 std::optional<std::string> CanonicalMoney(std::string_view text) {
   const auto words = Words(text);
@@ -95,8 +103,8 @@ std::string CanonicalSchedule(const Schedule& schedule) {
     case Schedule::Kind::kDaily:
       return "day at " + clock;
     case Schedule::Kind::kWeekly:
-      return fmt::format("week on {} at {}", kWeekdays[static_cast<std::size_t>(schedule.weekday - 1)],
-                         clock);
+      return fmt::format("week on {} at {}",
+                         kWeekdays[static_cast<std::size_t>(schedule.weekday - 1)], clock);
     case Schedule::Kind::kMonthly:
       return fmt::format("month on {} at {}", schedule.month_day, clock);
   }
@@ -129,7 +137,8 @@ std::optional<std::string> CanonicalMoment(std::string_view text) {
   }
   if (words[1] == "ago" || words[1] == "ahead") {
     const auto time = ParsePlainDuration(words[0]);
-    return time ? std::optional(fmt::format("{} {}", FormatDuration(*time), words[1])) : std::nullopt;
+    return time ? std::optional(fmt::format("{} {}", FormatDuration(*time), words[1]))
+                : std::nullopt;
   }
   const auto zone = Zone::Find(words[1]);
   const auto time = zone ? ParseTime(words[0], *zone) : Result<TimePoint>(Error());
@@ -191,8 +200,9 @@ std::optional<std::string> CanonicalHold(std::string_view text) {
   if (!hold) {
     return std::nullopt;
   }
-  return hold->time != Duration::zero() ? FormatDuration(hold->time)
-                                        : fmt::format("{} run{}", hold->runs, hold->runs == 1 ? "" : "s");
+  return hold->time != Duration::zero()
+             ? FormatDuration(hold->time)
+             : fmt::format("{} run{}", hold->runs, hold->runs == 1 ? "" : "s");
 }
 
 struct Expected {
@@ -231,8 +241,9 @@ constexpr std::array kExpected = {
     Expected{Form::kRefit, "every run, monthly, quarterly or never"},
     Expected{Form::kMoment, "60d ago, 60d ahead or \"2026-03-02T00:00 Europe/Lisbon\""},
     Expected{Form::kSecret, "env:NAME or cred:NAME"},
-    Expected{Form::kVendorThing, "segment ID, automation ID, journey ID/STEP, email ID, event NAME, "
-                                 "workflow ID or flow NAME"},
+    Expected{Form::kVendorThing,
+             "segment ID, automation ID, journey ID/STEP, email ID, event NAME, "
+             "workflow ID or flow NAME"},
     Expected{Form::kCodePattern, "a pattern such as \"REF-{{8}}\" (6 to 32 letters and digits)"},
     Expected{Form::kFile, "a file's path without .. that does not begin with /"},
     Expected{Form::kUrl, "an address that begins with https:// or http://"},
@@ -313,7 +324,8 @@ std::optional<std::string> CanonicalForm(Form form, std::string_view text) {
     case Form::kBudget:
       return CanonicalBudget(text);
     case Form::kValid:
-      return text == "end of month" ? std::optional(std::string(text)) : CanonicalLongDuration(text);
+      return text == "end of month" ? std::optional(std::string(text))
+                                    : CanonicalLongDuration(text);
     case Form::kReenter:
       return IfAny(ParseReenter(text), text);
     case Form::kOnCap:
@@ -445,7 +457,8 @@ std::optional<Schedule> ParseSchedule(std::string_view text) {
     schedule.weekday = *weekday + 1;
     return schedule;
   }
-  if (const auto day = ParseCount(words[2]); words[0] == "month" && day && *day >= 1 && *day <= 28) {
+  if (const auto day = ParseCount(words[2]);
+      words[0] == "month" && day && *day >= 1 && *day <= 28) {
     schedule.kind = Schedule::Kind::kMonthly;
     schedule.month_day = *day;
     return schedule;
@@ -480,7 +493,8 @@ std::optional<Reenter> ParseReenter(std::string_view text) {
   if (text == "always") {
     return Reenter{Reenter::Kind::kAlways, Duration::zero()};
   }
-  const auto after = text.starts_with("after ") ? ParsePlainDuration(Trim(text.substr(6))) : std::nullopt;
+  const auto after =
+      text.starts_with("after ") ? ParsePlainDuration(Trim(text.substr(6))) : std::nullopt;
   return after ? std::optional(Reenter{Reenter::Kind::kAfter, *after}) : std::nullopt;
 }
 
@@ -488,7 +502,8 @@ std::optional<std::optional<Duration>> ParseOnCap(std::string_view text) {
   if (text == "drop") {
     return std::optional<Duration>();
   }
-  const auto wait = text.starts_with("wait ") ? ParsePlainDuration(Trim(text.substr(5))) : std::nullopt;
+  const auto wait =
+      text.starts_with("wait ") ? ParsePlainDuration(Trim(text.substr(5))) : std::nullopt;
   return wait ? std::optional(std::optional(*wait)) : std::nullopt;
 }
 

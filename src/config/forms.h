@@ -1,7 +1,8 @@
-// The small forms of the language (docs/language.md, "Small forms"): durations, percents, schedules, limits …
+// The small forms of the language (docs/language.md, "Small forms"): durations, percents,
+// schedules, limits …
 //
-// A form says whether a text has it, what to write instead, and the one canonical way to write it.  Nothing here knows
-// about documents or names.
+// A form says whether a text has it, what to write instead, and the one canonical way to write it.
+// Nothing here knows about documents or names.
 
 #pragma once
 

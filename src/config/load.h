@@ -1,4 +1,5 @@
-// Reads a workspace's folders (config/, rules/, templates/) into a Workspace, and finds everything that is wrong with them.
+// Reads a workspace's folders (config/, rules/, templates/) into a Workspace, and finds everything
+// that is wrong with them.
 
 #pragma once
 
@@ -23,12 +24,14 @@ struct Loaded {
 std::vector<SourceFile> ReadWorkspaceFiles(const std::string& root, Diagnostics& diagnostics);
 
 // Compiles files that are already in memory.  Every problem in every file is reported.
-// What the language has but this program does not do yet is an error SG099 at its line, so that nothing runs that would
-// do less than its file says; `tolerate_unbuilt` turns these into warnings, for tests of the parser.
-Loaded LoadWorkspace(std::vector<SourceFile> files, std::shared_ptr<TextPool> pool, bool tolerate_unbuilt = false);
+// What the language has but this program does not do yet is an error SG099 at its line, so that
+// nothing runs that would do less than its file says; `tolerate_unbuilt` turns these into warnings,
+// for tests of the parser.
+Loaded LoadWorkspace(std::vector<SourceFile> files, std::shared_ptr<TextPool> pool,
+                     bool tolerate_unbuilt = false);
 
-// The documents as one canonical text: keys in the order of their table, expressions printed, comments gone.
-// Two sets of files with the same text mean the same.
+// The documents as one canonical text: keys in the order of their table, expressions printed,
+// comments gone. Two sets of files with the same text mean the same.
 std::string NormalisedText(const std::vector<SourceFile>& files);
 
 }  // namespace segue

@@ -46,7 +46,8 @@ DaySlots SlotsOf(const Schedule& schedule, std::int64_t day, const Zone& zone) {
 
 template <typename Named>
 const Named* FindById(const std::vector<Named>& all, std::string_view id) {
-  const auto found = std::find_if(all.begin(), all.end(), [id](const Named& one) { return one.id == id; });
+  const auto found =
+      std::find_if(all.begin(), all.end(), [id](const Named& one) { return one.id == id; });
   return found == all.end() ? nullptr : &*found;
 }
 
@@ -62,7 +63,8 @@ TimePoint Schedule::SlotAtOrBefore(TimePoint now, const Zone& zone) const {
   const std::int64_t today = zone.ToLocal(now).day();
   const Duration step = kind == Kind::kInterval ? interval : kDay;
   for (std::int64_t day = today + 1; day >= today - kDaysSearched; --day) {
-    const DaySlots slots = HasSlot(*this, day) ? SlotsOf(*this, day, zone) : DaySlots{now + step, now};
+    const DaySlots slots =
+        HasSlot(*this, day) ? SlotsOf(*this, day, zone) : DaySlots{now + step, now};
     if (slots.first <= now && slots.first < slots.end) {
       const TimePoint last = std::min(now, slots.end - Duration(1));
       return slots.first + (last - slots.first) / step * step;
@@ -126,15 +128,21 @@ std::string_view StatusName(Status status) {
   return "";
 }
 
-const Template* Workspace::FindTemplate(std::string_view name) const { return FindById(templates, name); }
+const Template* Workspace::FindTemplate(std::string_view name) const {
+  return FindById(templates, name);
+}
 
-const Layout* Workspace::FindLayout(std::string_view name) const { return FindById(layouts, name); }
+const Layout* Workspace::FindLayout(std::string_view name) const {
+  return FindById(layouts, name);
+}
 
 const ConnectorSettings* Workspace::FindConnector(std::string_view name) const {
   return FindById(connectors, name);
 }
 
-std::optional<int> Workspace::FindModel(std::string_view name) const { return IndexById(models, name); }
+std::optional<int> Workspace::FindModel(std::string_view name) const {
+  return IndexById(models, name);
+}
 
 std::optional<int> Workspace::FindPlaybook(std::string_view name) const {
   return IndexById(playbooks, name);

@@ -1,4 +1,5 @@
-// From yaml-cpp's events to our own tree.  The only file that includes yaml-cpp; its exceptions end here.
+// From yaml-cpp's events to our own tree.  The only file that includes yaml-cpp; its exceptions end
+// here.
 
 #include "config/yaml.h"
 
@@ -30,6 +31,7 @@ class Builder final : public YAML::EventHandler {
   Node Take() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
+
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -70,12 +72,14 @@ class Builder final : public YAML::EventHandler {
                        YAML::EmitterStyle::value style) override {
     Begin(Make(Node::Kind::kList, mark, tag, anchor), style);
   }
+
   void OnSequenceEnd() override { End(); }
 
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value style) override {
     Begin(Make(Node::Kind::kMap, mark, tag, anchor), style);
   }
+
   void OnMapEnd() override { End(); }
 
   Place PlaceOf(const YAML::Mark& mark) const {
@@ -105,7 +109,8 @@ class Builder final : public YAML::EventHandler {
     return 0;
   }
 
-  Node Make(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+  Node Make(Node::Kind kind, const YAML::Mark& mark, const std::string& tag,
+            YAML::anchor_t anchor) {
     Node node;
     node.kind = kind;
     node.place = PlaceOf(mark);
@@ -176,7 +181,8 @@ class Builder final : public YAML::EventHandler {
   int first_line_;
   Report& report_;
   std::vector<Node> stack_;
-  std::vector<std::optional<Node>> pending_key_;  // Beside stack_: a map's key whose value comes next.
+  std::vector<std::optional<Node>>
+      pending_key_;  // Beside stack_: a map's key whose value comes next.
   Node root_;
 };
 
@@ -281,8 +287,8 @@ void AddBody(int file, const std::vector<std::string_view>& lines, std::size_t f
 
 std::vector<YamlDocument> ParseMarkdown(int file, const std::vector<std::string_view>& lines,
                                         Report& report) {
-  const auto end = lines.empty() ? lines.end()
-                                 : std::find_if(lines.begin() + 1, lines.end(), IsSeparator);
+  const auto end =
+      lines.empty() ? lines.end() : std::find_if(lines.begin() + 1, lines.end(), IsSeparator);
   if (lines.empty() || !IsSeparator(lines.front()) || end == lines.end()) {
     report.Error("SG000", Place{file, 1, 1, 1}, "a template in Markdown begins with its keys", {},
                  "write ---, the keys, --- and then the text");
@@ -322,7 +328,8 @@ std::vector<std::string_view> Lines(std::string_view text) {
   return lines;
 }
 
-std::vector<YamlDocument> ParseYaml(int file, std::string_view text, bool markdown, Report& report) {
+std::vector<YamlDocument> ParseYaml(int file, std::string_view text, bool markdown,
+                                    Report& report) {
   if (!CheckBytes(file, text, markdown, report)) {
     return {};
   }
@@ -341,7 +348,8 @@ std::vector<YamlDocument> ParseYaml(int file, std::string_view text, bool markdo
     if (!IsBlank(part)) {
       ParsePart(file, part, static_cast<int>(first) + 1, report, documents.emplace_back());
     }
-    if (i < lines.size() && !Trim(lines[i].substr(3)).empty() && Trim(lines[i].substr(3)).front() != '#') {
+    if (i < lines.size() && !Trim(lines[i].substr(3)).empty() &&
+        Trim(lines[i].substr(3)).front() != '#') {
       report.Error("SG000", Place{file, static_cast<int>(i) + 1, 4, 1}, "text behind ---", {},
                    "begin the document on the next line");
     }
@@ -358,8 +366,9 @@ Place PlaceInText(const Node& node, std::size_t begin, std::size_t end,
   if (node.block) {
     const std::size_t start = node.text.rfind('\n', begin == 0 ? std::string::npos : begin - 1);
     const bool first = begin == 0 || start == std::string::npos;
-    const auto breaks = std::count(node.text.begin(),
-                                   node.text.begin() + static_cast<std::ptrdiff_t>(std::min(begin, node.text.size())), '\n');
+    const auto breaks = std::count(
+        node.text.begin(),
+        node.text.begin() + static_cast<std::ptrdiff_t>(std::min(begin, node.text.size())), '\n');
     place.line += 1 + static_cast<int>(breaks);
     place.column = node.indent + 1 + static_cast<int>(first ? begin : begin - start - 1);
     place.length = length;

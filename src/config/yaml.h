@@ -3,7 +3,8 @@
 // Stricter than YAML, so that a slip of the pen is an error on its line and not another meaning:
 //
 //   - no tabs, anchors, aliases, merge keys, tags, directives; no key twice in one map
-//   - a value begins on the line of its key; quotes end on the line where they begin; text of several lines is written
+//   - a value begins on the line of its key; quotes end on the line where they begin; text of
+//   several lines is written
 //     with |
 //   - inside { } and [ ] the following lines are indented more than the line with the first bracket
 //   - yes, no, on, off and numbers are plain text: the table of keys says what a value must be
@@ -30,16 +31,19 @@ struct Node {
   enum class Kind { kNull, kScalar, kMap, kList };
 
   Kind kind = Kind::kNull;
-  Place place;             // Of the token; for a null that of its key.
-  std::string text;        // Of a scalar.
-  bool quoted = false;     // '…' or "…"
-  bool block = false;      // | text: line k of `text` stands on line place.line + 1 + k, after `indent` bytes.
+  Place place;          // Of the token; for a null that of its key.
+  std::string text;     // Of a scalar.
+  bool quoted = false;  // '…' or "…"
+  bool block =
+      false;  // | text: line k of `text` stands on line place.line + 1 + k, after `indent` bytes.
   int indent = 0;
   bool flow = false;       // Written with brackets.
+  bool bad = false;        // Already reported: nothing more is asked of it.
   std::vector<Node> keys;  // Of a map, beside items.
   std::vector<Node> items;
 
   bool plain() const { return kind == Kind::kScalar && !quoted && !block; }
+
   // The value of a key of this map; null if there is none.
   const Node* Find(std::string_view key) const;
 };
@@ -51,8 +55,8 @@ struct YamlDocument {
   int first_line = 1;
 };
 
-// Every part of the file that is not empty.  For `markdown` the part between the first two `---` lines, with the rest
-// of the file added as the key `body`.
+// Every part of the file that is not empty.  For `markdown` the part between the first two `---`
+// lines, with the rest of the file added as the key `body`.
 std::vector<YamlDocument> ParseYaml(int file, std::string_view text, bool markdown, Report& report);
 
 // The place of bytes [begin, end) of a scalar's text.
@@ -68,6 +72,7 @@ std::vector<std::string_view> Lines(std::string_view text);
 std::size_t QuoteEnd(std::string_view line, std::size_t begin);
 
 // Finds the first slip in the lines of one document.  True if there is none.
-bool ScanLines(int file, const std::vector<std::string_view>& lines, int first_line, Report& report);
+bool ScanLines(int file, const std::vector<std::string_view>& lines, int first_line,
+               Report& report);
 
 }  // namespace segue

@@ -1,5 +1,6 @@
-// The line scanner in front of yaml-cpp: it knows just enough of YAML's layout to find a slip on the line where it was
-// made.  yaml-cpp would report an open quote at the end of the file, and a missing colon somewhere below.
+// The line scanner in front of yaml-cpp: it knows just enough of YAML's layout to find a slip on
+// the line where it was made.  yaml-cpp would report an open quote at the end of the file, and a
+// missing colon somewhere below.
 
 #include <algorithm>
 #include <optional>
@@ -117,8 +118,9 @@ class LineScanner {
   void Enter(std::size_t column, bool list) {
     const Level* popped = nullptr;
     Level last{};
-    while (!levels_.empty() && (levels_.back().column > column ||
-                                (levels_.back().column == column && levels_.back().list && !list))) {
+    while (!levels_.empty() &&
+           (levels_.back().column > column ||
+            (levels_.back().column == column && levels_.back().list && !list))) {
       last = levels_.back();
       popped = &last;
       levels_.pop_back();
@@ -132,7 +134,8 @@ class LineScanner {
     } else if (awaiting_ && popped == nullptr && (levels_.back().column < column || list)) {
       levels_.push_back({column, list, Line()});
     } else if (levels_.back().column == column) {
-      Fail(column, 1, fmt::format("a list entry among the keys that began on line {}", levels_.back().line),
+      Fail(column, 1,
+           fmt::format("a list entry among the keys that began on line {}", levels_.back().line),
            "indent the entry more than the key that it belongs to, or take away the dash");
     } else {
       Misplaced(column, popped != nullptr ? *popped : levels_.back(), levels_.back());
@@ -190,8 +193,9 @@ class LineScanner {
   }
 
   void NoColon(std::size_t at) {
-    Fail(at, Trim(line_.substr(at)).size(), "expected `key: value`, but there is no colon",
-         "a colon and a space stand between key and value; text of several lines is written with |");
+    Fail(
+        at, Trim(line_.substr(at)).size(), "expected `key: value`, but there is no colon",
+        "a colon and a space stand between key and value; text of several lines is written with |");
   }
 
   // The colon that ends the key which begins at `at`; npos if it is not a key.
@@ -257,7 +261,8 @@ class LineScanner {
     std::string_view indicator = line_.substr(at);
     indicator = Trim(indicator.substr(0, indicator.find(" #")));
     if (indicator != "|" && indicator != "|-" && indicator != "|+") {
-      Fail(at, indicator.size(), fmt::format("`{}` is not how a text of several lines begins", indicator),
+      Fail(at, indicator.size(),
+           fmt::format("`{}` is not how a text of several lines begins", indicator),
            "write | and the text on the lines below, indented");
       return;
     }
@@ -296,7 +301,8 @@ class LineScanner {
   bool FirstCharacter(std::size_t at) {
     const char c = line_[at];
     if (c == '&' || c == '*') {
-      Fail(at, 1, "anchors and aliases are not part of the language", "write the value out, or in quotes");
+      Fail(at, 1, "anchors and aliases are not part of the language",
+           "write the value out, or in quotes");
     } else if (c == '!') {
       Fail(at, 1, "tags are not part of the language", "put quotes around the value");
     } else if (c == '@' || c == '`' || c == '%' || c == ',' || c == ']' || c == '}' ||
@@ -306,8 +312,8 @@ class LineScanner {
     return ok_;
   }
 
-  // A `#` behind a space ends a plain value.  Where no space follows it, or where the value is left with an open
-  // bracket, that was not meant.
+  // A `#` behind a space ends a plain value.  Where no space follows it, or where the value is left
+  // with an open bracket, that was not meant.
   void Comment(std::size_t value, std::size_t hash) {
     const std::string_view before = Trim(line_.substr(value, hash - value));
     if (!IsSpaceOrEnd(line_, hash + 1) || LooksCut(before)) {
@@ -356,8 +362,10 @@ class LineScanner {
 
   std::size_t AfterFlowQuote(std::size_t end) {
     const std::size_t next = std::min(line_.find_first_not_of(' ', end), line_.size());
-    if (next < line_.size() && std::string_view(",:]}#").find(line_[next]) == std::string_view::npos) {
-      Fail(next, 1, "text behind the closing quote", "put quotes around the whole value, or add a comma");
+    if (next < line_.size() &&
+        std::string_view(",:]}#").find(line_[next]) == std::string_view::npos) {
+      Fail(next, 1, "text behind the closing quote",
+           "put quotes around the whole value, or add a comma");
     }
     return next;
   }
@@ -396,7 +404,8 @@ class LineScanner {
     const int here = Line();
     FailAt(bracket.line, bracket.column, 1, "SG000",
            fmt::format("this {} is closed by {} on line {}", bracket.c, c, here),
-           fmt::format("add the missing {} or take away one of the two", bracket.c == '{' ? '}' : ']'));
+           fmt::format("add the missing {} or take away one of the two",
+                       bracket.c == '{' ? '}' : ']'));
     if (bracket.line != here) {
       FailAt(here, at, 1, "SG000",
              fmt::format("this {} does not fit the {} of line {}", c, bracket.c, bracket.line),
@@ -440,7 +449,8 @@ std::size_t QuoteEnd(std::string_view line, std::size_t begin) {
   return std::string_view::npos;
 }
 
-bool ScanLines(int file, const std::vector<std::string_view>& lines, int first_line, Report& report) {
+bool ScanLines(int file, const std::vector<std::string_view>& lines, int first_line,
+               Report& report) {
   return LineScanner(file, lines, first_line, report).Run();
 }
 

@@ -1,0 +1,208 @@
+// Sources and connectors.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/money.h"
+#include "base/text.h"
+#include "config/compile.h"
+#include "expression/parse.h"
+
+namespace segue {
+namespace {
+
+SourceType TypeOf(std::string_view name) {
+  return name == "csv"     ? SourceType::kCsv
+         : name == "jsonl" ? SourceType::kJsonLines
+         : name == "http"  ? SourceType::kHttp
+         : name == "sql"   ? SourceType::kSql
+                           : SourceType::kOther;
+}
+
+// Only columns, numbers and + - * /.
+bool IsArithmetic(const Syntax& syntax) {
+  const bool leaf = syntax.kind == Syntax::Kind::kName || syntax.kind == Syntax::Kind::kNumber;
+  const bool sign = syntax.kind == Syntax::Kind::kUnary && syntax.text == "-";
+  const bool sum = syntax.kind == Syntax::Kind::kBinary && syntax.text.size() == 1 &&
+                   std::string_view("+-*/").find(syntax.text[0]) != std::string_view::npos;
+  return leaf ||
+         ((sign || sum) && std::all_of(syntax.args.begin(), syntax.args.end(), IsArithmetic));
+}
+
+bool IsColumns(std::string_view text) {
+  const bool arithmetic = text.find_first_of("()*/") != std::string_view::npos ||
+                          text.find(" + ") != std::string_view::npos ||
+                          text.find(" - ") != std::string_view::npos;
+  if (!arithmetic) {
+    return true;
+  }
+  const auto parsed = ParseExpression(text);
+  const Syntax* syntax = boost::variant2::get_if<0>(&parsed);
+  return syntax != nullptr && IsArithmetic(*syntax);
+}
+
+std::vector<std::string> NamesOf(const std::vector<FieldSpec>& fields,
+                                 const std::vector<std::string>& more) {
+  std::vector<std::string> names = more;
+  for (const FieldSpec& field : fields) {
+    names.push_back(field.name);
+  }
+  return names;
+}
+
+}  // namespace
+
+void Compiler::SourceOf(const Document& document) {
+  const Node& root = document.root;
+  Source source;
+  source.id = document.id;
+  source.place = document.place;
+  source.type_name = TextAt(root, "type");
+  source.type = TypeOf(source.type_name);
+  source.path = TextAt(root, "path");
+  source.time_column = TextAt(root, "time");
+  source.version_column = TextAt(root, "version");
+  source.timezone = workspace_.schema.timezone;
+  if (const Node* zone = document.Find("timezone")) {
+    source.timezone = *Zone::Find(zone->text);
+  }
+  source.every = ParseSchedule(TextAt(root, "every")).value_or(source.every);
+  source.late_events = ParseDuration(TextAt(root, "late_events")).value_or(source.late_events);
+  source.stop_on_bad_rows = TextAt(root, "bad_rows") == "stop";
+  const std::string emits = TextAt(root, "emits");
+  source.emits_customer = emits == "customer";
+  source.emits_account = emits == "account";
+  source.emits_event = source.emits_customer || source.emits_account
+                           ? std::nullopt
+                           : workspace_.schema.FindEvent(emits);
+  const std::string currency = TextAt(root, "currency");
+  (CurrencyDecimals(currency) ? source.currency : source.currency_column) = currency;
+
+  const bool file = source.type == SourceType::kCsv || source.type == SourceType::kJsonLines;
+  const bool rows = file || source.type == SourceType::kSql;
+  if (source.type_name != "http" && source.type_name != "webhook" && !source.type_name.empty()) {
+    Missing(root, "every", "it says how often to fetch");
+  }
+  if (file) {
+    Missing(root, "path", "it says which files are read");
+  }
+  if (source.type == SourceType::kSql) {
+    Missing(root, "query", "it names the file with the SELECT");
+  }
+  if (rows) {
+    Missing(root, "emits", "it says what a row is");
+    if (emits != "customer" && emits != "account") {
+      Missing(root, "time", "it names the column with the time of the event");
+    }
+    SourceColumns(document, source);
+  }
+  workspace_.sources.push_back(std::move(source));
+}
+
+void Compiler::SourceColumns(const Document& document, Source& source) {
+  const struct Schema& schema = workspace_.schema;
+  static const std::vector<FieldSpec> kNone;
+  const std::vector<FieldSpec>& fields =
+      source.emits_event      ? schema.events[static_cast<std::size_t>(*source.emits_event)].fields
+      : source.emits_customer ? schema.customer_traits
+      : source.emits_account  ? schema.account_traits
+                              : kNone;
+  if (document.Find("emits") == nullptr) {
+    return;
+  }
+  const std::vector<std::string> known =
+      NamesOf(fields, {workspace_.customer_key, workspace_.account_key});
+  const auto is_known = [&](const std::string& name) {
+    return std::find(known.begin(), known.end(), name) != known.end();
+  };
+  const std::string_view what = source.emits_event ? "field or key" : "trait or key";
+  const Node* map = document.Find("map");
+  for (std::size_t i = 0; map != nullptr && i < map->keys.size(); ++i) {
+    const Node& key = map->keys[i];
+    const Node& value = map->items[i];
+    if (!is_known(key.text)) {
+      Unknown(key, what, key.text, known);
+    } else if (!value.bad && !IsColumns(value.text)) {
+      Wrong(value,
+            fmt::format("`{}` wants a column, or columns and numbers with + - * /", key.text));
+    } else {
+      source.map.push_back(ColumnMap{key.text, value.text, value.place});
+    }
+  }
+  const Node* dedupe = document.Find("dedupe");
+  const auto add = [&](const Node& field) {
+    if (!is_known(field.text)) {
+      Unknown(field, what, field.text, known);
+    }
+    source.dedupe.push_back(field.text);
+  };
+  if (dedupe != nullptr && dedupe->kind == Node::Kind::kList) {
+    std::for_each(dedupe->items.begin(), dedupe->items.end(), add);
+  } else if (dedupe != nullptr) {
+    add(*dedupe);
+  }
+  const bool money = std::any_of(fields.begin(), fields.end(),
+                                 [](const FieldSpec& field) { return field.type == Type::kMoney; });
+  if (money) {
+    Missing(document.root, "currency", "amounts are read, and each has one");
+  }
+}
+
+void Compiler::ConnectorOf(const Document& document) {
+  const Node& root = document.root;
+  ConnectorSettings settings;
+  settings.id = document.id;
+  settings.place = document.place;
+  settings.type = TextAt(root, "type");
+  if (const Node* auth = document.Find("auth")) {
+    for (std::size_t i = 0; i < auth->keys.size(); ++i) {
+      settings.auth[auth->keys[i].text] = auth->items[i].text;
+    }
+  }
+  for (std::string_view key : {"server", "path", "list"}) {
+    if (std::string text = TextAt(root, key); !text.empty()) {
+      settings.text[std::string(key)] = std::move(text);
+    }
+  }
+  if (const Node* writes = document.Find("writes")) {
+    for (const Node& field : writes->items) {
+      settings.writes.push_back(field.text);
+    }
+  }
+  if (const auto rate = ParseRate(TextAt(root, "rate"))) {
+    settings.rate_calls = rate->first;
+    settings.rate_per = rate->second;
+  }
+  settings.parallel = std::max(ParseCount(TextAt(root, "parallel")).value_or(settings.parallel), 1);
+  settings.daily = ParseCount(TextAt(root, "daily"));
+  settings.timeout = ParseDuration(TextAt(root, "timeout")).value_or(settings.timeout);
+  if (const Node* retry = document.Find("retry")) {
+    settings.retry.give_up_after =
+        ParseDuration(TextAt(*retry, "for")).value_or(settings.retry.give_up_after);
+    settings.retry.first = ParseDuration(TextAt(*retry, "first")).value_or(settings.retry.first);
+    settings.retry.most = ParseDuration(TextAt(*retry, "most")).value_or(settings.retry.most);
+  }
+  const std::string dedupe = TextAt(root, "dedupe");
+  // A file is looked at before it is written; mail and hooks have no key unless the file says so.
+  settings.dedupe = dedupe == "key" || (dedupe.empty() && settings.type == "file") ? Dedupe::kKey
+                    : dedupe == "lookup"                                           ? Dedupe::kLookup
+                                                                                   : Dedupe::kNone;
+  settings.dry_run = IsYes(root, "dry_run");
+  if (settings.type == "smtp") {
+    Missing(root, "server", "it says where mail is handed in");
+  }
+  if (settings.type == "file") {
+    Missing(root, "path", "it says where the lines go");
+  }
+  if (settings.type == "mailchimp") {
+    Missing(root, "list", "it names the audience there");
+  }
+  if (settings.type == "webhook" && settings.auth.count("url") == 0) {
+    report_.Error("SG006", document.place, "`auth.url` is missing: it says where the calls go", {},
+                  "add `auth: {url: env:NAME}`");
+  }
+  workspace_.connectors.push_back(std::move(settings));
+}
+
+}  // namespace segue

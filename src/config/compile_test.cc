@@ -1,0 +1,267 @@
+// Tests: their people, history and expectations are checked against the schema; nothing runs them
+// yet.
+
+#include "config/compile.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/money.h"
+#include "base/text.h"
+
+namespace segue {
+namespace {
+
+// The form in which a test writes a value of that type.
+bool FitsType(const FieldSpec& field, const std::string& text) {
+  switch (field.type) {
+    case Type::kText:
+      return true;
+    case Type::kChoice:
+      return std::find(field.choices.begin(), field.choices.end(), text) != field.choices.end();
+    case Type::kNumber:
+      return ParseNumber(text).has_value();
+    case Type::kMoney:
+      return CanonicalForm(Form::kMoney, text).has_value();
+    case Type::kTime:
+      return CanonicalForm(Form::kMoment, text).has_value() || ParseTime(text, Zone()).has_value();
+    case Type::kDuration:
+      return ParsePlainDuration(text).has_value();
+    case Type::kYesNo:
+      return text == "yes" || text == "no";
+  }
+  return false;
+}
+
+std::string Wanted(const FieldSpec& field) {
+  switch (field.type) {
+    case Type::kText:
+      return "a text";
+    case Type::kChoice:
+      return "one of " + Join(field.choices, ", ");
+    case Type::kNumber:
+      return "a number";
+    case Type::kMoney:
+      return std::string(FormExpected(Form::kMoney));
+    case Type::kTime:
+      return "a moment such as 400d ago or 2026-03-02";
+    case Type::kDuration:
+      return std::string(FormExpected(Form::kDuration));
+    case Type::kYesNo:
+      return "yes or no";
+  }
+  return "";
+}
+
+const FieldSpec* FindSpec(const std::vector<FieldSpec>& fields, std::string_view name) {
+  const auto found = std::find_if(fields.begin(), fields.end(),
+                                  [name](const FieldSpec& field) { return field.name == name; });
+  return found == fields.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> KeysOfMap(const Node* map) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; map != nullptr && i < map->keys.size(); ++i) {
+    names.push_back(map->keys[i].text);
+  }
+  return names;
+}
+
+template <typename Each>
+void ForEachText(const Node* node, Each each) {
+  if (node == nullptr || node->bad) {
+    return;
+  }
+  if (node->kind == Node::Kind::kScalar) {
+    each(*node);
+  }
+  for (const Node& item : node->items) {
+    if (item.kind == Node::Kind::kScalar && !item.bad) {
+      each(item);
+    }
+  }
+}
+
+}  // namespace
+
+class TestChecker {
+ public:
+  TestChecker(const Workspace& workspace, Report& report, const Document& document)
+      : workspace_(workspace),
+        report_(report),
+        document_(document),
+        people_(KeysOfMap(document.root.Find("people"))) {}
+
+  void Run() {
+    Traits(document_.Find("people"), workspace_.schema.customer_traits);
+    Traits(document_.Find("accounts"), workspace_.schema.account_traits);
+    if (const Node* history = document_.Find("history")) {
+      for (const Node& entry : history->items) {
+        Occurrence(entry, {"who", "event", "at", "every", "from", "to"});
+      }
+    }
+    if (const Node* steps = document_.Find("steps")) {
+      for (const Node& step : steps->items) {
+        StepOf(step);
+      }
+    }
+    if (const Node* never = document_.Find("never")) {
+      Facts(*never, false);
+    }
+  }
+
+ private:
+  void Traits(const Node* map, const std::vector<FieldSpec>& traits) {
+    for (std::size_t i = 0; map != nullptr && i < map->items.size(); ++i) {
+      Values(map->items[i], traits);
+    }
+  }
+
+  void Values(const Node& map, const std::vector<FieldSpec>& specs) {
+    for (std::size_t i = 0; i < map.keys.size(); ++i) {
+      const FieldSpec* spec = FindSpec(specs, map.keys[i].text);
+      const Node& value = map.items[i];
+      if (spec != nullptr && !value.bad && !FitsType(*spec, value.text)) {
+        report_.Error(spec->type == Type::kChoice ? "SG004" : "SG005", value.place,
+                      fmt::format("`{}` wants {}, not `{}`", spec->name, Wanted(*spec), value.text),
+                      {}, spec->type == Type::kChoice ? Suggest(value.text, spec->choices) : "");
+      }
+    }
+  }
+
+  void People(const Node* node) {
+    ForEachText(node, [&](const Node& who) {
+      if (std::find(people_.begin(), people_.end(), who.text) == people_.end()) {
+        Unknown(who, "person of this test", people_);
+      }
+    });
+  }
+
+  void Unknown(const Node& node, std::string_view what, const std::vector<std::string>& known) {
+    report_.Error("SG002", node.place, fmt::format("no {} is called `{}`", what, node.text), {},
+                  Suggest(node.text, known));
+  }
+
+  // An event with its fields beside it.
+  void Occurrence(const Node& map, const std::vector<std::string>& own) {
+    People(map.Find("who"));
+    const auto event = workspace_.schema.FindEvent(TextAt(map, "event"));
+    if (!event) {
+      return;
+    }
+    const std::vector<FieldSpec>& fields =
+        workspace_.schema.events[static_cast<std::size_t>(*event)].fields;
+    std::vector<std::string> known;
+    for (const FieldSpec& field : fields) {
+      known.push_back(field.name);
+    }
+    for (const Node& key : map.keys) {
+      if (std::find(own.begin(), own.end(), key.text) == own.end() &&
+          FindSpec(fields, key.text) == nullptr) {
+        Unknown(key, "key or field of this event", known);
+      }
+    }
+    Values(map, fields);
+  }
+
+  void StepOf(const Node& step) {
+    if (const Node* event = Good(step, "event")) {
+      Occurrence(*event, {"who", "event"});
+    }
+    if (const Node* set = Good(step, "set")) {
+      People(set->Find("who"));
+      for (const Node& key : set->keys) {
+        if (key.text != "who" && FindSpec(workspace_.schema.customer_traits, key.text) == nullptr) {
+          Unknown(key, "trait", {});
+        }
+      }
+      Values(*set, workspace_.schema.customer_traits);
+    }
+    if (const Node* expect = Good(step, "expect")) {
+      Expect(*expect);
+    }
+  }
+
+  void Expect(const Node& expect) {
+    People(expect.Find("who"));
+    for (std::string_view key : {"segment", "count"}) {
+      const Node* map = Good(expect, key);
+      for (std::size_t i = 0; map != nullptr && i < map->keys.size(); ++i) {
+        if (map->items[i].kind == Node::Kind::kScalar) {
+          Segment(map->items[i], map->keys[i].text);
+        }
+        for (const Node& segment : map->items[i].keys) {
+          Segment(segment, map->keys[i].text);
+        }
+      }
+    }
+    for (std::string_view key :
+         {"sent", "tasks", "audience", "moved", "started", "skipped", "finished"}) {
+      if (const Node* facts = Good(expect, key)) {
+        Facts(*facts, key == "moved");
+      }
+    }
+  }
+
+  void Segment(const Node& node, std::string_view model) {
+    const auto index = workspace_.FindModel(model);
+    if (!index || node.bad || node.text == "none") {
+      return;
+    }
+    const auto& known = workspace_.model_names[static_cast<std::size_t>(*index)].segments;
+    if (std::find(known.begin(), known.end(), node.text) == known.end()) {
+      Unknown(node, fmt::format("segment of {}", model), known);
+    }
+  }
+
+  void Facts(const Node& facts, bool moves) {
+    for (const Node& fact : facts.items) {
+      People(fact.Find("who"));
+      if (moves) {
+        for (std::string_view key : {"from", "to"}) {
+          if (const Node* node = Good(fact, key)) {
+            Segment(*node, TextAt(fact, "model"));
+          }
+        }
+      } else {
+        People(fact.Find("to"));
+      }
+      const Node* time = Good(fact, "local_time");
+      const std::size_t dots = time == nullptr ? 0 : time->text.find("..");
+      if (time != nullptr &&
+          (dots == std::string::npos || !ParseClock(time->text.substr(0, dots)) ||
+           !ParseClock(time->text.substr(dots + 2)))) {
+        report_.Error("SG005", time->place, "`local_time` wants a range such as \"08:00..21:00\"");
+      }
+    }
+  }
+
+  const Workspace& workspace_;
+  Report& report_;
+  const Document& document_;
+  std::vector<std::string> people_;
+};
+
+void Compiler::TestOf(const Document& document) {
+  if (const Node* cuts = document.Find("cuts")) {
+    for (std::size_t i = 0; i < cuts->keys.size(); ++i) {
+      const std::string& name = cuts->keys[i].text;
+      const auto index =
+          cuts->items[i].bad ? std::nullopt : workspace_.FindModel(name.substr(0, name.find('.')));
+      if (!index) {
+        continue;
+      }
+      for (const Score& score : workspace_.models[static_cast<std::size_t>(*index)].scores) {
+        if (score.name == name.substr(name.find('.') + 1) && score.from) {
+          for (const Node& line : cuts->items[i].items) {
+            Expression(&line, BaseScope(), score.from->expr.type.type);
+          }
+        }
+      }
+    }
+  }
+  TestChecker(workspace_, report_, document).Run();
+}
+
+}  // namespace segue

@@ -1,0 +1,294 @@
+// Lints that the files alone can prove: each looks at the compiled workspace and at the documents
+// it came from.
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "config/compile.h"
+
+namespace segue {
+namespace {
+
+// Yes, no, or not to be known from the segment alone.
+enum class Truth { kNo, kYes, kOpen };
+
+Truth Not(Truth a) {
+  return a == Truth::kOpen ? a : a == Truth::kYes ? Truth::kNo : Truth::kYes;
+}
+
+// What `expr` is for somebody in that segment of that model, as far as that says.
+Truth InSegment(const Expr& expr, int model, double segment) {
+  const auto is_segment = [&](const Expr& arg) {
+    return arg.op == Op::kLeaf && arg.leaf.kind == Leaf::Kind::kSegment && arg.leaf.model == model;
+  };
+  const bool negative = expr.op == Op::kIsNot || expr.op == Op::kNotIn;
+  if ((expr.op == Op::kIs || expr.op == Op::kIn || negative) && is_segment(expr.args[0])) {
+    for (std::size_t i = 1; i < expr.args.size(); ++i) {
+      if (expr.args[i].op != Op::kLiteral) {
+        return Truth::kOpen;
+      }
+      if (expr.args[i].literal == segment) {
+        return negative ? Truth::kNo : Truth::kYes;
+      }
+    }
+    return negative ? Truth::kYes : Truth::kNo;
+  }
+  if (expr.op == Op::kNot) {
+    return Not(InSegment(expr.args[0], model, segment));
+  }
+  if (expr.op == Op::kAnd || expr.op == Op::kOr) {
+    const Truth decides = expr.op == Op::kAnd ? Truth::kNo : Truth::kYes;
+    Truth all = Not(decides);
+    for (const Expr& arg : expr.args) {
+      const Truth one = InSegment(arg, model, segment);
+      if (one == decides) {
+        return decides;
+      }
+      all = one == Truth::kOpen ? one : all;
+    }
+    return all;
+  }
+  return Truth::kOpen;
+}
+
+std::string AllTexts(const Template& made) {
+  std::string all;
+  const auto add = [&](const TemplateBody& body) {
+    for (const TextWithValues* text :
+         {&body.subject, &body.preheader, &body.title, &body.body, &body.button}) {
+      all += text->text + "\n";
+    }
+  };
+  add(made.body);
+  for (const auto& [name, body] : made.variants) {
+    add(body);
+  }
+  for (const auto& [name, value] : made.values) {
+    all += value.text + "\n";
+  }
+  return all;
+}
+
+// Whether a `{{ }}` or `{% %}` of the text mentions the name.
+bool Mentions(std::string_view text, std::string_view name) {
+  for (std::size_t at = text.find('{'); at != std::string_view::npos; at = text.find('{', at + 1)) {
+    const bool value = text.substr(at, 2) == "{{" || text.substr(at, 2) == "{%";
+    const std::size_t end = text.find(text.substr(at, 2) == "{%" ? "%}" : "}}", at);
+    if (value && end != std::string_view::npos &&
+        text.substr(at, end - at).find(name) != std::string_view::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+template <typename Visit>
+void ForEachStep(const std::vector<Step>& steps, const Visit& visit) {
+  for (const Step& step : steps) {
+    visit(step);
+    ForEachStep(step.then_steps, visit);
+    ForEachStep(step.else_steps, visit);
+  }
+}
+
+class Linter {
+ public:
+  Linter(const Workspace& workspace, const std::vector<Document>& documents, Report& report)
+      : workspace_(workspace), report_(report) {
+    for (const Document& document : documents) {
+      documents_[{document.kind, document.id}] = &document;
+      if (document.kind == DocumentKind::kWorkspace) {
+        root_ = &document;
+      }
+    }
+  }
+
+  void Run() {
+    for (const Playbook& playbook : workspace_.playbooks) {
+      document_ = documents_.at({DocumentKind::kPlaybook, playbook.id});
+      Offer(playbook);
+      Reentry(playbook);
+      Waits(playbook);
+      Exit(playbook);
+      Shares(playbook);
+      Writers(playbook);
+      if (playbook.purpose == Purpose::kService) {
+        report_.Info(
+            "SG042", PlaceOf("purpose", playbook.place),
+            fmt::format("{} is a service playbook: its messages ask for no consent", playbook.id));
+      }
+    }
+  }
+
+ private:
+  Place PlaceOf(std::string_view key, const Place& other) const {
+    const Node* node = document_->root.Find(key);
+    return node == nullptr ? other : node->place;
+  }
+
+  // SG020, SG024
+  void Offer(const Playbook& playbook) {
+    bool prints = false;
+    ForEachStep(playbook.steps, [&](const Step& step) {
+      const Template* made =
+          step.kind == Step::Kind::kSend ? workspace_.FindTemplate(step.send) : nullptr;
+      const std::string text = made == nullptr ? step.title.text + step.note.text : AllTexts(*made);
+      if (!Mentions(text, "offer.")) {
+        return;
+      }
+      prints = true;
+      const std::string what = made == nullptr ? "this task" : "template " + made->id;
+      if (playbook.offer.empty()) {
+        report_.Error(
+            "SG020", step.place,
+            fmt::format("{} prints an offer, and playbook {} has none", what, playbook.id), {},
+            "add `offer:` to the playbook, or take the value out of the text");
+      } else if (Mentions(text, "offer.code")) {
+        Pool(playbook, step, what);
+      }
+    });
+    if (!playbook.offer.empty() && !prints) {
+      report_.Error(
+          "SG020", PlaceOf("offer", playbook.place),
+          fmt::format("playbook {} has an offer, and none of its messages prints it", playbook.id),
+          {}, "print {{ offer.code }} in a message, or take the offer away");
+    }
+  }
+
+  void Pool(const Playbook& playbook, const Step& step, const std::string& what) {
+    const auto offer = documents_.find({DocumentKind::kOffer, playbook.offer});
+    if (offer != documents_.end() && offer->second->root.Find("pool") == nullptr) {
+      report_.Error("SG024", step.place,
+                    fmt::format("{} prints offer.code, and offer {} has no pool of codes", what,
+                                playbook.offer),
+                    {}, "add `pool: {generate: \"CODE-{{8}}\"}` or a file of codes to the offer");
+    }
+  }
+
+  // SG030
+  void Reentry(const Playbook& playbook) {
+    const Node* limits = document_->root.Find("limits");
+    if (limits == nullptr || (!limits->bad && limits->Find("reenter") == nullptr)) {
+      report_.Warn("SG030", playbook.place,
+                   fmt::format("{} can start twice and does not say what then: `never` is in force",
+                               playbook.id),
+                   "add `limits: {reenter: never}`, or after 120d, or always");
+    }
+  }
+
+  // SG031
+  void Waits(const Playbook& playbook) {
+    if (!playbook.goal || !playbook.goal->ends_run || playbook.goal->within <= Duration::zero()) {
+      return;
+    }
+    ForEachStep(playbook.steps, [&](const Step& step) {
+      if (step.kind == Step::Kind::kWait && step.wait > playbook.goal->within) {
+        report_.Warn("SG031", step.place,
+                     fmt::format("this wait of {} is longer than the goal's window of {}",
+                                 FormatDuration(step.wait), FormatDuration(playbook.goal->within)),
+                     "shorten the wait, or lengthen `goal.within`");
+      }
+    });
+  }
+
+  // SG032
+  void Exit(const Playbook& playbook) {
+    if (!playbook.exit || playbook.on.kind != Trigger::Kind::kMove || playbook.on.model < 0) {
+      return;
+    }
+    const Model& model = workspace_.models[static_cast<std::size_t>(playbook.on.model)];
+    const auto truth = [&](std::size_t segment) {
+      const auto code = workspace_.pool->Find(model.segments[segment].id);
+      return InSegment(playbook.exit->expr, playbook.on.model,
+                       code ? static_cast<double>(*code) : -1.0);
+    };
+    bool at_entry = !playbook.on.to.empty();
+    for (SegmentIndex to : playbook.on.to) {
+      at_entry &= to < model.segments.size() && truth(to) == Truth::kYes;
+    }
+    if (at_entry) {
+      report_.Error("SG032", playbook.exit->place,
+                    "this exit is true at entry: every run would end at once", {},
+                    "a run begins in the segment that `on.to` names");
+      return;
+    }
+    // -2 stands for people who are in no segment.
+    bool never = InSegment(playbook.exit->expr, playbook.on.model, -2.0) == Truth::kNo;
+    for (std::size_t i = 0; i < model.segments.size(); ++i) {
+      never &= truth(i) == Truth::kNo;
+    }
+    if (never) {
+      report_.Error("SG032", playbook.exit->place, "this exit can never be true", {},
+                    "take it out, or turn it round");
+    }
+  }
+
+  // SG033
+  void Shares(const Playbook& playbook) {
+    std::vector<std::string> arms;
+    double sum = playbook.holdout_percent;
+    for (const auto& [name, share] : playbook.variants) {
+      arms.push_back(name);
+      sum += share;
+    }
+    if (!arms.empty() && (sum < 99.995 || sum > 100.005)) {
+      report_.Error("SG033", PlaceOf("experiment", playbook.place),
+                    fmt::format("variants and holdout make {}%, not 100%", sum));
+    }
+    std::sort(arms.begin(), arms.end());
+    ForEachStep(playbook.steps, [&](const Step& step) {
+      const Template* made =
+          step.kind == Step::Kind::kSend ? workspace_.FindTemplate(step.send) : nullptr;
+      if (made == nullptr || made->variants.empty()) {
+        return;
+      }
+      std::vector<std::string> names;
+      for (const auto& [name, body] : made->variants) {
+        names.push_back(name);
+      }
+      std::sort(names.begin(), names.end());
+      if (names != arms) {
+        report_.Error(
+            "SG033", step.place,
+            fmt::format("template {} has the variants {}, the experiment has {}", made->id,
+                        Join(names, ", "), arms.empty() ? "none" : Join(arms, ", ")),
+            {}, "give both the same names");
+      }
+    });
+  }
+
+  // SG034
+  void Writers(const Playbook& playbook) {
+    const Node* mirror = root_ == nullptr ? nullptr : root_->root.Find("mirror");
+    ForEachStep(playbook.steps, [&](const Step& step) {
+      for (std::size_t i = 0; mirror != nullptr && i < mirror->items.size(); ++i) {
+        const std::string field = TextAt(mirror->items[i], "field");
+        for (const auto& [name, text] : step.set) {
+          if (name == field) {
+            report_.Error(
+                "SG034", text.place,
+                fmt::format("`{}` has two writers: this step and `mirror` of the workspace", name),
+                {}, "set another field");
+          }
+        }
+      }
+    });
+  }
+
+  const Workspace& workspace_;
+  Report& report_;
+  std::map<std::pair<DocumentKind, std::string>, const Document*> documents_;
+  const Document* root_ = nullptr;
+  const Document* document_ = nullptr;
+};
+
+}  // namespace
+
+void Lint(const Workspace& workspace, const std::vector<Document>& documents, Report& report) {
+  Linter(workspace, documents, report).Run();
+}
+
+}  // namespace segue

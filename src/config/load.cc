@@ -1,0 +1,137 @@
+#include "config/load.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "config/compile.h"
+
+namespace segue {
+namespace {
+
+bool IsWorkspaceFile(const std::filesystem::path& path, bool templates) {
+  const std::string extension = path.extension().string();
+  return extension == ".yaml" || extension == ".yml" || (templates && extension == ".md");
+}
+
+void AddFile(const std::filesystem::path& path, std::string shown, std::vector<SourceFile>& files,
+             Diagnostics& diagnostics) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (!error && size <= kFileBytesMax && in) {
+    text << in.rdbuf();
+  }
+  const bool read = !error && size <= kFileBytesMax && !in.fail();
+  if (!read && !(in.eof() || size == 0)) {
+    diagnostics.push_back(Diagnostic{
+        Severity::kError,
+        "SG000",
+        Place{},
+        fmt::format("{}: {}", shown,
+                    error || size <= kFileBytesMax ? "cannot be read" : "is larger than 10 MB"),
+        {},
+        "check the file and who may read it"});
+    return;
+  }
+  files.push_back(SourceFile{std::move(shown), text.str()});
+}
+
+// Windows line ends and a byte order mark are nobody's fault.
+void Simplify(std::string& text) {
+  if (text.starts_with("\xef\xbb\xbf")) {
+    text.erase(0, 3);
+  }
+  std::size_t to = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\r' || i + 1 >= text.size() || text[i + 1] != '\n') {
+      text[to++] = text[i];
+    }
+  }
+  text.resize(to);
+}
+
+// The one workspace document; reports none and a second.
+const Document* FindWorkspace(const std::vector<Document>& documents, const Names& names,
+                              Report& report) {
+  const Document* workspace = nullptr;
+  for (const Document& document : documents) {
+    if (document.kind != DocumentKind::kWorkspace) {
+      continue;
+    }
+    if (workspace != nullptr) {
+      report.Error("SG007", document.place, "a second workspace document", {},
+                   "keep one of the two");
+    } else {
+      workspace = &document;
+    }
+  }
+  if (workspace == nullptr && !names.AnyBroken()) {
+    report.Error("SG006", Place{}, "no file has a `workspace:` document", {},
+                 "write config/segue.yaml, beginning with `workspace: NAME`");
+  }
+  return workspace;
+}
+
+}  // namespace
+
+std::vector<SourceFile> ReadWorkspaceFiles(const std::string& root, Diagnostics& diagnostics) {
+  std::vector<SourceFile> files;
+  for (const std::string folder : {"config", "rules", "templates"}) {
+    std::error_code error;
+    std::vector<std::filesystem::path> paths;
+    auto walk =
+        std::filesystem::recursive_directory_iterator(std::filesystem::path(root) / folder, error);
+    for (; !error && walk != std::filesystem::recursive_directory_iterator();
+         walk.increment(error)) {
+      if (walk->is_regular_file(error) && IsWorkspaceFile(walk->path(), folder == "templates")) {
+        paths.push_back(walk->path());
+      }
+    }
+    if (error && error != std::errc::no_such_file_or_directory) {
+      diagnostics.push_back(Diagnostic{Severity::kError,
+                                       "SG000",
+                                       Place{},
+                                       fmt::format("{}: {}", folder, error.message()),
+                                       {},
+                                       "check the folder and who may read it"});
+    }
+    std::sort(paths.begin(), paths.end());
+    for (const auto& path : paths) {
+      AddFile(path, path.lexically_relative(root).generic_string(), files, diagnostics);
+    }
+  }
+  return files;
+}
+
+Loaded LoadWorkspace(std::vector<SourceFile> files, std::shared_ptr<TextPool> pool,
+                     bool tolerate_unbuilt) {
+  Loaded loaded;
+  loaded.files = std::move(files);
+  for (SourceFile& file : loaded.files) {
+    Simplify(file.text);
+  }
+  Report report(loaded.diagnostics, tolerate_unbuilt);
+  Names names;
+  std::vector<Document> documents = ReadDocuments(loaded.files, report, names);
+  // Without a workspace nothing is declared, and every name would be unknown.
+  if (FindWorkspace(documents, names, report) == nullptr) {
+    return loaded;
+  }
+  ValidateDocuments(documents, names, report);
+  auto workspace = std::make_unique<Workspace>();
+  workspace->pool = std::move(pool);
+  Compiler(loaded.files, names, report, *workspace).Run(documents);
+  Lint(*workspace, documents, report);
+  if (!HasErrors(loaded.diagnostics)) {
+    workspace->files = loaded.files;
+    loaded.workspace = std::move(workspace);
+  }
+  return loaded;
+}
+
+}  // namespace segue

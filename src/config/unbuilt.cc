@@ -1,0 +1,82 @@
+#include "config/unbuilt.h"
+
+#include <algorithm>
+#include <array>
+
+namespace segue {
+namespace {
+
+struct Unbuilt {
+  std::string_view kind;
+  std::string_view path;  // Empty: the document as a whole.
+  std::string_view
+      values;  // Empty: any.  Else only these words, or with a leading ! all but these.
+  std::string_view what;
+};
+
+// To switch a feature on, take its line away.
+constexpr std::array kUnbuilt = {
+    Unbuilt{"workspace", "rates", "", "exchange rates"},
+    Unbuilt{"workspace", "caps", "", "caps"},
+    Unbuilt{"workspace", "holdout", "", "the global holdout"},
+    Unbuilt{"workspace", "safety.max_sends_per_run", "", "the brake on sends"},
+    Unbuilt{"workspace", "safety.max_moved_per_run", "", "the brake on moves"},
+    Unbuilt{"workspace", "safety.approvals", "", "approvals"},
+    Unbuilt{"workspace", "mirror", "", "writing segments back (mirror)"},
+    Unbuilt{"workspace", "serve.tls", "", "TLS"},
+    Unbuilt{"workspace", "serve.people", "", "people of the console"},
+    Unbuilt{"source", "type", "!csv", "this type of source"},
+    Unbuilt{"source", "emits", "account", "rows of account traits"},
+    Unbuilt{"connector", "type", "!smtp file webhook", "this type of connector"},
+    Unbuilt{"connector", "inbound", "", "hooks from vendors (inbound)"},
+    Unbuilt{"model", "of", "account", "models of accounts"},
+    Unbuilt{"funnel", "", "", "funnels"},
+    Unbuilt{"insight", "", "", "insights"},
+    Unbuilt{"offer", "", "", "offers"},
+    Unbuilt{"policy", "", "", "policies"},
+    Unbuilt{"test", "", "", "tests"},
+    Unbuilt{"playbook", "lane", "", "lanes"},
+    Unbuilt{"playbook", "takes_over", "", "taking over a lane"},
+    Unbuilt{"playbook", "on.flag", "", "starting on a flag"},
+    Unbuilt{"playbook", "on.event", "", "starting on an event"},
+    Unbuilt{"playbook", "on.every", "", "starting every so often"},
+    Unbuilt{"playbook", "offer", "", "offers"},
+    Unbuilt{"playbook", "limits.per_day", "", "a limit per day"},
+    Unbuilt{"playbook", "limits.on_cap", "", "waiting for room under a cap"},
+    Unbuilt{"playbook", "experiment", "", "experiments"},
+    Unbuilt{"step", "to", "everyone", "sending to everyone of an account"},
+    Unbuilt{"step", "audience", "", "audiences"},
+    Unbuilt{"template", "use", "", "a vendor's own message (use)"},
+    Unbuilt{"template", "values", "", "values for a vendor's message"},
+    Unbuilt{"template", "variants", "", "variants"},
+    Unbuilt{"expression", "account trait", "", "traits of accounts in expressions"},
+    Unbuilt{"expression", "account model", "", "models of accounts in expressions"},
+    Unbuilt{"expression", "purchase process", "", "the purchase process (alive, churn_risk, …)"},
+    Unbuilt{"expression", "insight", "", "what insights publish"},
+};
+
+bool HasWord(std::string_view words, std::string_view word) {
+  while (!words.empty()) {
+    const std::size_t end = words.find(' ');
+    if (words.substr(0, end) == word) {
+      return true;
+    }
+    words.remove_prefix(end == std::string_view::npos ? words.size() : end + 1);
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string_view UnbuiltKey(std::string_view kind, std::string_view path, std::string_view value) {
+  const auto found = std::find_if(kUnbuilt.begin(), kUnbuilt.end(), [&](const Unbuilt& one) {
+    if (one.kind != kind || one.path != path) {
+      return false;
+    }
+    const bool all_but = one.values.starts_with('!');
+    return one.values.empty() || HasWord(one.values.substr(all_but ? 1 : 0), value) != all_but;
+  });
+  return found == kUnbuilt.end() ? std::string_view() : found->what;
+}
+
+}  // namespace segue

@@ -64,13 +64,20 @@ struct HtmlState {
   std::string value;  // Of the attribute so far.
   std::string tail;   // The last few bytes of a comment or raw element.
 
+  bool in_address() const {
+    return where == Where::kQuoted &&
+           (Contains(kAddressAttributes, attribute) || attribute.ends_with(":href"));
+  }
+
   // Whether what follows means the same after both.
   friend bool operator==(const HtmlState& a, const HtmlState& b) {
     if (a.where == Where::kText && b.where == Where::kText) {
       return true;
     }
-    return a.where == b.where && a.tag == b.tag && a.attribute == b.attribute &&
-           a.value.empty() == b.value.empty() && (a.where != Where::kQuoted || a.quote == b.quote);
+    // What an address begins with decides what may follow; in other attributes it does not matter.
+    const bool same_value = !a.in_address() || a.value.empty() == b.value.empty();
+    return a.where == b.where && a.tag == b.tag && a.attribute == b.attribute && same_value &&
+           (a.where != Where::kQuoted || a.quote == b.quote);
   }
 };
 

@@ -60,7 +60,8 @@ const std::string_view kDefaultLayoutHtml = R"html(<!doctype html>
 <table role="presentation" class="page" width="100%" cellpadding="0" cellspacing="0" border="0">
 <tr><td class="frame" align="center" style="padding:24px 12px">
 <!--[if mso]><table role="presentation" width="600" cellpadding="0" cellspacing="0"><tr><td><![endif]-->
-<div role="article" aria-roledescription="email" aria-label="{{ subject }}" style="max-width:600px;margin:0 auto;text-align:left">
+<div role="article" aria-roledescription="email" aria-label="{{ subject }}"
+ style="max-width:600px;margin:0 auto;text-align:left">
 <div class="card">
 {{ body }}
 </div>
@@ -68,7 +69,8 @@ const std::string_view kDefaultLayoutHtml = R"html(<!doctype html>
 {% if sender.postal %}
 <p>{{ sender.postal }}</p>
 {% endif %}
-<p><a href="{{ links.unsubscribe }}">No more of these</a> &nbsp;·&nbsp; <a href="{{ links.preferences }}">Choose what you get</a></p>
+<p><a href="{{ links.unsubscribe }}">No more of these</a> &nbsp;·&nbsp;
+<a href="{{ links.preferences }}">Choose what you get</a></p>
 </div>
 </div>
 <!--[if mso]></td></tr></table><![endif]-->

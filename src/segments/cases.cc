@@ -24,7 +24,8 @@ bool HasLeaf(const Expr& expr) {
 
 bool ReadsScores(const Expr& expr) {
   bool found = false;
-  ForEachLeaf(expr, [&](const Expr& leaf) { found = found || leaf.leaf.kind == Leaf::Kind::kOwnScore; });
+  ForEachLeaf(expr,
+              [&](const Expr& leaf) { found = found || leaf.leaf.kind == Leaf::Kind::kOwnScore; });
   return found;
 }
 
@@ -96,9 +97,11 @@ Cases::Cases(const Model& model, const Workspace& workspace)
   for (std::size_t score = 0; score < model.scores.size(); ++score) {
     if (kinds_[score] == ScoreKind::kDimension || kinds_[score] == ScoreKind::kFree) {
       variable_of_score_[score] = static_cast<int>(variables_.size());
-      const ExprType type = model.scores[score].from ? model.scores[score].from->expr.type : ExprType{};
+      const ExprType type =
+          model.scores[score].from ? model.scores[score].from->expr.type : ExprType{};
       const bool dimension = kinds_[score] == ScoreKind::kDimension;
-      variables_.push_back({model.scores[score].name, {}, type, static_cast<int>(score), dimension, {}});
+      variables_.push_back(
+          {model.scores[score].name, {}, type, static_cast<int>(score), dimension, {}});
       atoms_.emplace_back();
       thresholds_.emplace_back();
     }
@@ -109,7 +112,8 @@ Cases::Cases(const Model& model, const Workspace& workspace)
     }
   }
   for (const Segment& segment : model.segments) {
-    rules_.push_back(segment.when ? std::optional(Rewrite(segment.when->expr, segment.when->text)) : std::nullopt);
+    rules_.push_back(segment.when ? std::optional(Rewrite(segment.when->expr, segment.when->text))
+                                  : std::nullopt);
   }
   for (std::size_t variable = 0; variable < variables_.size(); ++variable) {
     FillValues(variable);
@@ -141,7 +145,8 @@ void Cases::NeedScore(std::size_t index) {
   bool only_scores = true;
   const auto need = [&](const Expr& leaf) {
     if (leaf.leaf.kind == Leaf::Kind::kOwnScore) {
-      NeedScore(static_cast<std::size_t>(leaf.leaf.index));  // Earlier than this one: the walk ends.
+      NeedScore(
+          static_cast<std::size_t>(leaf.leaf.index));  // Earlier than this one: the walk ends.
     } else {
       only_scores = false;
     }
@@ -173,7 +178,8 @@ Expr Cases::Rewrite(const Expr& expr, const std::string& text) {
 // Nothing but scores and literals.
 bool Cases::IsKnownScores(const Expr& expr) const {
   bool known = true;
-  ForEachLeaf(expr, [&](const Expr& leaf) { known = known && leaf.leaf.kind == Leaf::Kind::kOwnScore; });
+  ForEachLeaf(expr,
+              [&](const Expr& leaf) { known = known && leaf.leaf.kind == Leaf::Kind::kOwnScore; });
   return known;
 }
 
@@ -185,17 +191,21 @@ Expr Cases::RewriteAtom(const Expr& expr, const std::string& text) {
       asked = asked == expr.args.size() ? i : expr.args.size() + 1;
     }
   }
-  const bool one_subject = (IsComparison(expr.op) || expr.op == Op::kExists) && asked < expr.args.size();
+  const bool one_subject =
+      (IsComparison(expr.op) || expr.op == Op::kExists) && asked < expr.args.size();
   if (IsKnownScores(expr)) {
-    const Expr* score = one_subject && expr.args[asked].op == Op::kLeaf ? &expr.args[asked] : nullptr;
-    const int variable = score == nullptr ? -1 : variable_of_score_[static_cast<std::size_t>(score->leaf.index)];
+    const Expr* score =
+        one_subject && expr.args[asked].op == Op::kLeaf ? &expr.args[asked] : nullptr;
+    const int variable =
+        score == nullptr ? -1 : variable_of_score_[static_cast<std::size_t>(score->leaf.index)];
     if (variable >= 0) {
       AddAtom(static_cast<std::size_t>(variable), expr);
     }
     return expr;
   }
   Expr atom = expr;
-  // A condition of more than one thing, or of a score and something else, is a yes or no of its own.
+  // A condition of more than one thing, or of a score and something else, is a yes or no of its
+  // own.
   Expr* subject = one_subject && !ReadsScores(expr.args[asked]) ? &atom.args[asked] : &atom;
   const std::size_t variable = FindOrAdd(*subject, text);
   Expr leaf;
@@ -237,8 +247,8 @@ void Cases::AddAtom(std::size_t variable, const Expr& atom) {
 }
 
 bool Cases::CanBeMissing(const Expr& expr) const {
-  if (IsComparison(expr.op) || expr.op == Op::kLiteral || expr.op == Op::kAnd || expr.op == Op::kOr ||
-      expr.op == Op::kNot || expr.op == Op::kExists) {
+  if (IsComparison(expr.op) || expr.op == Op::kLiteral || expr.op == Op::kAnd ||
+      expr.op == Op::kOr || expr.op == Op::kNot || expr.op == Op::kExists) {
     return false;
   }
   if (expr.op == Op::kDivide || expr.op == Op::kUsualGap) {
@@ -255,7 +265,8 @@ bool Cases::CanBeMissing(const Expr& expr) const {
     }
     return expr.leaf.kind != Leaf::Kind::kNow;
   }
-  return std::any_of(expr.args.begin(), expr.args.end(), [this](const Expr& arg) { return CanBeMissing(arg); });
+  return std::any_of(expr.args.begin(), expr.args.end(),
+                     [this](const Expr& arg) { return CanBeMissing(arg); });
 }
 
 // Never below 0.
@@ -278,7 +289,8 @@ void Cases::FillValues(std::size_t index) {
   Variable& variable = variables_[index];
   std::vector<double>& values = variable.values;
   if (variable.dimension) {
-    for (int step = 1; step <= model_.scores[static_cast<std::size_t>(variable.score)].steps(); ++step) {
+    for (int step = 1; step <= model_.scores[static_cast<std::size_t>(variable.score)].steps();
+         ++step) {
       values.push_back(step);
     }
     return;
@@ -341,7 +353,8 @@ void Cases::Prune(std::size_t index) {
       answers.push_back(ExecuteOne(atom, inputs, moment_, static_cast<CustomerIndex>(i)));
     }
     // A free score may stand in a calculation that no atom of its own shows: all its values count.
-    const bool known = variable.score < 0 && std::find(seen.begin(), seen.end(), answers) != seen.end();
+    const bool known =
+        variable.score < 0 && std::find(seen.begin(), seen.end(), answers) != seen.end();
     if (!known) {
       seen.push_back(std::move(answers));
       variable.values.push_back(candidates[i]);
@@ -398,8 +411,8 @@ void Cases::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) c
   if (leaf.kind == Leaf::Kind::kOwnScore) {
     variable = variable_of_score_[index];
     if (variable < 0) {
-      std::copy_n(scores_[index].begin() + (first - static_cast<CustomerIndex>(block_first_)), out.size(),
-                  out.begin());
+      std::copy_n(scores_[index].begin() + (first - static_cast<CustomerIndex>(block_first_)),
+                  out.size(), out.begin());
       return;
     }
   }

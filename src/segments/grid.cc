@@ -1,4 +1,5 @@
-// The lint of a model's segments: gaps, segments that never win, order that decides, margins without a line.
+// The lint of a model's segments: gaps, segments that never win, order that decides, margins
+// without a line.
 
 #include <algorithm>
 #include <cstdint>
@@ -137,29 +138,41 @@ std::string DescribeRest(const Cases& cases, std::uint64_t which, const Workspac
   for (std::size_t v = 0; v < cases.variables().size(); ++v) {
     const Cases::Variable& variable = cases.variables()[v];
     if (!variable.dimension) {
-      texts.push_back(variable.name + " " + FormatTyped(variable.type, cases.ValueOf(which, v),
-                                                        workspace.pool.get(), &workspace.schema));
+      texts.push_back(variable.name + " " +
+                      FormatTyped(variable.type, cases.ValueOf(which, v), workspace.pool.get(),
+                                  &workspace.schema));
     }
   }
   return Join(texts, ", ");
 }
 
-std::string_view Cells(std::uint64_t count) { return count == 1 ? "cell" : "cells"; }
+std::string_view Cells(std::uint64_t count) {
+  return count == 1 ? "cell" : "cells";
+}
 
-void SayGaps(const Model& model, const Workspace& workspace, const Cases& cases, const Findings& findings,
-             Diagnostics& out) {
+void SayGaps(const Model& model, const Workspace& workspace, const Cases& cases,
+             const Findings& findings, Diagnostics& out) {
   if (!findings.first_gap) {
     return;
   }
-  Diagnostic gap{Severity::kError, "SG010", model.place, "", "", "end the segments with one that says `when: otherwise`"};
-  const bool always = std::all_of(findings.gaps.begin(), findings.gaps.end(), [](const auto& one) { return one.second; });
+  Diagnostic gap{Severity::kError,
+                 "SG010",
+                 model.place,
+                 "",
+                 "",
+                 "end the segments with one that says `when: otherwise`"};
+  const bool always = std::all_of(findings.gaps.begin(), findings.gaps.end(),
+                                  [](const auto& one) { return one.second; });
   const std::string rest = DescribeRest(cases, *findings.first_gap, workspace);
   if (cases.dimensions().empty()) {
-    gap.message = rest.empty() ? fmt::format("model {}: nobody fits any segment", model.id)
-                               : fmt::format("model {}: some customers match nothing, for example with {}", model.id, rest);
+    gap.message = rest.empty()
+                      ? fmt::format("model {}: nobody fits any segment", model.id)
+                      : fmt::format("model {}: some customers match nothing, for example with {}",
+                                    model.id, rest);
   } else {
-    gap.message = fmt::format("model {}: {} of {} cells ({}) match nothing", model.id, findings.gaps.size(), cases.cells(),
-                              DescribeCells(cases, findings.gaps));
+    gap.message =
+        fmt::format("model {}: {} of {} cells ({}) match nothing", model.id, findings.gaps.size(),
+                    cases.cells(), DescribeCells(cases, findings.gaps));
     if (!always) {
       gap.message += ", for example with " + rest;
     }
@@ -175,16 +188,18 @@ void SayHidden(const Model& model, const Findings& findings, Diagnostics& out) {
     }
     Diagnostic hidden{Severity::kError, "SG011", model.segments[segment].place, "", "", ""};
     if (!findings.matches[segment]) {
-      hidden.message = fmt::format("\"{}\" can never win: nobody can fit it", model.segments[segment].id);
+      hidden.message =
+          fmt::format("\"{}\" can never win: nobody can fit it", model.segments[segment].id);
       hidden.help = "change its condition, or take it out";
     } else {
       std::vector<std::string> names;
       for (const std::size_t other : findings.hidden_by[segment]) {
         names.push_back('"' + model.segments[other].id + '"');
       }
-      hidden.message = fmt::format("\"{}\" can never win: it is hidden by {} in every case", model.segments[segment].id,
-                                   Join(names, " and "));
-      hidden.help = fmt::format("the first match wins: put it above {}, or take it out", names.front());
+      hidden.message = fmt::format("\"{}\" can never win: it is hidden by {} in every case",
+                                   model.segments[segment].id, Join(names, " and "));
+      hidden.help =
+          fmt::format("the first match wins: put it above {}, or take it out", names.front());
     }
     out.push_back(std::move(hidden));
   }
@@ -199,12 +214,14 @@ void SayOrder(const Model& model, const Cases& cases, const Findings& findings, 
   for (const auto& [pair, cells] : findings.pairs) {
     pairs.emplace_back(cells.size(), pair);
   }
-  std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.first > b.first; });
+  std::stable_sort(pairs.begin(), pairs.end(),
+                   [](const Pair& a, const Pair& b) { return a.first > b.first; });
   constexpr std::size_t kShown = 3;
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < pairs.size() && i < kShown; ++i) {
     const auto& [winner, other] = pairs[i].second;
-    texts.push_back(fmt::format("{} before {}", model.segments[winner].id, model.segments[other].id));
+    texts.push_back(
+        fmt::format("{} before {}", model.segments[winner].id, model.segments[other].id));
     if (!cases.dimensions().empty()) {
       texts.back() += fmt::format(" in {}", pairs[i].first);
     }
@@ -214,10 +231,11 @@ void SayOrder(const Model& model, const Cases& cases, const Findings& findings, 
   }
   const std::string where = cases.dimensions().empty()
                                 ? "for some customers"
-                                : fmt::format("in {} of {} {}", findings.contested.size(), cases.cells(),
-                                              Cells(cases.cells()));
+                                : fmt::format("in {} of {} {}", findings.contested.size(),
+                                              cases.cells(), Cells(cases.cells()));
   out.push_back({Severity::kInfo, "SG012", model.place,
-                 fmt::format("model {}: the order of the segments decides {} ({})", model.id, where, Join(texts, ", ")),
+                 fmt::format("model {}: the order of the segments decides {} ({})", model.id, where,
+                             Join(texts, ", ")),
                  "", "the first match wins; moving these lines changes who is where"});
 }
 
@@ -230,17 +248,20 @@ Diagnostics LintModel(const Model& model, const Workspace& workspace) {
   if (model.margin_percent > 0 && !has_line) {
     out.push_back({Severity::kWarning, "SG015", model.place,
                    fmt::format("model {}: `margin` has no score that it applies to", model.id), "",
-                   "it holds back cuts and fifths over durations, money and fractions; take it out, or use `hold`"});
+                   "it holds back cuts and fifths over durations, money and fractions; take it "
+                   "out, or use `hold`"});
   }
   Cases cases(model, workspace);
   if (cases.count() > Cases::kCountMax) {
     const bool otherwise = !model.segments.empty() && model.segments.back().otherwise;
-    out.push_back({otherwise ? Severity::kInfo : Severity::kWarning, "SG010", model.place,
-                   fmt::format("model {}: scores and conditions combine in more than {} ways, too many to try: {}", model.id,
-                               Cases::kCountMax,
-                               otherwise ? "whether every segment can win is not proven"
-                                         : "whether everybody fits somewhere is not proven"),
-                   "", otherwise ? "" : "end the segments with one that says `when: otherwise`"});
+    out.push_back(
+        {otherwise ? Severity::kInfo : Severity::kWarning, "SG010", model.place,
+         fmt::format(
+             "model {}: scores and conditions combine in more than {} ways, too many to try: {}",
+             model.id, Cases::kCountMax,
+             otherwise ? "whether every segment can win is not proven"
+                       : "whether everybody fits somewhere is not proven"),
+         "", otherwise ? "" : "end the segments with one that says `when: otherwise`"});
     return out;
   }
   const Findings findings = RunThrough(model, cases);

@@ -69,11 +69,13 @@ TEST_CASE("ranks in equal steps go from the smallest to the largest rank that oc
 TEST_CASE("ranks by key number equal values in order of the key, numbers as numbers") {
   const std::vector<double> values = {1, 1, 1, 1, 1, 1};
   const std::vector<std::string> keys = {"10", "9", "2", "100", "30", "1"};  // 1 2 9 10 30 100
-  const LineSet fitted = FitFifths(Ranked(true, false, false), values, keys);  // Lines 2 3 4 5 over ranks 1..6
+  const LineSet fitted =
+      FitFifths(Ranked(true, false, false), values, keys);  // Lines 2 3 4 5 over ranks 1..6
   CHECK(fitted.at == std::vector<double>{1, 1, 1, 1});
   CHECK(fitted.numeric_keys);
   CHECK(fitted.keys == std::vector<std::string>{"9", "10", "30", "100"});
-  const std::vector<std::string> words = {"10", "9", "2", "100", "30", "x"};  // As bytes: 10 100 2 30 9 x
+  const std::vector<std::string> words = {"10",  "9",  "2",
+                                          "100", "30", "x"};  // As bytes: 10 100 2 30 9 x
   const LineSet bytes = FitFifths(Ranked(true, false, false), values, words);
   CHECK_FALSE(bytes.numeric_keys);
   CHECK(bytes.keys == std::vector<std::string>{"2", "30", "9", "x"});
@@ -103,7 +105,10 @@ TEST_CASE("the stored people give the same scores as the ranks themselves") {
     for (std::size_t i = 0; i < values.size(); ++i) {
       int rank = 1;
       for (std::size_t j = 0; j < values.size(); ++j) {
-        rank += values[j] < values[i] || (values[j] == values[i] && std::stoi(keys[j]) < std::stoi(keys[i])) ? 1 : 0;
+        rank += values[j] < values[i] ||
+                        (values[j] == values[i] && std::stoi(keys[j]) < std::stoi(keys[i]))
+                    ? 1
+                    : 0;
       }
       ranks[i] = rank;
     }

@@ -16,19 +16,24 @@ namespace {
 
 TEST_CASE("a value on a line belongs to the side that the score is closed on") {
   const std::vector<double> lines = {10, 20, 30, 40};
+
   struct Row {
     double value;
     bool best_low, closed_left;
     int score;
   };
+
   const std::vector<Row> rows = {
-      {5, false, true, 1},   {10, false, true, 2},  {10, false, false, 1}, {39.9, false, true, 4},
-      {40, false, true, 5},  {40, false, false, 4}, {41, false, false, 5}, {5, true, false, 5},
-      {10, true, false, 5},  {10, true, true, 4},   {40, true, false, 2},  {40, true, true, 1},
-      {41, true, false, 1},  {-3, true, false, 5},  {kNoValue, false, true, 1}, {kNoValue, true, false, 1},
+      {5, false, true, 1},        {10, false, true, 2}, {10, false, false, 1},
+      {39.9, false, true, 4},     {40, false, true, 5}, {40, false, false, 4},
+      {41, false, false, 5},      {5, true, false, 5},  {10, true, false, 5},
+      {10, true, true, 4},        {40, true, false, 2}, {40, true, true, 1},
+      {41, true, false, 1},       {-3, true, false, 5}, {kNoValue, false, true, 1},
+      {kNoValue, true, false, 1},
   };
   for (const Row& row : rows) {
-    INFO("value " << row.value << " best_low " << row.best_low << " closed_left " << row.closed_left);
+    INFO("value " << row.value << " best_low " << row.best_low << " closed_left "
+                  << row.closed_left);
     CHECK(ScoreOf(row.value, lines, row.best_low, row.closed_left, 0, 0) == row.score);
   }
 }
@@ -42,11 +47,13 @@ TEST_CASE("a score without lines is 1, and n lines give 1 to n + 1") {
 
 TEST_CASE("a margin asks a value to clear the line on the side where the settled score is not") {
   const std::vector<double> lines = {100, 200};
+
   struct Row {
     double value;
     bool best_low, closed_left;
     int previous, score;
   };
+
   const std::vector<Row> rows = {
       // best: high, closed left, 5 %: upwards at 105 and 210, downwards below 95 and 190.
       {104.9, false, true, 1, 1},
@@ -92,7 +99,8 @@ TEST_CASE("keys are ordered as numbers only when the fit said so") {
   CHECK(KeyLess("0", "1", true));
 }
 
-TEST_CASE("a rank score stands above a line from the first person of the fit that did, key included") {
+TEST_CASE(
+    "a rank score stands above a line from the first person of the fit that did, key included") {
   const LineSet lines{{3, 5}, {"b", "a"}, false};
   CHECK(RankScoreOf(2, "z", lines, false, 0, 0) == 1);
   CHECK(RankScoreOf(3, "a", lines, false, 0, 0) == 1);
@@ -118,7 +126,9 @@ World PropertyWorld() {
   world.AddFifths("f", "customer.visits", false, rank);
   Score& both = world.AddScore("rp", "round(mean(r, p))");
   both.range = {1, 3};
-  world.AddPoints("risk", {{"silence > 5d", 30}, {"p <= 2", 25}, {"customer.status is 'churned'", 60}}, {{0, 100}});
+  world.AddPoints("risk",
+                  {{"silence > 5d", 30}, {"p <= 2", 25}, {"customer.status is 'churned'", 60}},
+                  {{0, 100}});
   world.AddSegment("lost", "customer.status is 'churned' and risk >= 90");
   world.AddCells("core", {{4, 4}, {3, 4}});
   world.AddSegment("good", "rp >= 3 or f is 5").AddSegment("rest", "otherwise");
@@ -176,7 +186,8 @@ TEST_CASE("a block of customers gives the same scores and answers as one custome
       }
       // The executor for one customer agrees with the one for blocks.
       const Segment& good = model.segments[2];
-      const double answer = ExecuteOne(good.when->expr, block, moment, first + static_cast<CustomerIndex>(i));
+      const double answer =
+          ExecuteOne(good.when->expr, block, moment, first + static_cast<CustomerIndex>(i));
       REQUIRE((block.answer(i) != 2 || IsTrue(answer)));
       ++seen[std::min<std::size_t>(block.answer(i), model.segments.size())];
     }

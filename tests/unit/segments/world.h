@@ -1,4 +1,5 @@
-// A small world for tests of segments: one model built from texts, and people whose traits are set by hand.
+// A small world for tests of segments: one model built from texts, and people whose traits are set
+// by hand.
 
 #pragma once
 
@@ -19,7 +20,9 @@ namespace segue {
 
 constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
-inline TimePoint Day(int day) { return FromMicros(1'767'225'600'000'000) + kDay * day; }  // From 2026-01-01.
+inline TimePoint Day(int day) {
+  return FromMicros(1'767'225'600'000'000) + kDay * day;
+}  // From 2026-01-01.
 
 // A workspace with one model, built piece by piece.
 class World {
@@ -29,10 +32,12 @@ class World {
     workspace.pool = std::make_shared<TextPool>();
     Schema& schema = workspace.schema;
     schema.currency = "EUR";
-    schema.events = {{"order_placed", {{"amount", Type::kMoney, {}}}, {}, -1, -1}, {"visited", {}, {}, -1, -1}};
-    schema.customer_traits = {{"silence", Type::kDuration, {}}, {"spent", Type::kMoney, {}},
-                              {"visits", Type::kNumber, {}},    {"status", Type::kChoice, {"trial", "active", "churned"}},
-                              {"member", Type::kYesNo, {}},     {"plan", Type::kText, {}}};
+    schema.events = {{"order_placed", {{"amount", Type::kMoney, {}}}, {}, -1, -1},
+                     {"visited", {}, {}, -1, -1}};
+    schema.customer_traits = {
+        {"silence", Type::kDuration, {}}, {"spent", Type::kMoney, {}},
+        {"visits", Type::kNumber, {}},    {"status", Type::kChoice, {"trial", "active", "churned"}},
+        {"member", Type::kYesNo, {}},     {"plan", Type::kText, {}}};
     names.id = "m";
     workspace.models.emplace_back();
     model().id = "m";
@@ -91,7 +96,8 @@ class World {
     return score;
   }
 
-  World& AddPoints(const std::string& name, const std::vector<std::pair<std::string, double>>& lines,
+  World& AddPoints(const std::string& name,
+                   const std::vector<std::pair<std::string, double>>& lines,
                    std::optional<std::pair<double, double>> range = std::nullopt) {
     std::vector<Points> points;
     for (const auto& [when, add] : lines) {
@@ -157,15 +163,23 @@ class People final : public Population, public Inputs {
   Person& operator[](std::size_t index) { return all[index]; }
 
   CustomerIndex count() const override { return static_cast<CustomerIndex>(all.size()); }
+
   bool IsAlive(CustomerIndex customer) const override { return all[customer].alive; }
+
   const std::string& Key(CustomerIndex customer) const override { return all[customer].key; }
+
   const Inputs& inputs() const override { return *this; }
-  std::optional<Cause> CauseSince(CustomerIndex customer) const override { return all[customer].cause; }
+
+  std::optional<Cause> CauseSince(CustomerIndex customer) const override {
+    return all[customer].cause;
+  }
+
   bool FirstFactWasLate(CustomerIndex customer) const override { return all[customer].late; }
 
   void Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const override {
     REQUIRE(leaf.kind == Leaf::Kind::kTrait);
-    const std::string& name = world_.workspace.schema.customer_traits[static_cast<std::size_t>(leaf.index)].name;
+    const std::string& name =
+        world_.workspace.schema.customer_traits[static_cast<std::size_t>(leaf.index)].name;
     for (std::size_t i = 0; i < out.size(); ++i) {
       const auto& traits = all[first + i].traits;
       const auto found = traits.find(name);
@@ -180,6 +194,8 @@ class People final : public Population, public Inputs {
 };
 
 // Days as a duration trait holds them.
-constexpr double Days(double days) { return days * 86'400'000'000.0; }
+constexpr double Days(double days) {
+  return days * 86'400'000'000.0;
+}
 
 }  // namespace segue

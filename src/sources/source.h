@@ -1,12 +1,13 @@
 // A Source reads facts from outside, a batch at a time, and can go on exactly where it stopped.
 //
-// It does no I/O of its own: files come through a FileReader.  Its cursor is text that the pipeline stores in the same
-// transaction as the facts, so a crash neither loses nor doubles a row.
+// It does no I/O of its own: files come through a FileReader.  Its cursor is text that the pipeline
+// stores in the same transaction as the facts, so a crash neither loses nor doubles a row.
 
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,15 +22,18 @@ namespace segue {
 class FileReader {
  public:
   virtual ~FileReader() = default;
+
   struct Info {
-    std::string path;            // Relative to the state folder.
-    std::uint64_t bytes = 0;     // On disk.
-    std::int64_t changed = 0;    // Modification time, microseconds.
+    std::string path;          // Relative to the state folder.
+    std::uint64_t bytes = 0;   // On disk.
+    std::int64_t changed = 0;  // Modification time, microseconds.
   };
+
   // Files that match the pattern (`*` and `?` in the last part), sorted by path.
   virtual std::vector<Info> List(std::string_view pattern) = 0;
   // Up to `most` bytes of (uncompressed) content from `offset`; empty at the end.
-  virtual Result<std::string> Read(std::string_view path, std::uint64_t offset, std::size_t most) = 0;
+  virtual Result<std::string> Read(std::string_view path, std::uint64_t offset,
+                                   std::size_t most) = 0;
 };
 
 // The machine's files, below `root`.
@@ -40,24 +44,28 @@ struct BadRow {
   std::int64_t line = 0;  // Of the file, from 1; the header is line 1.
   std::string column;     // Name of the column; empty when it is the row as a whole.
   std::string reason;
-  std::string raw;        // The row as it stands in the file, cut at 4 KB.
+  std::string raw;  // The row as it stands in the file, cut at 4 KB.
 };
 
 struct Batch {
   std::vector<Fact> facts;
   std::vector<BadRow> bad;
-  std::int64_t rows = 0;        // Rows read, good, bad and anonymous.
-  std::int64_t anonymous = 0;   // Rows without a customer.
-  std::int64_t rounded = 0;     // Amounts finer than a minor unit.
-  std::string cursor;           // To go on from here.
-  bool done = false;            // Nothing more to read now.
-  std::string file;             // The file that this batch came from.
+  std::int64_t rows = 0;                        // Rows read, good, bad and anonymous.
+  std::int64_t anonymous = 0;                   // Rows without a customer.
+  std::int64_t rounded = 0;                     // Amounts finer than a minor unit.
+  std::string cursor;                           // To go on from here.
+  bool done = false;                            // Nothing more to read now.
+  std::string file;                             // The file that this batch came from.
   std::uint64_t bytes_done = 0, bytes_all = 0;  // Of that file, for progress.
 };
 
 // Reads on from `cursor` (empty: from the start), about `rows_max` rows.
 // Error: the file lacks a column, is not text, …: nothing of it is taken in.
-Result<Batch> PullCsv(const Source& source, const Workspace& workspace, FileReader& files, std::string_view cursor,
-                      std::int64_t rows_max);
+Result<Batch> PullCsv(const Source& source, const Workspace& workspace, FileReader& files,
+                      std::string_view cursor, std::int64_t rows_max);
+
+// The rows that were set aside, as a CSV file that a person can open: file, line, column, reason
+// and the row as it stood.
+std::string FormatQuarantine(std::span<const BadRow> rows);
 
 }  // namespace segue

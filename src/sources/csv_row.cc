@@ -1,0 +1,304 @@
+// Reading rows: shape, customer, time, then every field by its type.
+
+#include "sources/csv_row.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/money.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "domain/dedupe.h"
+
+namespace segue {
+namespace {
+
+constexpr std::size_t kRawBytesMax = 4 * 1024;
+constexpr std::size_t kShownMax = 60;
+constexpr std::size_t kChoicesShownMax = 8;
+// A key is an id, a number or an address; RFC 5321 allows addresses of 254 bytes.
+constexpr std::size_t kCustomerKeyBytesMax = 256;
+
+RowResult<Value> ReadChoice(const FieldSpec& field, std::string_view text) {
+  const auto found = std::find(field.choices.begin(), field.choices.end(), text);
+  if (found != field.choices.end()) {
+    return Value(*found);
+  }
+  const auto shown =
+      std::span(field.choices).first(std::min(field.choices.size(), kChoicesShownMax));
+  std::string reason =
+      fmt::format("{:?} is not one of {}{}", text.substr(0, kShownMax), Join(shown, ", "),
+                  shown.size() < field.choices.size() ? ", …" : "");
+  if (const std::optional<std::string> near = Nearest(text, field.choices)) {
+    reason += fmt::format("; did you mean {:?}?", *near);
+  }
+  return RowProblem(field.name, reason);
+}
+
+RowResult<Value> ReadYesNo(std::string_view text) {
+  const std::string word = ToLower(text.substr(0, 6));
+  if (word == "yes" || word == "true" || word == "1") {
+    return Value(std::int64_t{1});
+  }
+  if (word == "no" || word == "false" || word == "0") {
+    return Value(std::int64_t{0});
+  }
+  return RowProblem("", fmt::format("{:?} is not yes or no (true, false, 1 and 0 will do)",
+                                    text.substr(0, kShownMax)));
+}
+
+RowResult<Value> ReadDuration(std::string_view text) {
+  const std::optional<Duration> duration = ParseDuration(text);
+  if (!duration) {
+    return RowProblem("", fmt::format("{:?} is not a duration such as 90m, 6h, 3d or 2w",
+                                      text.substr(0, kShownMax)));
+  }
+  return Value(std::int64_t{duration->count()});
+}
+
+}  // namespace
+
+void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line,
+                     Batch& batch) const {
+  ++batch.rows;
+  const std::size_t facts_before = batch.facts.size();
+  std::optional<RowProblem> problem = CheckShape(row);
+  if (!problem) {
+    const RowResult<bool> read = ReadRow(row.fields, batch);
+    if (!read) {
+      problem = read.error();
+    }
+  }
+  if (problem) {
+    batch.facts.resize(facts_before);
+    batch.bad.push_back({.file = batch.file,
+                         .line = line,
+                         .column = problem->column(),
+                         .reason = problem->reason(),
+                         .raw = std::string(raw.substr(0, kRawBytesMax))});
+  }
+}
+
+std::optional<RowProblem> RowReader::CheckShape(const CsvRow& row) const {
+  if (!row.problem.empty()) {
+    return RowProblem("", std::string(row.problem));
+  }
+  if (row.fields.size() != header_.size()) {
+    return RowProblem("", fmt::format("the row has {} fields, the header has {}", row.fields.size(),
+                                      header_.size()));
+  }
+  const bool has_zero = row.raw.find('\0') != std::string_view::npos;
+  const bool is_text = IsUtf8(row.raw);
+  if (!has_zero && is_text && row.raw.size() <= kCsvFieldBytesMax) {
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < row.fields.size(); ++i) {
+    const std::string_view field = row.fields[i];
+    if (field.find('\0') != std::string_view::npos) {
+      return RowProblem(header_[i], "the field has a zero byte");
+    }
+    if (!IsUtf8(field)) {
+      return RowProblem(header_[i], "the field is not UTF-8 text");
+    }
+    if (field.size() > kCsvFieldBytesMax) {
+      return RowProblem(header_[i],
+                        fmt::format("the field is longer than {} KB", kCsvFieldBytesMax / 1024));
+    }
+  }
+  return std::nullopt;
+}
+
+RowResult<bool> RowReader::ReadRow(Fields fields, Batch& batch) const {
+  const std::string_view customer = Trim(fields[customer_]);
+  if (customer.empty()) {
+    ++batch.anonymous;
+    return true;
+  }
+  if (customer.size() > kCustomerKeyBytesMax) {
+    return RowProblem(header_[customer_],
+                      fmt::format("a customer's key has at most {} bytes, this one has {}",
+                                  kCustomerKeyBytesMax, customer.size()));
+  }
+  const std::string_view time_text = Trim(fields[time_]);
+  if (time_text.empty()) {
+    return RowProblem(header_[time_], "the time is empty");
+  }
+  const Result<TimePoint> time = ParseTime(time_text, source_.timezone);
+  if (!time) {
+    return RowProblem(header_[time_], time.error().message());
+  }
+  return source_.emits_event ? ReadEvent(fields, customer, *time, batch)
+                             : ReadTraits(fields, customer, *time, batch);
+}
+
+RowResult<bool> RowReader::ReadEvent(Fields fields, std::string_view customer, TimePoint time,
+                                     Batch& batch) const {
+  Event event;
+  event.kind = *source_.emits_event;
+  event.customer = customer;
+  event.time = time;
+  event.fields.reserve(inputs_.size());
+  std::int64_t rounded = 0;
+  for (const Input& input : inputs_) {
+    RowResult<Typed> typed = ReadValue(input, fields);
+    if (!typed) {
+      return typed.error();
+    }
+    event.fields.push_back(std::move(typed->value));
+    rounded += typed->rounded ? 1 : 0;
+  }
+  if (!dedupe_.empty()) {
+    event.dedupe = DedupeText(event, dedupe_);
+    if (event.dedupe.find_first_not_of(kDedupeSeparator) == std::string::npos) {
+      return RowProblem(dedupe_column_, "the field is empty, and tells which event it is (dedupe)");
+    }
+  }
+  const RowResult<std::optional<std::int64_t>> version = ReadVersion(fields);
+  if (!version) {
+    return version.error();
+  }
+  event.version = *version;
+  batch.rounded += rounded;
+  batch.facts.emplace_back(std::move(event));
+  return true;
+}
+
+RowResult<bool> RowReader::ReadTraits(Fields fields, std::string_view customer, TimePoint time,
+                                      Batch& batch) const {
+  std::int64_t rounded = 0;
+  for (const Input& input : inputs_) {
+    if (!input.column && !input.formula) {
+      continue;  // The file says nothing about this trait.
+    }
+    RowResult<Typed> typed = ReadValue(input, fields);
+    if (!typed) {
+      return typed.error();
+    }
+    rounded += typed->rounded ? 1 : 0;
+    batch.facts.emplace_back(TraitChange{.customer = std::string(customer),
+                                         .trait = input.index,
+                                         .value = std::move(typed->value),
+                                         .time = time});
+  }
+  batch.rounded += rounded;
+  return true;
+}
+
+RowResult<RowReader::Typed> RowReader::ReadValue(const Input& input, Fields fields) const {
+  const Type type = input.field->type;
+  if (type == Type::kNumber) {
+    return ReadNumber(input, fields, kNumberDecimals);
+  }
+  if (type == Type::kMoney) {
+    RowResult<Typed> amount = ReadNumber(input, fields, workspace_.schema.currency_decimals);
+    if (amount && !IsMissing(amount->value)) {
+      if (const std::optional<RowProblem> problem = CheckCurrency(input, fields)) {
+        return *problem;
+      }
+    }
+    return amount;
+  }
+  const std::string_view text = input.column ? fields[*input.column] : std::string_view();
+  const std::string_view trimmed = Trim(text);
+  if (trimmed.empty()) {
+    return Typed{};
+  }
+  RowResult<Value> value = Value(std::string());
+  switch (type) {
+    case Type::kText:
+      value = Value(std::string(text));
+      break;
+    case Type::kChoice:
+      value = ReadChoice(*input.field, trimmed);
+      break;
+    case Type::kYesNo:
+      value = ReadYesNo(trimmed);
+      break;
+    case Type::kDuration:
+      value = ReadDuration(trimmed);
+      break;
+    case Type::kTime: {
+      const Result<TimePoint> time = ParseTime(trimmed, source_.timezone);
+      value =
+          time ? RowResult<Value>(Value(ToMicros(*time))) : RowProblem("", time.error().message());
+      break;
+    }
+    case Type::kNumber:
+    case Type::kMoney:
+      break;
+  }
+  if (!value) {
+    return RowProblem(input.text, value.error().reason());
+  }
+  return Typed{.value = std::move(*value), .rounded = false};
+}
+
+RowResult<RowReader::Typed> RowReader::ReadNumber(const Input& input, Fields fields,
+                                                  int decimals) const {
+  Result<Decimal> number = Decimal{};
+  if (input.column) {
+    const std::string_view text = Trim(fields[*input.column]);
+    if (text.empty()) {
+      return Typed{};
+    }
+    number = ParseDecimal(text, decimals);
+  } else if (input.formula) {
+    std::vector<Fraction> values;
+    for (const std::size_t column : input.formula_columns) {
+      const std::string_view text = Trim(fields[column]);
+      if (text.empty()) {
+        return Typed{};
+      }
+      const Result<Fraction> value = ParseFraction(text);
+      if (!value) {
+        return RowProblem(header_[column], value.error().message());
+      }
+      values.push_back(*value);
+    }
+    const Result<Fraction> value = input.formula->Evaluate(values);
+    number = value ? RoundFraction(*value, decimals) : value.error();
+  } else {
+    return Typed{};
+  }
+  if (!number) {
+    return RowProblem(input.text, number.error().message());
+  }
+  return Typed{.value = number->units,
+               .rounded = number->rounded && input.field->type == Type::kMoney};
+}
+
+// Amounts in another currency are set aside: there are no exchange rates to convert them with.
+std::optional<RowProblem> RowReader::CheckCurrency(const Input& input, Fields fields) const {
+  const std::string_view currency =
+      currency_ ? Trim(fields[*currency_]) : std::string_view(source_.currency);
+  const std::string& kept = workspace_.schema.currency;
+  if (currency == kept || ToLower(currency.substr(0, 4)) == ToLower(kept)) {
+    return std::nullopt;
+  }
+  const std::string& column = currency_ ? header_[*currency_] : input.text;
+  if (currency.empty()) {
+    return RowProblem(column, "the amount has no currency");
+  }
+  return RowProblem(column, fmt::format("the amount is in {:?}, this workspace keeps {}",
+                                        currency.substr(0, kShownMax), kept));
+}
+
+RowResult<std::optional<std::int64_t>> RowReader::ReadVersion(Fields fields) const {
+  const std::string_view text = version_ ? Trim(fields[*version_]) : std::string_view();
+  if (text.empty()) {
+    return std::optional<std::int64_t>();
+  }
+  const Result<Decimal> number = ParseDecimal(text, 0);
+  if (number && !number->rounded) {
+    return std::optional(number->units);
+  }
+  const Result<TimePoint> time = ParseTime(text, source_.timezone);
+  if (!time) {
+    return RowProblem(header_[*version_], fmt::format("{:?} is neither a whole number nor a time",
+                                                      text.substr(0, kShownMax)));
+  }
+  return std::optional(ToMicros(*time));
+}
+
+}  // namespace segue

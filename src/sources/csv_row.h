@@ -1,0 +1,116 @@
+// Turns the rows of one file into facts: which column fills which field, and how each text is read.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/system/result.hpp>
+
+#include "base/result.h"
+#include "config/definitions.h"
+#include "domain/schema.h"
+#include "sources/csv.h"
+#include "sources/formula.h"
+#include "sources/source.h"
+
+namespace segue {
+
+// Why a row is set aside.  Not an aggregate, see Error.
+class RowProblem {
+ public:
+  RowProblem() = default;
+
+  RowProblem(std::string column, std::string reason)
+      : column_(std::move(column)), reason_(std::move(reason)) {}
+
+  const std::string& column() const { return column_; }  // Empty: the row as a whole.
+
+  const std::string& reason() const { return reason_; }
+
+ private:
+  std::string column_, reason_;
+};
+
+template <typename T>
+using RowResult = boost::system::result<T, RowProblem>;
+
+[[noreturn]] inline void throw_exception_from_error(const RowProblem& problem,
+                                                    const boost::source_location& /*where*/) {
+  throw std::logic_error(problem.reason());
+}
+
+class RowReader {
+ public:
+  // Finds the columns in the header.  Requires: source and workspace outlive it.
+  // Error: a column that the source needs and the header lacks, with the nearest name.
+  static Result<RowReader> Make(const Source& source, const Workspace& workspace,
+                                std::span<const std::string_view> header);
+
+  // Adds the row to the batch: as facts, as anonymous, or as bad.  `raw` is the row as it stands in
+  // the file.
+  void Take(const CsvRow& row, std::string_view raw, std::int64_t line, Batch& batch) const;
+
+ private:
+  // Where a field's text comes from.  Neither column nor formula: from nowhere, it is always
+  // missing.
+  struct Input {
+    const FieldSpec* field = nullptr;
+    int index = 0;  // Of the trait or field in the schema.
+    std::optional<std::size_t> column;
+    std::optional<Formula> formula;            // Arithmetic …
+    std::vector<std::size_t> formula_columns;  // … of these.
+    std::string text;                          // As it is named to people.
+  };
+
+  struct Typed {
+    Value value;
+    bool rounded = false;
+  };
+
+  using Fields = std::span<const std::string_view>;
+
+  RowReader(const Source& source, const Workspace& workspace)
+      : source_(source), workspace_(workspace) {}
+
+  std::optional<Error> FindColumns();
+  std::optional<Error> FindInputs(const std::vector<FieldSpec>& fields);
+  std::optional<Error> FindCurrency();
+  std::optional<Error> FindDedupe(const EventSpec& event);
+  std::optional<Error> CheckMapTargets(const std::vector<FieldSpec>& fields) const;
+  Result<Input> FindInput(const ColumnMap& map, const FieldSpec& field) const;
+  Result<std::size_t> FindColumn(std::string_view name, std::string_view wanted_by) const;
+  std::optional<std::size_t> FindHeader(std::string_view name) const;
+  const ColumnMap* FindMap(std::string_view target) const;
+
+  std::optional<RowProblem> CheckShape(const CsvRow& row) const;
+  RowResult<bool> ReadRow(Fields fields, Batch& batch) const;
+  RowResult<bool> ReadEvent(Fields fields, std::string_view customer, TimePoint time,
+                            Batch& batch) const;
+  RowResult<bool> ReadTraits(Fields fields, std::string_view customer, TimePoint time,
+                             Batch& batch) const;
+  RowResult<Typed> ReadValue(const Input& input, Fields fields) const;
+  RowResult<Typed> ReadNumber(const Input& input, Fields fields, int decimals) const;
+  RowResult<std::optional<std::int64_t>> ReadVersion(Fields fields) const;
+  std::optional<RowProblem> CheckCurrency(const Input& input, Fields fields) const;
+
+  const Source& source_;
+  const Workspace& workspace_;
+  std::vector<std::string> header_;
+  std::size_t customer_ = 0;
+  std::size_t time_ = 0;
+  std::optional<std::size_t> currency_;
+  std::optional<std::size_t> version_;
+  std::vector<Input> inputs_;  // For events: one per field, in the order of the schema.
+  std::vector<int> dedupe_;    // See DedupeText.
+  std::string dedupe_column_;  // The first of them, as it is named to people.
+};
+
+}  // namespace segue

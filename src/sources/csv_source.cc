@@ -1,0 +1,262 @@
+// PullCsv: picks the next file of a drop folder that has something to read, and reads a batch of
+// it.
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "sources/csv.h"
+#include "sources/csv_cursor.h"
+#include "sources/csv_row.h"
+#include "sources/csv_stream.h"
+#include "sources/source.h"
+
+namespace segue {
+namespace {
+
+// A batch is one transaction: even of very long rows it takes no more than this.
+constexpr std::uint64_t kBatchBytesMax = 32 * 1024 * 1024;
+// The header is kept in the cursor while its file is read.
+constexpr std::size_t kHeaderBytesMax = 64 * 1024;
+constexpr std::int64_t kCheckedRowsAtOnce = 1'000;
+
+Error InFile(std::string_view path, const Error& error) {
+  return Error(fmt::format("{}: {}", path, error.message()));
+}
+
+std::optional<Error> CheckHeader(const CsvStream& stream) {
+  const std::string_view raw = stream.raw();
+  if (raw.substr(0, 2) == "\xFF\xFE" || raw.substr(0, 2) == "\xFE\xFF") {
+    return Error("the file is UTF-16 text; save it as UTF-8");
+  }
+  if (raw.find('\0') != std::string_view::npos || !IsUtf8(raw)) {
+    return Error("the file is not a text file in UTF-8");
+  }
+  if (!stream.row().problem.empty()) {
+    return Error(fmt::format("the header cannot be read: {}", stream.row().problem));
+  }
+  if (raw.size() > kHeaderBytesMax) {
+    return Error(fmt::format("the header is longer than {} KB", kHeaderBytesMax / 1024));
+  }
+  if (raw.find('\r') != std::string_view::npos) {
+    return Error("the lines end in a bare carriage return; save the file with LF or CRLF");
+  }
+  return std::nullopt;
+}
+
+// Reads one file on from its state, and brings the state forward.
+class FilePull {
+ public:
+  // Requires: all outlive it.
+  FilePull(const Source& source, const Workspace& workspace, FileReader& files)
+      : source_(source), workspace_(workspace), files_(files) {}
+
+  // Adds to the batch.  True: it came forward.  On an error the state is of no use any more.
+  Result<bool> Pull(const FileReader::Info& info, std::int64_t rows_max, FileState& state,
+                    Batch& batch);
+
+ private:
+  std::optional<Error> Notice(const FileReader::Info& info, FileState& state);
+  Result<bool> ReadHeader(FileState& state);
+  std::optional<Error> CheckRest(const RowReader& reader, const FileState& state);
+  std::optional<Error> ReadRows(const RowReader& reader, std::int64_t rows_max, FileState& state,
+                                Batch& batch);
+
+  const Source& source_;
+  const Workspace& workspace_;
+  FileReader& files_;
+};
+
+// The file is new, grew, was replaced, or is as it was.
+std::optional<Error> FilePull::Notice(const FileReader::Info& info, FileState& state) {
+  if (state.IsSameFile(info)) {
+    return std::nullopt;
+  }
+  const Result<bool> grew = CsvStream::StillThere(files_, info.path, state.position);
+  if (!grew) {
+    return grew.error();
+  }
+  state = {.path = info.path,
+           .bytes = info.bytes,
+           .changed = info.changed,
+           .position = *grew ? state.position : CsvPosition(),
+           .done = false,
+           .checked = false,
+           .header = *grew ? state.header : std::string()};
+  return std::nullopt;
+}
+
+// False: there is no header yet, or nothing behind it.
+Result<bool> FilePull::ReadHeader(FileState& state) {
+  CsvStream stream(files_, state.path, {});
+  const Result<bool> found = stream.Next();
+  if (!found) {
+    return found.error();
+  }
+  if (!*found) {
+    return false;
+  }
+  if (const std::optional<Error> error = CheckHeader(stream)) {
+    return *error;
+  }
+  state.header = stream.raw();
+  if (stream.ended() && state.position.at == 0) {
+    state.position = stream.next();
+  }
+  return stream.ended();
+}
+
+Result<bool> FilePull::Pull(const FileReader::Info& info, std::int64_t rows_max, FileState& state,
+                            Batch& batch) {
+  const CsvPosition before = state.IsSameFile(info) ? state.position : CsvPosition();
+  if (const std::optional<Error> error = Notice(info, state)) {
+    return *error;
+  }
+  bool has_rows = true;
+  if (state.header.empty()) {
+    const Result<bool> header = ReadHeader(state);
+    if (!header) {
+      return header.error();
+    }
+    has_rows = *header;
+  }
+  if (!state.header.empty()) {
+    CsvParser parser;
+    parser.Next(state.header, true);
+    const Result<RowReader> reader = RowReader::Make(source_, workspace_, parser.row().fields);
+    if (!reader) {
+      return reader.error();
+    }
+    std::optional<Error> error;
+    if (has_rows && source_.stop_on_bad_rows && !state.checked) {
+      error = CheckRest(*reader, state);
+      state.checked = true;
+    }
+    if (has_rows && !error) {
+      error = ReadRows(*reader, rows_max, state, batch);
+    }
+    if (error) {
+      return *error;
+    }
+  }
+  state.done = state.done || !has_rows;
+  if (state.done) {
+    state.header.clear();
+    state.checked = false;
+  }
+  batch.bytes_all = info.bytes;
+  batch.bytes_done = state.done ? info.bytes : std::min(state.position.at, info.bytes);
+  return batch.rows > 0 || (!state.done && state.position != before);
+}
+
+// With `bad_rows: stop` the file is read twice, so that nothing of it is taken in when one row is
+// bad.
+std::optional<Error> FilePull::CheckRest(const RowReader& reader, const FileState& state) {
+  FileState trial = state;
+  while (!trial.done) {
+    Batch batch;
+    if (std::optional<Error> error = ReadRows(reader, kCheckedRowsAtOnce, trial, batch)) {
+      return error;
+    }
+    if (!batch.bad.empty()) {
+      const BadRow& bad = batch.bad.front();
+      return Error(fmt::format("line {}{}{}: {}; nothing of the file is taken in (bad_rows: stop)",
+                               bad.line, bad.column.empty() ? "" : ", column ", bad.column,
+                               bad.reason));
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> FilePull::ReadRows(const RowReader& reader, std::int64_t rows_max,
+                                        FileState& state, Batch& batch) {
+  CsvStream stream(files_, state.path, state.position);
+  const std::uint64_t begin = state.position.at;
+  while (batch.rows < rows_max && stream.next().at - begin < kBatchBytesMax) {
+    const Result<bool> more = stream.Next();
+    if (!more) {
+      return more.error();
+    }
+    if (!*more) {
+      state.done = true;
+      break;
+    }
+    reader.Take(stream.row(), stream.raw(), stream.here().line, batch);
+    if (!stream.ended()) {
+      // Perhaps only half of it is written yet: should the file grow, the row is read again as a
+      // whole.
+      state.position = stream.here();
+      state.done = true;
+      return std::nullopt;
+    }
+  }
+  state.position = stream.next();
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<Batch> PullCsv(const Source& source, const Workspace& workspace, FileReader& files,
+                      std::string_view cursor_text, std::int64_t rows_max) {
+  Result<CsvCursor> cursor = CsvCursor::FromText(cursor_text);
+  if (!cursor) {
+    return cursor.error();
+  }
+  const std::vector<FileReader::Info> listing = files.List(source.path);
+  if (listing.empty() && source.path.find_first_of("*?") == std::string::npos) {
+    return Error(fmt::format("{}: there is no such file below the state folder", source.path));
+  }
+  cursor->Follow(listing);
+
+  FilePull pull(source, workspace, files);
+  Batch batch;
+  bool came_forward = false;
+  // One refused file does not keep the others from being read: its error comes when they are.
+  std::optional<Error> refused;
+  std::size_t i = 0;
+  for (; i < listing.size() && !came_forward; ++i) {
+    FileState& state = cursor->files()[i];
+    if (state.done && state.IsSameFile(listing[i])) {
+      continue;
+    }
+    const FileState before = state;
+    batch = Batch();
+    batch.file = listing[i].path;
+    const Result<bool> read =
+        pull.Pull(listing[i], std::max<std::int64_t>(rows_max, 1), state, batch);
+    if (!read) {
+      refused = refused ? refused : InFile(listing[i].path, read.error());
+      state = before;
+      batch = Batch();
+      continue;
+    }
+    came_forward = *read;
+  }
+  if (!came_forward && refused) {
+    return *refused;
+  }
+  const auto is_done = [&](std::size_t k) {
+    return cursor->files()[k].done && cursor->files()[k].IsSameFile(listing[k]);
+  };
+  batch.done = true;
+  for (std::size_t k = 0; k < listing.size(); ++k) {
+    batch.done = batch.done && is_done(k);
+  }
+  batch.cursor = cursor->ToText();
+  return batch;
+}
+
+std::string FormatQuarantine(std::span<const BadRow> rows) {
+  std::string text = "file,line,column,reason,row\n";
+  for (const BadRow& row : rows) {
+    text += fmt::format("{},{},{},{},{}\n", CsvField(row.file), row.line, CsvField(row.column),
+                        CsvField(row.reason), CsvField(row.raw));
+  }
+  return text;
+}
+
+}  // namespace segue

@@ -1,10 +1,12 @@
 // Columns: one living value per customer for every distinct aggregate in the files.
 //
-// They are a cache of the ledger at (sequence, edge), where the edge is the `now` that windows were last moved to:
+// They are a cache of the ledger at (sequence, edge), where the edge is the `now` that windows were
+// last moved to:
 //   count(order_placed, 365d) at the edge covers  edge - 365d < time <= edge.
-// Advance applies what arrived, lets in events whose time has come, and takes out what fell out of each window, so the cost
-// is that of what changed.  Whatever the order of arrival and the number of steps, the values equal those of a rebuild,
-// to the byte: sums are 128-bit whole numbers, and division happens when a value is read.
+// Advance applies what arrived, lets in events whose time has come, and takes out what fell out of
+// each window, so the cost is that of what changed.  Whatever the order of arrival and the number
+// of steps, the values equal those of a rebuild, to the byte: sums are 128-bit whole numbers, and
+// division happens when a value is read.
 
 #pragma once
 
@@ -22,17 +24,18 @@ namespace segue {
 
 class Columns {
  public:
-  // Requires: all outlive it; `catalog` does not change.  Loads the last snapshot where it fits, replays what came
-  // after, and builds by one scan each the columns that the snapshot lacks.
-  Columns(Ledger& ledger, Database& db, const Schema& schema, TextPool& pool, const AggregateCatalog& catalog,
-          TimePoint now);
+  // Requires: all outlive it; `catalog` does not change.  Loads the last snapshot where it fits,
+  // replays what came after, and builds by one scan each the columns that the snapshot lacks.
+  Columns(Ledger& ledger, Database& db, const Schema& schema, TextPool& pool,
+          const AggregateCatalog& catalog, TimePoint now);
   ~Columns();
 
   // Brings every column to `now`, which must not lie before the edge.
   void Advance(TimePoint now);
   TimePoint edge() const;
 
-  // The aggregate's values for first, first + 1, … as the executor wants them; NaN where there is no data.
+  // The aggregate's values for first, first + 1, … as the executor wants them; NaN where there is
+  // no data.
   void Read(int aggregate, CustomerIndex first, std::span<double> out) const;
 
   // Writes all columns for the next start; inside the caller's transaction or one of its own.

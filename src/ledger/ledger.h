@@ -1,7 +1,12 @@
 // The Ledger: every fact about every customer, append-only, each event once.
 //
-// New facts go to a row journal in SQLite and are sealed into columnar chunks; docs/ledger.md has the formats.  Amended
-// and refunded events keep their place in time: readers always see the newest content, net of refunds.
+// New facts go to a row journal in SQLite and are sealed into columnar chunks; docs/ledger.md has
+// the formats.  Amended and refunded events keep their place in time: readers always see the newest
+// content, net of refunds.
+//
+// All changes go to the file inside the caller's transaction.  When that is rolled back, what
+// stands in memory is ahead of the file: the Ledger (and the Columns over it) must then be thrown
+// away and built anew.
 
 #pragma once
 
@@ -40,9 +45,11 @@ struct StoredEvent {
   CustomerIndex customer = 0;
   TimePoint time;
   std::vector<Value> fields;
-  std::uint64_t dedupe_hash = 0;  // Breaks ties between events of one moment: the larger is the later.
-  bool orphan = false;            // A refund whose original is unknown: counts in the original kind's kSum, negative.
-  bool counts = true;             // False for an order that refunds brought to 0.
+  std::uint64_t dedupe_hash =
+      0;  // Breaks ties between events of one moment: the larger is the later.
+  bool orphan =
+      false;  // A refund whose original is unknown: counts in the original kind's kSum, negative.
+  bool counts = true;  // False for an order that refunds brought to 0.
 };
 
 struct TraitState {
@@ -64,47 +71,83 @@ class Ledger {
   Ledger(Database& db, const Schema& schema, TextPool& pool);
   ~Ledger();
 
-  // Takes in facts in this order, inside the caller's transaction (or one of its own).
-  // `late_limit`: an event older than this at `arrived` is late.
-  std::vector<Intake> Append(std::span<const Fact> facts, std::string_view source, TimePoint arrived,
-                             Duration late_limit);
+  // The yes_no traits (indexes into Schema::customer_traits) that mean consent: after a merge the
+  // stricter value stays.
+  void SetConsentTraits(std::vector<int> traits);
 
-  // Moves journal rows into chunks.  Changes nothing that a reader sees.
+  // Takes in facts in this order, inside the caller's transaction (or one of its own).
+  // `late_limit`: an event older than this at `arrived` is late.  What lies ahead of both `arrived`
+  // and the last AdvanceTo waits: trait changes and refunds take effect with the AdvanceTo that
+  // reaches them.
+  std::vector<Intake> Append(std::span<const Fact> facts, std::string_view source,
+                             TimePoint arrived, Duration late_limit);
+
+  // Lets take effect what waited until `now`.  Columns::Advance calls it.
+  void AdvanceTo(TimePoint now);
+
+  // Moves journal rows into chunks, merges small chunks, rewrites those that hold erased rows.
+  // Changes nothing that a reader sees.  For quiet moments; Append does it by itself when the
+  // journal has grown large.
   void Seal();
+  std::size_t journal_size() const;
 
   Sequence last_sequence() const;
 
-  // Customers, in the order of first sight.  Merged and erased ones keep their index and are not alive.
+  // Customers, in the order of first sight.  Merged and erased ones keep their index and are not
+  // alive.
   CustomerIndex customer_count() const;
   std::optional<CustomerIndex> FindCustomer(std::string_view key) const;  // Follows merges.
   const std::string& CustomerKey(CustomerIndex customer) const;
   bool IsAlive(CustomerIndex customer) const;
   CustomerIndex Survivor(CustomerIndex customer) const;  // Itself unless merged.
 
-  const TraitState* Trait(CustomerIndex customer, int trait) const;  // Null: never set.
-  // Traits as the executor wants them: one double per customer.
+  // Null: never set.  Valid until the ledger changes.
+  const TraitState* Trait(CustomerIndex customer, int trait) const;
+  // Traits as the executor wants them: one double per customer.  Valid until the ledger changes.
   std::span<const double> TraitColumn(int trait) const;
 
-  // Events of one customer and kind (all kinds: -1) with after < time <= until, oldest first, ties by dedupe hash.
-  std::vector<StoredEvent> Timeline(CustomerIndex customer, int kind, TimePoint after, TimePoint until) const;
+  // Events of one customer and kind (all kinds: -1) with after < time <= until, oldest first, ties
+  // by dedupe hash.  Those that do not count are among them, and orphan refunds too, both marked as
+  // such.
+  std::vector<StoredEvent> Timeline(CustomerIndex customer, int kind, TimePoint after,
+                                    TimePoint until) const;
 
-  // Every event of a kind with after < time <= until, in no particular order.  Orphan refunds of the kind come too.
+  // Every event of a kind with after < time <= until, in no particular order.  Orphan refunds of
+  // the kind come too.
   void Scan(int kind, TimePoint after, TimePoint until,
             const std::function<void(const StoredEvent&)>& visit) const;
 
-  // Who had a fact of these kinds or traits become effective: appended after `since_sequence` with time <= now, or
-  // appended earlier with a time in (since, now].  Ascending by customer, one entry each.
+  // Who had a fact of these kinds or traits become effective: appended after `since_sequence` with
+  // time <= now, or appended earlier with a time in (since, now].  Ascending by customer, one entry
+  // each.
   std::vector<Touch> Touched(Sequence since_sequence, TimePoint since, TimePoint now,
                              std::span<const int> kinds, std::span<const int> traits) const;
+  // Nobody will ask Touched for an earlier position than this any more.  Keeps the file small.
+  void TrimTouches(Sequence since_sequence, TimePoint since);
+
+  // Customers who were merged or erased, ascending: all of them after opening, then those since the
+  // last call.
+  std::vector<CustomerIndex> TakeDeparted();
 
   // What Columns needs to follow along: every change to what counts, in order.
   struct Change {
     std::optional<StoredEvent> removed;  // As it counted before …
     std::optional<StoredEvent> added;    // … and as it counts now.
-    CustomerIndex rebuilt = 0;           // With neither of them: recompute this customer (merge, erasure).
+    std::optional<CustomerIndex>
+        rebuilt;  // With neither of them: recompute this customer (merge, erasure).
   };
-  // Changes since the last call.  Kept in memory between Append and here.
-  std::vector<Change> TakeChanges();
+
+  struct Changes {
+    bool all = false;  // Too much to list: recompute everybody.
+    std::vector<Change> list;
+  };
+
+  // Changes since the last call.  The first call begins to keep them, in memory, and gives none.
+  Changes TakeChanges();
+
+  // Customers whose events may count differently than they did at that position; nothing when that
+  // is not known any more.
+  std::optional<std::vector<CustomerIndex>> ChangedSince(Sequence sequence) const;
 
  private:
   struct Inner;

@@ -1,0 +1,91 @@
+// The columnar form of sealed events.  A chunk is up to 64 k records of one kind, sorted by
+// customer and time, cut into blocks; each block stands alone and holds one small column per
+// property, so that one customer's events are read from one block.
+//
+//   block = format byte, count, columns in a fixed order, fields by their stored number, 4 bytes of
+//   check sum
+//
+//   integers: presence, then the smallest of
+//     0  offsets from the smallest value, divided by their greatest common divisor, in packed bits
+//     1  the same over the differences of neighbours
+//     2  a sorted list of the distinct values, and packed indexes into it
+//   texts: presence, then the smallest of
+//     0  a list of the distinct texts, and packed indexes into it
+//     1  a common prefix and a number of fixed or free length, as integers
+//     2  a common prefix, lengths as integers, and the bytes
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ledger/bytes.h"
+#include "ledger/record.h"
+
+namespace segue {
+
+constexpr std::size_t kBlockRecordsMax = 1024;
+constexpr std::size_t kBlockBytesMax = 64 * 1024;  // Of texts; one record may be larger.
+constexpr std::size_t kChunkRecordsMax = 64 * 1024;
+constexpr std::size_t kChunkBytesMax = 1024 * 1024;
+
+// A column of whole numbers, some of them missing.
+struct IntColumn {
+  std::vector<std::int64_t> values;
+  std::vector<bool> present;  // Empty: all are.
+
+  bool Has(std::size_t row) const { return present.empty() || present[row]; }
+};
+
+struct TextColumn {
+  std::vector<std::string> texts;
+  std::vector<std::uint32_t> index;  // Into texts; kNoText: missing.
+
+  static constexpr std::uint32_t kNoText = ~std::uint32_t{0};
+};
+
+void WriteInts(ByteWriter& out, const IntColumn& column);
+IntColumn ReadInts(ByteReader& in, std::size_t count);
+void WriteTexts(ByteWriter& out, const TextColumn& column);
+TextColumn ReadTexts(ByteReader& in, std::size_t count);
+
+struct Block {
+  std::size_t count = 0;
+  std::vector<std::int64_t> customers, sequences, times;
+  IntColumn versions;
+  std::vector<std::int64_t> flags;    // 1: late, 2: refunded.
+  std::vector<std::int64_t> recipes;  // 0: the dedupe text stands in `dedupes`.
+  TextColumn dedupes;
+  std::vector<std::pair<int, IntColumn>> int_fields;
+  std::vector<std::pair<int, TextColumn>> text_fields;
+  std::vector<std::pair<int, IntColumn>> refunds;
+
+  // Everything but kind and, where a recipe makes it, dedupe.
+  void Fill(std::size_t row, Record& record) const;
+};
+
+// Requires: at most kBlockRecordsMax, all of one kind.  `recipes`: one per record, 0 stores its
+// dedupe text.
+std::string EncodeBlock(std::span<const Record> records, std::span<const std::size_t> recipes);
+// Nothing when the bytes are damaged.
+std::optional<Block> DecodeBlock(std::string_view bytes);
+// Without the check sum at the end; for fuzzing.
+std::optional<Block> DecodeBlockBody(std::string_view bytes);
+
+// Which block holds which sequence; sorted by sequence.
+struct Directory {
+  std::vector<std::int64_t> sequences;
+  std::vector<std::int64_t> blocks;
+
+  std::optional<std::int64_t> Find(Sequence sequence) const;
+};
+
+std::string EncodeDirectory(const Directory& directory);
+std::optional<Directory> DecodeDirectory(std::string_view bytes);
+
+}  // namespace segue

@@ -1,0 +1,427 @@
+// Columns of integers and texts as bytes; chunk.h describes the forms.
+
+#include <algorithm>
+#include <numeric>
+#include <unordered_map>
+
+#include "ledger/chunk.h"
+
+namespace segue {
+namespace {
+
+constexpr std::uint8_t kOffsets = 0, kDifferences = 1, kDistinct = 2;
+constexpr std::uint8_t kDictionary = 0, kPrefixedNumber = 1, kPlain = 2;
+constexpr std::size_t kDistinctMax = 256;
+constexpr std::size_t kDigitsMax = 18;  // Ten to this power fits an int64.
+// Far above what a block can hold, so that a short damaged input cannot ask for much more than
+// itself.
+constexpr std::size_t kPrefixBytesMax = 64 * 1024 * 1024;
+
+std::vector<bool> WritePresence(ByteWriter& out, std::size_t count,
+                                const std::vector<bool>& present) {
+  const bool any = present.empty()
+                       ? count > 0
+                       : std::find(present.begin(), present.end(), true) != present.end();
+  const bool all =
+      present.empty() || std::find(present.begin(), present.end(), false) == present.end();
+  out.Byte(all ? 0 : any ? 2 : 1);
+  if (!all && any) {
+    std::vector<std::uint64_t> bits(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      bits[i] = present[i] ? 1 : 0;
+    }
+    out.Bits(bits, 1);
+  }
+  return all ? std::vector<bool>() : present;
+}
+
+// Empty: all present.
+std::vector<bool> ReadPresence(ByteReader& in, std::size_t count) {
+  const std::uint8_t form = in.Byte();
+  if (form == 0) {
+    return {};
+  }
+  std::vector<bool> present(count, false);
+  if (form == 1) {
+    return present;
+  }
+  if (form != 2) {
+    in.Fail();
+    return {};
+  }
+  const std::vector<std::uint64_t> bits = in.Bits(count, 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    present[i] = bits[i] == 1;
+  }
+  return present;
+}
+
+std::uint64_t Unsigned(std::int64_t value) {
+  return static_cast<std::uint64_t>(value);
+}
+
+// Smallest value, divisor, width, packed quotients.
+void WriteOffsets(ByteWriter& out, const std::vector<std::int64_t>& values) {
+  const std::int64_t low = values.empty() ? 0 : *std::min_element(values.begin(), values.end());
+  std::uint64_t divisor = 0;
+  std::uint64_t largest = 0;
+  std::vector<std::uint64_t> offsets(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    offsets[i] = Unsigned(values[i]) - Unsigned(low);
+    divisor = std::gcd(divisor, offsets[i]);
+    largest = std::max(largest, offsets[i]);
+  }
+  divisor = std::max<std::uint64_t>(divisor, 1);
+  for (std::uint64_t& offset : offsets) {
+    offset /= divisor;
+  }
+  const int width = BitWidth(largest / divisor);
+  out.Signed(low);
+  out.Varint(divisor);
+  out.Byte(static_cast<std::uint8_t>(width));
+  out.Bits(offsets, width);
+}
+
+std::vector<std::int64_t> ReadOffsets(ByteReader& in, std::size_t count) {
+  const std::uint64_t low = Unsigned(in.Signed());
+  const std::uint64_t divisor = in.Varint();
+  const int width = in.Byte();
+  const std::vector<std::uint64_t> offsets = in.Bits(count, width);
+  std::vector<std::int64_t> values(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    values[i] = static_cast<std::int64_t>(low + offsets[i] * divisor);
+  }
+  return values;
+}
+
+void WriteDifferences(ByteWriter& out, const std::vector<std::int64_t>& values) {
+  std::vector<std::int64_t> steps(values.size());
+  std::uint64_t before = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    steps[i] = static_cast<std::int64_t>(Unsigned(values[i]) - before);
+    before = Unsigned(values[i]);
+  }
+  // The first step is the first value itself: apart, or it would widen all.
+  out.Signed(steps.front());
+  steps.erase(steps.begin());
+  WriteOffsets(out, steps);
+}
+
+std::vector<std::int64_t> ReadDifferences(ByteReader& in, std::size_t count) {
+  std::uint64_t value = Unsigned(in.Signed());
+  if (count == 0) {
+    in.Fail();
+    return {};
+  }
+  const std::vector<std::int64_t> steps = ReadOffsets(in, count - 1);
+  std::vector<std::int64_t> values = {static_cast<std::int64_t>(value)};
+  for (const std::int64_t step : steps) {
+    value += Unsigned(step);
+    values.push_back(static_cast<std::int64_t>(value));
+  }
+  return values;
+}
+
+void WriteIndexes(ByteWriter& out, const std::vector<std::uint64_t>& indexes, std::size_t of) {
+  out.Bits(indexes, BitWidth(of == 0 ? 0 : of - 1));
+}
+
+std::vector<std::uint64_t> ReadIndexes(ByteReader& in, std::size_t count, std::size_t of) {
+  std::vector<std::uint64_t> indexes = in.Bits(count, BitWidth(of == 0 ? 0 : of - 1));
+  for (const std::uint64_t index : indexes) {
+    if (index >= of) {
+      in.Fail();
+      return {};
+    }
+  }
+  return indexes;
+}
+
+bool WriteDistinct(ByteWriter& out, const std::vector<std::int64_t>& values) {
+  std::vector<std::int64_t> distinct = values;
+  std::sort(distinct.begin(), distinct.end());
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  if (distinct.size() > kDistinctMax) {
+    return false;
+  }
+  out.Varint(distinct.size());
+  std::uint64_t before = 0;
+  for (const std::int64_t value : distinct) {
+    out.Varint(Unsigned(value) - before);
+    before = Unsigned(value);
+  }
+  std::vector<std::uint64_t> indexes;
+  indexes.reserve(values.size());
+  for (const std::int64_t value : values) {
+    indexes.push_back(static_cast<std::uint64_t>(
+        std::lower_bound(distinct.begin(), distinct.end(), value) - distinct.begin()));
+  }
+  WriteIndexes(out, indexes, distinct.size());
+  return true;
+}
+
+std::vector<std::int64_t> ReadDistinct(ByteReader& in, std::size_t count) {
+  const std::uint64_t size = in.Varint();
+  if (size > kDistinctMax) {
+    in.Fail();
+    return {};
+  }
+  std::vector<std::int64_t> distinct(size);
+  std::uint64_t value = 0;
+  for (std::int64_t& each : distinct) {
+    value += in.Varint();
+    each = static_cast<std::int64_t>(value);
+  }
+  std::vector<std::int64_t> values;
+  for (const std::uint64_t index : ReadIndexes(in, count, size)) {
+    values.push_back(distinct[index]);
+  }
+  return values;
+}
+
+void WriteDense(ByteWriter& out, const std::vector<std::int64_t>& values) {
+  ByteWriter best;
+  best.Byte(kOffsets);
+  WriteOffsets(best, values);
+  if (!values.empty()) {
+    ByteWriter differences;
+    differences.Byte(kDifferences);
+    WriteDifferences(differences, values);
+    if (differences.size() < best.size()) {
+      best = std::move(differences);
+    }
+    ByteWriter distinct;
+    distinct.Byte(kDistinct);
+    if (WriteDistinct(distinct, values) && distinct.size() < best.size()) {
+      best = std::move(distinct);
+    }
+  }
+  out.Raw(best.bytes());
+}
+
+std::vector<std::int64_t> ReadDense(ByteReader& in, std::size_t count) {
+  switch (in.Byte()) {
+    case kOffsets:
+      return ReadOffsets(in, count);
+    case kDifferences:
+      return ReadDifferences(in, count);
+    case kDistinct:
+      return ReadDistinct(in, count);
+    default:
+      in.Fail();
+      return {};
+  }
+}
+
+std::string_view CommonPrefix(const std::vector<std::string_view>& texts) {
+  std::string_view prefix = texts.empty() ? std::string_view() : texts.front();
+  for (const std::string_view text : texts) {
+    const auto [end, ignored] =
+        std::mismatch(prefix.begin(), prefix.end(), text.begin(), text.end());
+    prefix = prefix.substr(0, static_cast<std::size_t>(end - prefix.begin()));
+  }
+  return prefix;
+}
+
+void WriteDictionary(ByteWriter& out, const std::vector<std::string_view>& texts) {
+  std::vector<std::string_view> distinct;
+  std::unordered_map<std::string_view, std::uint64_t> known;
+  std::vector<std::uint64_t> indexes;
+  for (const std::string_view text : texts) {
+    const auto [found, added] = known.emplace(text, distinct.size());
+    if (added) {
+      distinct.push_back(text);
+    }
+    indexes.push_back(found->second);
+  }
+  out.Varint(distinct.size());
+  for (const std::string_view text : distinct) {
+    out.Text(text);
+  }
+  WriteIndexes(out, indexes, distinct.size());
+}
+
+// Prefix, number of digits (0: free, without leading zeros), numbers.
+bool WritePrefixedNumbers(ByteWriter& out, const std::vector<std::string_view>& texts) {
+  std::string_view prefix = CommonPrefix(texts);
+  // The prefix may reach into the number.
+  while (!prefix.empty() && prefix.back() >= '0' && prefix.back() <= '9') {
+    prefix.remove_suffix(1);
+  }
+  std::size_t digits = texts.empty() ? 0 : texts.front().size() - prefix.size();
+  bool zeros = false;
+  std::vector<std::int64_t> numbers;
+  for (const std::string_view text : texts) {
+    const std::string_view suffix = text.substr(prefix.size());
+    if (suffix.empty() || suffix.size() > kDigitsMax) {
+      return false;
+    }
+    digits = suffix.size() == digits ? digits : 0;
+    zeros = zeros || (suffix.size() > 1 && suffix.front() == '0');
+    std::int64_t number = 0;
+    for (const char digit : suffix) {
+      if (digit < '0' || digit > '9') {
+        return false;
+      }
+      number = number * 10 + (digit - '0');
+    }
+    numbers.push_back(number);
+  }
+  if (zeros && digits == 0) {
+    return false;
+  }
+  out.Text(prefix);
+  out.Varint(digits);
+  WriteDense(out, numbers);
+  return true;
+}
+
+std::vector<std::string> ReadPrefixedNumbers(ByteReader& in, std::size_t count) {
+  const std::string_view prefix = in.Text();
+  const std::uint64_t digits = in.Varint();
+  std::vector<std::string> texts;
+  if (digits > kDigitsMax || prefix.size() > kBlockBytesMax) {
+    in.Fail();
+    return texts;
+  }
+  for (const std::int64_t number : ReadDense(in, count)) {
+    const std::string suffix = std::to_string(number);
+    std::string text(prefix);
+    text.append(digits > suffix.size() ? digits - suffix.size() : 0, '0');
+    texts.push_back(text + suffix);
+  }
+  return texts;
+}
+
+void WritePlain(ByteWriter& out, const std::vector<std::string_view>& texts) {
+  const std::string_view prefix = CommonPrefix(texts);
+  out.Text(prefix);
+  std::vector<std::int64_t> lengths;
+  for (const std::string_view text : texts) {
+    lengths.push_back(static_cast<std::int64_t>(text.size() - prefix.size()));
+  }
+  WriteDense(out, lengths);
+  for (const std::string_view text : texts) {
+    out.Raw(text.substr(prefix.size()));
+  }
+}
+
+std::vector<std::string> ReadPlain(ByteReader& in, std::size_t count) {
+  const std::string_view prefix = in.Text();
+  std::vector<std::string> texts;
+  for (const std::int64_t length : ReadDense(in, count)) {
+    if (length < 0 || prefix.size() * count > kPrefixBytesMax) {
+      in.Fail();
+    }
+    if (in.failed()) {
+      return {};
+    }
+    texts.emplace_back(prefix).append(in.Raw(static_cast<std::uint64_t>(length)));
+  }
+  return texts;
+}
+
+}  // namespace
+
+void WriteInts(ByteWriter& out, const IntColumn& column) {
+  const std::vector<bool> present = WritePresence(out, column.values.size(), column.present);
+  if (present.empty()) {
+    WriteDense(out, column.values);
+    return;
+  }
+  std::vector<std::int64_t> dense;
+  for (std::size_t i = 0; i < column.values.size(); ++i) {
+    if (present[i]) {
+      dense.push_back(column.values[i]);
+    }
+  }
+  WriteDense(out, dense);
+}
+
+IntColumn ReadInts(ByteReader& in, std::size_t count) {
+  IntColumn column;
+  column.present = ReadPresence(in, count);
+  if (column.present.empty()) {
+    column.values = ReadDense(in, count);
+  } else {
+    const auto some =
+        static_cast<std::size_t>(std::count(column.present.begin(), column.present.end(), true));
+    const std::vector<std::int64_t> dense = ReadDense(in, some);
+    column.values.assign(count, 0);
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < count && !in.failed(); ++i) {
+      if (column.present[i]) {
+        column.values[i] = dense[next++];
+      }
+    }
+  }
+  column.values.resize(count);  // After a failure it may be short.
+  return column;
+}
+
+void WriteTexts(ByteWriter& out, const TextColumn& column) {
+  std::vector<bool> present;
+  std::vector<std::string_view> dense;
+  for (const std::uint32_t index : column.index) {
+    present.push_back(index != TextColumn::kNoText);
+    if (present.back()) {
+      dense.push_back(column.texts[index]);
+    }
+  }
+  WritePresence(out, present.size(), present);
+  ByteWriter best;
+  best.Byte(kPlain);
+  WritePlain(best, dense);
+  ByteWriter numbers;
+  numbers.Byte(kPrefixedNumber);
+  if (!dense.empty() && WritePrefixedNumbers(numbers, dense) && numbers.size() < best.size()) {
+    best = std::move(numbers);
+  }
+  ByteWriter dictionary;
+  dictionary.Byte(kDictionary);
+  WriteDictionary(dictionary, dense);
+  if (dictionary.size() < best.size()) {
+    best = std::move(dictionary);
+  }
+  out.Raw(best.bytes());
+}
+
+TextColumn ReadTexts(ByteReader& in, std::size_t count) {
+  TextColumn column;
+  const std::vector<bool> present = ReadPresence(in, count);
+  const auto some =
+      present.empty() ? count
+                      : static_cast<std::size_t>(std::count(present.begin(), present.end(), true));
+  std::vector<std::uint64_t> indexes;
+  const std::uint8_t form = in.Byte();
+  if (form == kDictionary) {
+    const std::uint64_t size = in.Varint();
+    if (size > in.left()) {  // Each takes a byte at least.
+      in.Fail();
+    }
+    for (std::uint64_t i = 0; i < size && !in.failed(); ++i) {
+      column.texts.emplace_back(in.Text());
+    }
+    indexes = ReadIndexes(in, some, column.texts.size());
+  } else if (form == kPrefixedNumber || form == kPlain) {
+    column.texts = form == kPlain ? ReadPlain(in, some) : ReadPrefixedNumbers(in, some);
+    for (std::size_t i = 0; i < column.texts.size(); ++i) {
+      indexes.push_back(i);
+    }
+  } else {
+    in.Fail();
+  }
+  column.index.assign(count, TextColumn::kNoText);
+  if (indexes.size() != some) {
+    in.Fail();
+  }
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < count && !in.failed(); ++i) {
+    if (present.empty() || present[i]) {
+      column.index[i] = static_cast<std::uint32_t>(indexes[next++]);
+    }
+  }
+  return column;
+}
+
+}  // namespace segue

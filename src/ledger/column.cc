@@ -1,0 +1,437 @@
+// The kinds of columns: counts, sums and averages, distinct values, times, and fields of the last
+// or first event.
+
+#include "ledger/column.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "expression/execute.h"
+
+namespace segue {
+namespace {
+
+constexpr double kNoData = std::numeric_limits<double>::quiet_NaN();
+
+std::string Digits(Int128 value) {
+  std::string text;
+  UInt128 rest = value < 0 ? -static_cast<UInt128>(value) : static_cast<UInt128>(value);
+  do {
+    text.insert(text.begin(), static_cast<char>('0' + static_cast<int>(rest % 10)));
+    rest /= 10;
+  } while (rest > 0);
+  return value < 0 ? "-" + text : text;
+}
+
+void SaveWide(ByteWriter& out, Int128 value) {
+  const bool narrow = value == static_cast<std::int64_t>(value);
+  out.Byte(narrow ? 0 : 1);
+  if (narrow) {
+    out.Signed(static_cast<std::int64_t>(value));
+  } else {
+    out.Fixed128(value);
+  }
+}
+
+Int128 LoadWide(ByteReader& in) {
+  return in.Byte() == 0 ? Int128{in.Signed()} : in.Fixed128();
+}
+
+class CountColumn final : public Column {
+ public:
+  void Resize(CustomerIndex count) override { counts_.resize(count, 0); }
+
+  void Clear(CustomerIndex customer) override { counts_[customer] = 0; }
+
+  void Add(CustomerIndex customer, const StoredEvent& /*event*/) override { ++counts_[customer]; }
+
+  bool Remove(CustomerIndex customer, const StoredEvent& /*event*/) override {
+    SEGUE_CHECK(counts_[customer] > 0);
+    --counts_[customer];
+    return true;
+  }
+
+  double Read(CustomerIndex customer) const override {
+    return static_cast<double>(counts_[customer]);
+  }
+
+  double Nothing() const override { return 0; }
+
+  void Save(CustomerIndex customer, ByteWriter& out) const override {
+    out.Varint(counts_[customer]);
+  }
+
+  void Load(CustomerIndex customer, ByteReader& in) override {
+    counts_[customer] = static_cast<std::uint32_t>(in.Varint());
+  }
+
+  void Print(CustomerIndex customer, std::string& out) const override {
+    out += std::to_string(counts_[customer]);
+  }
+
+ private:
+  std::vector<std::uint32_t> counts_;
+};
+
+// Sums, and averages as a sum and the number of events that have the field.
+class SumColumn final : public Column {
+ public:
+  SumColumn(int field, Type type, bool average)
+      : field_(static_cast<std::size_t>(field)), type_(type), average_(average) {}
+
+  void Resize(CustomerIndex count) override {
+    sums_.resize(count, 0);
+    counts_.resize(average_ ? count : 0, 0);
+  }
+
+  void Clear(CustomerIndex customer) override {
+    sums_[customer] = 0;
+    if (average_) {
+      counts_[customer] = 0;
+    }
+  }
+
+  void Add(CustomerIndex customer, const StoredEvent& event) override {
+    Change(customer, event, 1);
+  }
+
+  bool Remove(CustomerIndex customer, const StoredEvent& event) override {
+    Change(customer, event, -1);
+    return true;
+  }
+
+  double Read(CustomerIndex customer) const override {
+    if (average_ && counts_[customer] == 0) {
+      return kNoData;
+    }
+    double sum = static_cast<double>(sums_[customer]);
+    if (type_ == Type::kNumber) {
+      sum /= 1e6;
+    }
+    return average_ ? sum / static_cast<double>(counts_[customer]) : sum;
+  }
+
+  double Nothing() const override { return average_ ? kNoData : 0; }
+
+  void Save(CustomerIndex customer, ByteWriter& out) const override {
+    SaveWide(out, sums_[customer]);
+    if (average_) {
+      out.Varint(counts_[customer]);
+    }
+  }
+
+  void Load(CustomerIndex customer, ByteReader& in) override {
+    sums_[customer] = LoadWide(in);
+    if (average_) {
+      counts_[customer] = static_cast<std::uint32_t>(in.Varint());
+    }
+  }
+
+  void Print(CustomerIndex customer, std::string& out) const override {
+    out += Digits(sums_[customer]);
+    if (average_) {
+      out += "/" + std::to_string(counts_[customer]);
+    }
+  }
+
+ private:
+  void Change(CustomerIndex customer, const StoredEvent& event, int sign) {
+    if (const auto* units = std::get_if<std::int64_t>(&event.fields[field_])) {
+      sums_[customer] += Int128{*units} * sign;
+      if (average_) {
+        counts_[customer] += static_cast<std::uint32_t>(sign);
+      }
+    }
+  }
+
+  std::size_t field_;
+  Type type_;
+  bool average_;
+  std::vector<Int128> sums_;
+  std::vector<std::uint32_t> counts_;
+};
+
+// A value in eight bytes: whole units, or the number of a text in the pool.
+class Coded {
+ public:
+  Coded(Type type, TextPool& pool)
+      : is_text_(type == Type::kText || type == Type::kChoice), pool_(pool) {}
+
+  std::int64_t Code(const Value& value) const {
+    const auto* text = std::get_if<std::string>(&value);
+    return text != nullptr ? static_cast<std::int64_t>(pool_.Intern(*text))
+                           : std::get<std::int64_t>(value);
+  }
+
+  Value Decoded(std::int64_t code) const { return is_text_ ? Value(Text(code)) : Value(code); }
+
+  void Save(std::int64_t code, ByteWriter& out) const {
+    if (is_text_) {
+      out.Text(Text(code));
+    } else {
+      out.Signed(code);
+    }
+  }
+
+  std::int64_t Load(ByteReader& in) const {
+    return is_text_ ? static_cast<std::int64_t>(pool_.Intern(in.Text())) : in.Signed();
+  }
+
+  // Lengths before texts, so that no text can look like two.
+  std::string Print(std::int64_t code) const {
+    return is_text_ ? std::to_string(Text(code).size()) + ":" + Text(code) : std::to_string(code);
+  }
+
+ private:
+  const std::string& Text(std::int64_t code) const {
+    return pool_.Text(static_cast<std::uint32_t>(code));
+  }
+
+  bool is_text_;
+  TextPool& pool_;
+};
+
+class DistinctColumn final : public Column {
+ public:
+  DistinctColumn(int field, Type type, TextPool& pool)
+      : field_(static_cast<std::size_t>(field)), coded_(type, pool) {}
+
+  void Resize(CustomerIndex count) override { values_.resize(count); }
+
+  void Clear(CustomerIndex customer) override { values_[customer] = {}; }
+
+  void Add(CustomerIndex customer, const StoredEvent& event) override {
+    if (!IsMissing(event.fields[field_])) {
+      const std::int64_t code = coded_.Code(event.fields[field_]);
+      const auto found = Find(customer, code);
+      if (found == values_[customer].end()) {
+        values_[customer].push_back({code, 1});
+      } else {
+        ++found->count;
+      }
+    }
+  }
+
+  bool Remove(CustomerIndex customer, const StoredEvent& event) override {
+    if (!IsMissing(event.fields[field_])) {
+      const auto found = Find(customer, coded_.Code(event.fields[field_]));
+      SEGUE_CHECK(found != values_[customer].end());
+      if (--found->count == 0) {
+        *found = values_[customer].back();
+        values_[customer].pop_back();
+      }
+    }
+    return true;
+  }
+
+  double Read(CustomerIndex customer) const override {
+    return values_[customer].empty() ? kNoData : static_cast<double>(values_[customer].size());
+  }
+
+  double Nothing() const override { return kNoData; }
+
+  void Save(CustomerIndex customer, ByteWriter& out) const override {
+    out.Varint(values_[customer].size());
+    for (const Counted& value : values_[customer]) {
+      coded_.Save(value.code, out);
+      out.Varint(value.count);
+    }
+  }
+
+  void Load(CustomerIndex customer, ByteReader& in) override {
+    for (std::uint64_t left = in.Varint(); left > 0 && !in.failed(); --left) {
+      const std::int64_t code = coded_.Load(in);
+      values_[customer].push_back({code, static_cast<std::uint32_t>(in.Varint())});
+    }
+  }
+
+  void Print(CustomerIndex customer, std::string& out) const override {
+    std::vector<std::string> parts;
+    for (const Counted& value : values_[customer]) {
+      parts.push_back(coded_.Print(value.code) + "x" + std::to_string(value.count));
+    }
+    std::sort(parts.begin(), parts.end());
+    for (const std::string& part : parts) {
+      out += part + ",";
+    }
+  }
+
+ private:
+  struct Counted {
+    std::int64_t code = 0;
+    std::uint32_t count = 0;
+  };
+
+  std::vector<Counted>::iterator Find(CustomerIndex customer, std::int64_t code) {
+    return std::find_if(values_[customer].begin(), values_[customer].end(),
+                        [&](const Counted& value) { return value.code == code; });
+  }
+
+  std::size_t field_;
+  Coded coded_;
+  std::vector<std::vector<Counted>> values_;
+};
+
+// The last or first event: its time, and where a field is asked for, its hash and field.
+class ExtremeColumn final : public Column {
+ public:
+  ExtremeColumn(bool last, int field, Type type, TextPool& pool)
+      : last_(last), field_(field), type_(type), pool_(pool), coded_(type, pool) {}
+
+  void Resize(CustomerIndex count) override {
+    times_.resize(count, kNone);
+    fields_.resize(field_ >= 0 ? count : 0);
+  }
+
+  void Clear(CustomerIndex customer) override {
+    times_[customer] = kNone;
+    if (field_ >= 0) {
+      fields_[customer] = {};
+    }
+  }
+
+  void Add(CustomerIndex customer, const StoredEvent& event) override {
+    const std::int64_t time = ToMicros(event.time);
+    if (times_[customer] == kNone || Beats(customer, time, event.dedupe_hash)) {
+      times_[customer] = time;
+      if (field_ >= 0) {
+        const Value& value = event.fields[static_cast<std::size_t>(field_)];
+        fields_[customer] = {event.dedupe_hash, IsMissing(value) ? 0 : coded_.Code(value),
+                             !IsMissing(value)};
+      }
+    }
+  }
+
+  bool Remove(CustomerIndex customer, const StoredEvent& event) override {
+    return !Is(customer, event);
+  }
+
+  bool Expire(CustomerIndex customer, const StoredEvent& event) override {
+    if (!Is(customer, event)) {
+      return true;
+    }
+    // When the last one is too old, all are.
+    if (last_) {
+      Clear(customer);
+    }
+    return last_;
+  }
+
+  double Read(CustomerIndex customer) const override {
+    if (times_[customer] == kNone) {
+      return kNoData;
+    }
+    if (field_ < 0) {
+      return static_cast<double>(times_[customer]);
+    }
+    const Field& field = fields_[customer];
+    return field.present ? ValueToDouble(type_, coded_.Decoded(field.code), pool_) : kNoData;
+  }
+
+  double Nothing() const override { return kNoData; }
+
+  void Save(CustomerIndex customer, ByteWriter& out) const override {
+    const bool any = times_[customer] != kNone;
+    const bool present = any && field_ >= 0 && fields_[customer].present;
+    out.Byte(static_cast<std::uint8_t>((any ? 1 : 0) | (present ? 2 : 0)));
+    if (any) {
+      out.Signed(times_[customer]);
+      if (field_ >= 0) {
+        out.Fixed64(fields_[customer].hash);
+      }
+      if (present) {
+        coded_.Save(fields_[customer].code, out);
+      }
+    }
+  }
+
+  void Load(CustomerIndex customer, ByteReader& in) override {
+    const std::uint8_t flags = in.Byte();
+    if ((flags & 1U) == 0) {
+      return;
+    }
+    times_[customer] = in.Signed();
+    if (field_ >= 0) {
+      Field& field = fields_[customer];
+      field.hash = in.Fixed64();
+      field.present = (flags & 2U) != 0;
+      field.code = field.present ? coded_.Load(in) : 0;
+    }
+  }
+
+  void Print(CustomerIndex customer, std::string& out) const override {
+    if (times_[customer] == kNone) {
+      out += "-";
+      return;
+    }
+    out += std::to_string(times_[customer]);
+    if (field_ >= 0) {
+      const Field& field = fields_[customer];
+      out +=
+          "#" + std::to_string(field.hash) + "=" + (field.present ? coded_.Print(field.code) : "-");
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::min();
+
+  struct Field {
+    std::uint64_t hash = 0;
+    std::int64_t code = 0;
+    bool present = false;
+  };
+
+  bool Beats(CustomerIndex customer, std::int64_t time, std::uint64_t hash) const {
+    const std::uint64_t own = field_ >= 0 ? fields_[customer].hash : 0;
+    const std::uint64_t other = field_ >= 0 ? hash : 0;
+    return last_ ? std::pair(time, other) > std::pair(times_[customer], own)
+                 : std::pair(time, other) < std::pair(times_[customer], own);
+  }
+
+  bool Is(CustomerIndex customer, const StoredEvent& event) const {
+    return times_[customer] == ToMicros(event.time) &&
+           (field_ < 0 || fields_[customer].hash == event.dedupe_hash);
+  }
+
+  bool last_;
+  int field_;
+  Type type_;
+  TextPool& pool_;
+  Coded coded_;
+  std::vector<std::int64_t> times_;
+  std::vector<Field> fields_;
+};
+
+}  // namespace
+
+std::unique_ptr<Column> MakeColumn(const Aggregate& aggregate, const Schema& schema,
+                                   TextPool& pool) {
+  const EventSpec& spec = schema.events[static_cast<std::size_t>(aggregate.event)];
+  const Type type = aggregate.field < 0
+                        ? Type::kTime
+                        : spec.fields[static_cast<std::size_t>(aggregate.field)].type;
+  switch (aggregate.op) {
+    case AggregateOp::kCount:
+      return std::make_unique<CountColumn>();
+    case AggregateOp::kSum:
+      return std::make_unique<SumColumn>(aggregate.field, type, false);
+    case AggregateOp::kAvg:
+      return std::make_unique<SumColumn>(aggregate.field, type, true);
+    case AggregateOp::kDistinct:
+      return std::make_unique<DistinctColumn>(aggregate.field, type, pool);
+    case AggregateOp::kLast:
+      return std::make_unique<ExtremeColumn>(true, -1, type, pool);
+    case AggregateOp::kFirst:
+      return std::make_unique<ExtremeColumn>(false, -1, type, pool);
+    case AggregateOp::kLastOf:
+      return std::make_unique<ExtremeColumn>(true, aggregate.field, type, pool);
+    case AggregateOp::kFirstOf:
+      return std::make_unique<ExtremeColumn>(false, aggregate.field, type, pool);
+  }
+  SEGUE_CHECK(!"an aggregate of no kind");
+}
+
+}  // namespace segue

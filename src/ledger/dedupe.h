@@ -1,0 +1,69 @@
+// A KeyIndex finds the events behind a hash: by their dedupe text, and by the field that refunds
+// name them with.
+//
+// It only proposes: hashes are cut to a few bytes, entries are never taken out, and the caller
+// reads the event and compares the full text.  New entries are kept in memory (the journal has them
+// all) until Flush writes them as a sorted run; runs of one size are merged, and a Bloom filter per
+// run answers most questions about keys that are not there.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "domain/fact.h"
+#include "ledger/cache.h"
+#include "store/database.h"
+
+namespace segue {
+
+class KeyIndex {
+ public:
+  // `bits`: how much of a hash is kept; always the same for one file.  Requires: db outlives it.
+  KeyIndex(Database& db, int bits);
+
+  void Add(std::uint64_t hash, Sequence sequence);
+  // Ascending, without repetitions.
+  std::vector<Sequence> Find(std::uint64_t hash) const;
+  // Writes what was added since the last Flush, inside the caller's transaction.
+  void Flush();
+
+  struct Entry {
+    std::uint64_t hash = 0;
+    Sequence sequence = 0;
+
+    friend auto operator<=>(const Entry&, const Entry&) = default;
+  };
+
+  using Part = std::vector<Entry>;
+
+ private:
+  struct Run {
+    std::int64_t id = 0;
+    std::size_t count = 0;
+    std::vector<std::uint64_t> first;  // Of each part.
+    std::vector<std::uint64_t> bloom;
+
+    bool MayHold(std::uint64_t hash) const;
+    void Note(std::uint64_t hash);
+  };
+
+  std::shared_ptr<const Part> ReadPart(std::int64_t run, std::size_t part) const;
+  void FindInRun(const Run& run, std::uint64_t hash, std::vector<Sequence>& found) const;
+  void WriteRun(const std::vector<Entry>& entries);
+  void MergeRuns();
+  static int Tier(const Run& run);
+
+  Database& db_;
+  std::uint64_t mask_;
+  boost::unordered_flat_map<std::uint64_t, Sequence> recent_;
+  std::multimap<std::uint64_t, Sequence> recent_more_;  // Those whose hash is in recent_ already.
+  std::vector<Run> runs_;
+  std::int64_t next_run_ = 1;
+  mutable Cache<Part> parts_;
+};
+
+}  // namespace segue

@@ -1,0 +1,329 @@
+// Reading and changing of stored events.  seal.cc moves them from the journal into chunks.
+
+#include "ledger/events.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "base/check.h"
+
+namespace segue {
+namespace {
+
+constexpr std::size_t kCachedBlocks = 256;
+constexpr std::size_t kCachedDirectories = 32;
+
+[[noreturn]] void Damaged(const Database& db, const std::string& what) {
+  throw std::runtime_error("state file " + db.path() + ": " + what +
+                           " is damaged. Restore a backup.");
+}
+
+}  // namespace
+
+EventStore::EventStore(Database& db, Names& names, const Customers& customers)
+    : db_(db),
+      names_(names),
+      customers_(customers),
+      blocks_(kCachedBlocks),
+      directories_(kCachedDirectories) {
+  journal_by_time_.resize(static_cast<std::size_t>(names.KindCount()));
+  chunks_.resize(static_cast<std::size_t>(names.KindCount()));
+  LoadChunks();
+  LoadJournal();
+}
+
+void EventStore::LoadChunks() {
+  Statement all = db_.Prepare("SELECT id, kind, meta FROM ledger_chunk ORDER BY id");
+  while (all.Step()) {
+    const std::optional<ChunkMeta> meta = DecodeChunkMeta(all.BlobView(2));
+    const auto kind = static_cast<std::size_t>(all.Int(1));
+    if (!meta || kind >= chunks_.size()) {
+      Damaged(db_, "chunk " + std::to_string(all.Int(0)));
+    }
+    Chunk& chunk = chunks_[kind][all.Int(0)];
+    chunk.id = all.Int(0);
+    chunk.kind = static_cast<int>(kind);
+    static_cast<ChunkMeta&>(chunk) = *meta;
+    next_chunk_ = chunk.id + 1;
+    sealed_until_ = std::max(sealed_until_, chunk.max_sequence);
+  }
+  Statement dead = db_.Prepare(
+      "SELECT c.kind, d.chunk, d.sequence, d.erased FROM ledger_dead d JOIN ledger_chunk c ON c.id "
+      "= d.chunk");
+  while (dead.Step()) {
+    Chunk& chunk = chunks_[static_cast<std::size_t>(dead.Int(0))].at(dead.Int(1));
+    chunk.dead.insert(static_cast<Sequence>(dead.Int(2)));
+    chunk.holds_erased = chunk.holds_erased || dead.Int(3) != 0;
+  }
+}
+
+void EventStore::LoadJournal() {
+  Statement rows = db_.Prepare("SELECT sequence, record FROM ledger_journal ORDER BY sequence");
+  while (rows.Step()) {
+    std::optional<Record> record =
+        DecodeRecord(static_cast<Sequence>(rows.Int(0)), rows.BlobView(1));
+    if (!record || record->kind >= names_.KindCount()) {
+      Damaged(db_, "row " + std::to_string(rows.Int(0)) + " of the journal");
+    }
+    Enter(std::move(*record));
+  }
+}
+
+void EventStore::Enter(Record record) {
+  const Sequence sequence = record.sequence;
+  journal_by_customer_[record.customer].push_back(sequence);
+  journal_by_time_[static_cast<std::size_t>(record.kind)].emplace(record.time, sequence);
+  journal_.emplace(sequence, std::move(record));
+}
+
+void EventStore::Leave(Sequence sequence) {
+  const auto found = journal_.find(sequence);
+  SEGUE_CHECK(found != journal_.end());
+  const Record& record = found->second;
+  const auto of_customer = journal_by_customer_.find(record.customer);
+  std::erase(of_customer->second, sequence);
+  if (of_customer->second.empty()) {
+    journal_by_customer_.erase(of_customer);
+  }
+  journal_by_time_[static_cast<std::size_t>(record.kind)].erase({record.time, sequence});
+  journal_.erase(found);
+}
+
+void EventStore::WriteRow(const Record& record) {
+  db_.Prepare("INSERT OR REPLACE INTO ledger_journal(sequence, record) VALUES (?, ?)")
+      .Bind(1, static_cast<std::int64_t>(record.sequence))
+      .BindBlob(2, EncodeRecord(record))
+      .Run();
+}
+
+void EventStore::Add(Record record) {
+  WriteRow(record);
+  Enter(std::move(record));
+}
+
+void EventStore::Update(const Record& record) {
+  if (journal_.contains(record.sequence)) {
+    Leave(record.sequence);
+  } else {
+    MarkDead(record);
+  }
+  WriteRow(record);
+  Enter(record);
+}
+
+void EventStore::Remove(const Record& record) {
+  if (!journal_.contains(record.sequence)) {
+    MarkDead(record);
+    return;
+  }
+  Leave(record.sequence);
+  db_.Prepare("DELETE FROM ledger_journal WHERE sequence = ?")
+      .Bind(1, static_cast<std::int64_t>(record.sequence))
+      .Run();
+}
+
+const EventStore::Chunks& EventStore::KindChunks(int kind) const {
+  return chunks_[static_cast<std::size_t>(kind)];
+}
+
+std::size_t EventStore::chunk_count() const {
+  std::size_t count = 0;
+  for (const Chunks& chunks : chunks_) {
+    count += chunks.size();
+  }
+  return count;
+}
+
+void EventStore::MarkDead(const Record& record) {
+  for (auto& [id, chunk] : chunks_[static_cast<std::size_t>(record.kind)]) {
+    if (chunk.min_sequence <= record.sequence && record.sequence <= chunk.max_sequence &&
+        !chunk.dead.contains(record.sequence) && ReadDirectory(id)->Find(record.sequence)) {
+      db_.Prepare("INSERT INTO ledger_dead(chunk, sequence, erased) VALUES (?, ?, 0)")
+          .Bind(1, id)
+          .Bind(2, static_cast<std::int64_t>(record.sequence))
+          .Run();
+      chunk.dead.insert(record.sequence);
+      return;
+    }
+  }
+  SEGUE_CHECK(!"a record that is in no chunk");
+}
+
+std::size_t EventStore::FirstBlock(const Chunk& chunk, CustomerIndex customer) {
+  // The last block that begins with a smaller customer may end with this one.
+  const auto begin = std::lower_bound(chunk.first.begin(), chunk.first.end(), customer);
+  const auto block = static_cast<std::size_t>(begin - chunk.first.begin());
+  return block - (block > 0 ? 1 : 0);
+}
+
+void EventStore::Forget(CustomerIndex customer) {
+  for (Chunks& chunks : chunks_) {
+    for (auto& [id, chunk] : chunks) {
+      for (std::size_t at = FirstBlock(chunk, customer);
+           at < chunk.first.size() && chunk.first[at] <= customer && customer <= chunk.last; ++at) {
+        const std::shared_ptr<const Block> block = ReadBlock(id, at);
+        for (std::size_t row = 0; row < block->count; ++row) {
+          if (block->customers[row] != static_cast<std::int64_t>(customer)) {
+            continue;
+          }
+          SEGUE_CHECK(chunk.dead.contains(static_cast<Sequence>(block->sequences[row])));
+          chunk.holds_erased = true;
+          db_.Prepare("UPDATE ledger_dead SET erased = 1 WHERE chunk = ? AND sequence = ?")
+              .Bind(1, id)
+              .Bind(2, block->sequences[row])
+              .Run();
+        }
+      }
+    }
+  }
+}
+
+std::shared_ptr<const Block> EventStore::ReadBlock(std::int64_t chunk, std::size_t block) const {
+  return blocks_.Get((static_cast<std::uint64_t>(chunk) << 16U) | block, [&] {
+    Statement read = db_.Prepare("SELECT data FROM ledger_block WHERE chunk = ? AND block = ?");
+    read.Bind(1, chunk).Bind(2, static_cast<std::int64_t>(block));
+    std::optional<Block> decoded = DecodeBlock(read.Step() ? read.BlobView(0) : std::string_view());
+    if (!decoded) {
+      Damaged(db_, "block " + std::to_string(block) + " of chunk " + std::to_string(chunk));
+    }
+    return std::make_shared<const Block>(std::move(*decoded));
+  });
+}
+
+std::shared_ptr<const Directory> EventStore::ReadDirectory(std::int64_t chunk) const {
+  return directories_.Get(static_cast<std::uint64_t>(chunk), [&] {
+    Statement read = db_.Prepare("SELECT data FROM ledger_block WHERE chunk = ? AND block = -1");
+    read.Bind(1, chunk);
+    std::optional<Directory> decoded =
+        DecodeDirectory(read.Step() ? read.BlobView(0) : std::string_view());
+    if (!decoded) {
+      Damaged(db_, "the directory of chunk " + std::to_string(chunk));
+    }
+    return std::make_shared<const Directory>(std::move(*decoded));
+  });
+}
+
+void EventStore::Complete(const Chunk& chunk, const Block& block, std::size_t row,
+                          Record& record) const {
+  record.kind = chunk.kind;
+  block.Fill(row, record);
+  if (block.recipes[row] > 0) {
+    const auto recipe = static_cast<std::size_t>(block.recipes[row]);
+    if (recipe > names_.Kind(chunk.kind).recipes.size() || record.customer >= customers_.count()) {
+      Damaged(db_, "chunk " + std::to_string(chunk.id));
+    }
+    record.dedupe = names_.Compose(record, recipe, customers_.Key(record.customer));
+  }
+}
+
+template <typename Wanted>
+void EventStore::VisitBlock(const Chunk& chunk, std::size_t number, Wanted wanted,
+                            const Visit& visit) const {
+  const std::shared_ptr<const Block> block = ReadBlock(chunk.id, number);
+  Record record;
+  for (std::size_t row = 0; row < block->count; ++row) {
+    if (wanted(*block, row) && (chunk.dead.empty() || !chunk.dead.contains(static_cast<Sequence>(
+                                                          block->sequences[row])))) {
+      Complete(chunk, *block, row, record);
+      visit(record);
+    }
+  }
+}
+
+void EventStore::VisitChunk(const Chunk& chunk, const Visit& visit) const {
+  for (std::size_t block = 0; block < chunk.first.size(); ++block) {
+    VisitBlock(
+        chunk, block, [](const Block&, std::size_t) { return true; }, visit);
+  }
+}
+
+std::optional<Record> EventStore::Find(int kind, Sequence sequence) const {
+  if (const auto found = journal_.find(sequence); found != journal_.end()) {
+    return found->second.kind == kind ? std::optional(found->second) : std::nullopt;
+  }
+  std::optional<Record> result;
+  for (const auto& [id, chunk] : KindChunks(kind)) {
+    if (sequence < chunk.min_sequence || sequence > chunk.max_sequence ||
+        chunk.dead.contains(sequence)) {
+      continue;
+    }
+    if (const auto block = ReadDirectory(id)->Find(sequence)) {
+      VisitBlock(
+          chunk, static_cast<std::size_t>(*block),
+          [&](const Block& in, std::size_t row) {
+            return in.sequences[row] == static_cast<std::int64_t>(sequence);
+          },
+          [&](const Record& record) { result = record; });
+      return result;
+    }
+  }
+  return result;
+}
+
+void EventStore::Scan(int kind, std::int64_t after, std::int64_t until, const Visit& visit) const {
+  const auto& by_time = journal_by_time_[static_cast<std::size_t>(kind)];
+  for (auto at = by_time.upper_bound({after, ~Sequence{0}});
+       at != by_time.end() && at->first <= until; ++at) {
+    visit(journal_.at(at->second));
+  }
+  for (const auto& [id, chunk] : KindChunks(kind)) {
+    if (chunk.min_time > until || chunk.max_time <= after) {
+      continue;
+    }
+    for (std::size_t block = 0; block < chunk.first.size(); ++block) {
+      VisitBlock(
+          chunk, block,
+          [&](const Block& in, std::size_t row) {
+            return after < in.times[row] && in.times[row] <= until;
+          },
+          visit);
+    }
+  }
+}
+
+void EventStore::ScanCustomer(CustomerIndex customer, int kind, std::int64_t after,
+                              std::int64_t until, const Visit& visit) const {
+  if (const auto found = journal_by_customer_.find(customer); found != journal_by_customer_.end()) {
+    for (const Sequence sequence : found->second) {
+      const Record& record = journal_.at(sequence);
+      if (record.kind == kind && after < record.time && record.time <= until) {
+        visit(record);
+      }
+    }
+  }
+  for (const auto& [id, chunk] : KindChunks(kind)) {
+    if (chunk.min_time > until || chunk.max_time <= after || customer > chunk.last) {
+      continue;
+    }
+    for (std::size_t block = FirstBlock(chunk, customer);
+         block < chunk.first.size() && chunk.first[block] <= customer; ++block) {
+      VisitBlock(
+          chunk, block,
+          [&](const Block& in, std::size_t row) {
+            return in.customers[row] == static_cast<std::int64_t>(customer) &&
+                   after < in.times[row] && in.times[row] <= until;
+          },
+          visit);
+    }
+  }
+}
+
+void EventStore::ScanArrived(int kind, Sequence since, const Visit& visit) const {
+  for (auto at = journal_.upper_bound(since); at != journal_.end(); ++at) {
+    if (at->second.kind == kind) {
+      visit(at->second);
+    }
+  }
+  for (const auto& [id, chunk] : KindChunks(kind)) {
+    for (std::size_t block = 0; chunk.max_sequence > since && block < chunk.first.size(); ++block) {
+      VisitBlock(
+          chunk, block,
+          [&](const Block& in, std::size_t row) {
+            return static_cast<Sequence>(in.sequences[row]) > since;
+          },
+          visit);
+    }
+  }
+}
+
+}  // namespace segue

@@ -1,0 +1,230 @@
+// Current values of traits, in the file and as columns.
+
+#include "ledger/traits.h"
+
+#include <cmath>
+#include <limits>
+
+#include "expression/execute.h"
+
+namespace segue {
+namespace {
+
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+void BindValue(Statement& statement, int index, const Value& value) {
+  if (const auto* number = std::get_if<std::int64_t>(&value)) {
+    statement.Bind(index, *number);
+  } else if (const auto* text = std::get_if<std::string>(&value)) {
+    statement.Bind(index, *text);
+  } else {
+    statement.BindNull(index);
+  }
+}
+
+Value ReadValue(const Statement& row, int column, Type type) {
+  if (row.IsNull(column)) {
+    return {};
+  }
+  if (type == Type::kText || type == Type::kChoice) {
+    return row.Text(column);
+  }
+  return row.Int(column);
+}
+
+}  // namespace
+
+Traits::Traits(Database& db, const Names& names, const Schema& schema, TextPool& pool,
+               const Customers& customers)
+    : db_(db), names_(names), schema_(schema), pool_(pool), customers_(customers) {
+  columns_.resize(schema.customer_traits.size());
+  Grow(customers.count());
+  Statement all = db_.Prepare("SELECT customer, trait, value FROM ledger_trait");
+  while (all.Step()) {
+    const auto trait = static_cast<int>(all.Int(1));
+    PutInColumn(static_cast<CustomerIndex>(all.Int(0)), trait,
+                ReadValue(all, 2, names_.TraitType(trait)));
+  }
+  Statement waiting = db_.Prepare(
+      "SELECT sequence, time, customer, trait, value, source FROM ledger_waiting_trait");
+  while (waiting.Step()) {
+    const auto trait = static_cast<int>(waiting.Int(3));
+    Change change{.customer = static_cast<CustomerIndex>(waiting.Int(2)),
+                  .trait = trait,
+                  .value = ReadValue(waiting, 4, names_.TraitType(trait)),
+                  .time = waiting.Int(1),
+                  .sequence = static_cast<Sequence>(waiting.Int(0)),
+                  .source = waiting.Text(5)};
+    waiting_.emplace(WaitingKey(change.time, change.customer, trait), std::move(change));
+  }
+}
+
+void Traits::Grow(CustomerIndex count) {
+  for (std::vector<double>& column : columns_) {
+    column.resize(count, kMissing);
+  }
+}
+
+void Traits::PutInColumn(CustomerIndex customer, int trait, const Value& value) {
+  const int at = names_.SchemaTrait(trait);
+  if (at >= 0) {
+    columns_[static_cast<std::size_t>(at)][customer] =
+        IsMissing(value) ? kMissing : ValueToDouble(names_.TraitType(trait), value, pool_);
+  }
+}
+
+std::optional<Traits::Stored> Traits::Load(CustomerIndex customer, int trait) const {
+  Statement find = db_.Prepare(
+      "SELECT value, since, newest, sequence, source FROM ledger_trait WHERE customer = ? AND "
+      "trait = ?");
+  find.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, static_cast<std::int64_t>(trait));
+  if (!find.Step()) {
+    return std::nullopt;
+  }
+  return Stored{ReadValue(find, 0, names_.TraitType(trait)), find.Int(1), find.Int(2),
+                static_cast<Sequence>(find.Int(3)), find.Text(4)};
+}
+
+void Traits::Store(CustomerIndex customer, int trait, const Stored& state) {
+  Statement put = db_.Prepare(
+      "INSERT OR REPLACE INTO ledger_trait(customer, trait, value, since, newest, sequence, "
+      "source) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?)");
+  put.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, static_cast<std::int64_t>(trait));
+  BindValue(put, 3, state.value);
+  put.Bind(4, state.since).Bind(5, state.newest).Bind(6, static_cast<std::int64_t>(state.sequence));
+  put.Bind(7, state.source).Run();
+  PutInColumn(customer, trait, state.value);
+}
+
+Intake Traits::Set(const Change& change) {
+  const std::optional<Stored> known = Load(change.customer, change.trait);
+  if (known &&
+      std::pair(change.time, change.sequence) < std::pair(known->newest, known->sequence)) {
+    return Intake::kOlder;
+  }
+  Stored state{change.value, change.time, change.time, change.sequence, change.source};
+  // Said again: it has this value since then, but only an even newer change may replace it.
+  const bool same = known ? known->value == change.value : IsMissing(change.value);
+  if (known && same) {
+    state.since = known->since;
+    state.source = known->source;
+  }
+  Store(change.customer, change.trait, state);
+  return same ? Intake::kNoChange : Intake::kNew;
+}
+
+void Traits::DeleteWaiting(Sequence sequence) {
+  db_.Prepare("DELETE FROM ledger_waiting_trait WHERE sequence = ?")
+      .Bind(1, static_cast<std::int64_t>(sequence))
+      .Run();
+}
+
+Intake Traits::Wait(Change change) {
+  const WaitingKey key(change.time, change.customer, change.trait);
+  if (const auto found = waiting_.find(key); found != waiting_.end()) {
+    if (found->second.value == change.value) {
+      return Intake::kNoChange;
+    }
+    DeleteWaiting(found->second.sequence);
+    waiting_.erase(found);
+  }
+  Statement put = db_.Prepare(
+      "INSERT INTO ledger_waiting_trait(sequence, time, customer, trait, value, source) VALUES (?, "
+      "?, ?, ?, ?, ?)");
+  put.Bind(1, static_cast<std::int64_t>(change.sequence)).Bind(2, change.time);
+  put.Bind(3, static_cast<std::int64_t>(change.customer))
+      .Bind(4, static_cast<std::int64_t>(change.trait));
+  BindValue(put, 5, change.value);
+  put.Bind(6, change.source).Run();
+  waiting_.emplace(key, std::move(change));
+  return Intake::kNew;
+}
+
+void Traits::Release(std::int64_t now, const std::function<void(const Change&)>& changed) {
+  while (AnyDue(now)) {
+    Change change = std::move(waiting_.begin()->second);
+    waiting_.erase(waiting_.begin());
+    DeleteWaiting(change.sequence);
+    change.customer = customers_.Survivor(change.customer);
+    if (Set(change) == Intake::kNew) {
+      changed(change);
+    }
+  }
+}
+
+std::vector<std::pair<int, Traits::Stored>> Traits::LoadAll(CustomerIndex customer) const {
+  std::vector<std::pair<int, Stored>> all;
+  Statement rows = db_.Prepare(
+      "SELECT trait, value, since, newest, sequence, source FROM ledger_trait WHERE customer = ? "
+      "ORDER BY trait");
+  rows.Bind(1, static_cast<std::int64_t>(customer));
+  while (rows.Step()) {
+    const auto trait = static_cast<int>(rows.Int(0));
+    all.emplace_back(trait, Stored{ReadValue(rows, 1, names_.TraitType(trait)), rows.Int(2),
+                                   rows.Int(3), static_cast<Sequence>(rows.Int(4)), rows.Text(5)});
+  }
+  return all;
+}
+
+Traits::Stored Traits::Combine(int trait, const Stored& a, const Stored& b) const {
+  const bool a_newer = std::pair(a.newest, a.sequence) > std::pair(b.newest, b.sequence);
+  const Stored& newer = a_newer ? a : b;
+  const Stored& older = a_newer ? b : a;
+  Stored result = newer;
+  if (consent_.contains(trait)) {
+    const Value no = std::int64_t{0};
+    // The stricter one stays; with neither a no, a yes is stricter than nothing said.
+    if (newer.value != no && (older.value == no || IsMissing(newer.value))) {
+      result.value = older.value;
+      result.since = older.since;
+      result.source = older.source;
+    }
+  }
+  return result;
+}
+
+void Traits::Merge(CustomerIndex survivor, CustomerIndex other) {
+  for (auto& [trait, state] : LoadAll(other)) {
+    const std::optional<Stored> own = Load(survivor, trait);
+    Store(survivor, trait, own ? Combine(trait, *own, state) : state);
+    PutInColumn(other, trait, {});
+  }
+  db_.Prepare("DELETE FROM ledger_trait WHERE customer = ?")
+      .Bind(1, static_cast<std::int64_t>(other))
+      .Run();
+}
+
+void Traits::Erase(CustomerIndex customer) {
+  for (std::vector<double>& column : columns_) {
+    column[customer] = kMissing;
+  }
+  db_.Prepare("DELETE FROM ledger_trait WHERE customer = ?")
+      .Bind(1, static_cast<std::int64_t>(customer))
+      .Run();
+  for (auto at = waiting_.begin(); at != waiting_.end();) {
+    if (at->second.customer == customer) {
+      DeleteWaiting(at->second.sequence);
+      at = waiting_.erase(at);
+    } else {
+      ++at;
+    }
+  }
+}
+
+const TraitState* Traits::Get(CustomerIndex customer, int schema_trait) const {
+  const int trait = names_.TraitOf(schema_trait);
+  const std::uint64_t key =
+      (static_cast<std::uint64_t>(customer) << 32U) | static_cast<std::uint64_t>(trait);
+  if (const auto found = read_.find(key); found != read_.end()) {
+    return &found->second;
+  }
+  const std::optional<Stored> state = Load(customer, trait);
+  if (!state) {
+    return nullptr;
+  }
+  return &read_.emplace(key, TraitState{state->value, FromMicros(state->since), state->source})
+              .first->second;
+}
+
+}  // namespace segue

@@ -1,0 +1,101 @@
+// Traits: the current value of each attribute of each customer, and the changes whose time has not
+// come.
+//
+// The state lives in the file; in memory stand only the columns of doubles that expressions read.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <vector>
+
+#include "domain/schema.h"
+#include "domain/text_pool.h"
+#include "ledger/customers.h"
+#include "ledger/ledger.h"
+#include "ledger/names.h"
+#include "store/database.h"
+
+namespace segue {
+
+// Traits are named by their stored number here, see Names.
+class Traits {
+ public:
+  struct Change {
+    CustomerIndex customer = 0;
+    int trait = 0;
+    Value value;
+    std::int64_t time = 0;
+    Sequence sequence = 0;
+    std::string source;
+  };
+
+  // Requires: all outlive it.
+  Traits(Database& db, const Names& names, const Schema& schema, TextPool& pool,
+         const Customers& customers);
+
+  void SetConsent(std::set<int> traits) { consent_ = std::move(traits); }
+
+  // kNew, kNoChange or kOlder.
+  Intake Set(const Change& change);
+  // Keeps it until Release; kNew, or kNoChange when the same one waits already.
+  Intake Wait(Change change);
+
+  bool AnyDue(std::int64_t now) const {
+    return !waiting_.empty() && std::get<0>(waiting_.begin()->first) <= now;
+  }
+
+  // Sets what is due; calls for each that changed a value.
+  void Release(std::int64_t now, const std::function<void(const Change&)>& changed);
+
+  void Merge(CustomerIndex survivor, CustomerIndex other);
+  void Erase(CustomerIndex customer);
+
+  // Room in the columns for this many customers.
+  void Grow(CustomerIndex count);
+  const TraitState* Get(CustomerIndex customer, int schema_trait) const;
+
+  std::span<const double> Column(int schema_trait) const {
+    return columns_[static_cast<std::size_t>(schema_trait)];
+  }
+
+  // What Get gave is no longer valid after this.
+  void DropRead() { read_.clear(); }
+
+ private:
+  struct Stored {
+    Value value;
+    std::int64_t since = 0;   // When it took this value …
+    std::int64_t newest = 0;  // … and when that was last said.
+    Sequence sequence = 0;
+    std::string source;
+  };
+
+  using WaitingKey = std::tuple<std::int64_t, CustomerIndex, int>;
+
+  std::optional<Stored> Load(CustomerIndex customer, int trait) const;
+  void Store(CustomerIndex customer, int trait, const Stored& state);
+  void PutInColumn(CustomerIndex customer, int trait, const Value& value);
+  std::vector<std::pair<int, Stored>> LoadAll(CustomerIndex customer) const;
+  Stored Combine(int trait, const Stored& a, const Stored& b) const;
+  void DeleteWaiting(Sequence sequence);
+
+  Database& db_;
+  const Names& names_;
+  const Schema& schema_;
+  TextPool& pool_;
+  const Customers& customers_;
+  std::set<int> consent_;
+  std::vector<std::vector<double>> columns_;  // By the schema's index.
+  std::map<WaitingKey, Change> waiting_;
+  mutable std::unordered_map<std::uint64_t, TraitState> read_;
+};
+
+}  // namespace segue

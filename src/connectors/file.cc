@@ -38,7 +38,8 @@ bool StaysBelow(std::string_view path) {
 
 class FileConnector final : public Connector {
  public:
-  explicit FileConnector(const ConnectorSettings& settings) : timeout_(settings.timeout) {
+  FileConnector(const ConnectorSettings& settings, const Secrets& secrets)
+      : timeout_(settings.timeout), secrets_(secrets) {
     const auto path = settings.text.find("path");
     path_ = path == settings.text.end() ? "" : path->second;
   }
@@ -46,7 +47,7 @@ class FileConnector final : public Connector {
   NextStep Next(const Delivery& delivery, std::span<const Exchange> done,
                 TimePoint /*now*/) const override {
     if (!done.empty()) {
-      return Classify(done.back().reply);
+      return Classify(RedactReply(done.back().reply, secrets_));
     }
     if (!StaysBelow(path_)) {
       return Refuse("path must be a file or folder below the state folder, and is '" + path_ + "'");
@@ -99,6 +100,8 @@ class FileConnector final : public Connector {
 
   std::string path_;
   Duration timeout_;
+  Secrets
+      secrets_;  // A file needs none; whatever the file names must not be repeated all the same.
 };
 
 }  // namespace
@@ -116,8 +119,10 @@ constinit const ConnectorSpec kFileConnector = {
           return std::vector{DeliveryKind::kMessage, DeliveryKind::kTask, DeliveryKind::kSet,
                              DeliveryKind::kTrack};
         },
-    .make = [](const ConnectorSettings& settings, const Secrets& /*secrets*/)
-        -> std::unique_ptr<Connector> { return std::make_unique<FileConnector>(settings); },
+    .make = [](const ConnectorSettings& settings,
+               const Secrets& secrets) -> std::unique_ptr<Connector> {
+      return std::make_unique<FileConnector>(settings, secrets);
+    },
 };
 
 }  // namespace segue

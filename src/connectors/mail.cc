@@ -87,8 +87,9 @@ std::string HeaderLine(std::string_view name, std::string_view value) {
 std::string TextHeader(std::string_view name, std::string_view value) {
   const std::string line = OneLine(value);
   const std::vector<std::string_view> words = Split(line, ' ');
-  const bool long_word = std::any_of(words.begin(), words.end(),
-                                     [](std::string_view word) { return word.size() > kLineMax; });
+  const bool long_word = std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+    return name.size() + 2 + word.size() > kLineMax;
+  });
   const bool spaced = line.find("  ") != std::string::npos;  // Folding would lose the second space.
   if (IsPlain(line) && line.find("=?") == std::string::npos && !long_word && !spaced) {
     return HeaderLine(name, line);

@@ -36,6 +36,7 @@ TEST_CASE("rows are read as RFC 4180 and the files in the wild have them") {
     const char* text;
     Rows rows;
   };
+
   const std::vector<Row> table = {
       {"a,b\n1,2\n", {{"a", "b"}, {"1", "2"}}},
       {"a,b\r\n1,2\r\n", {{"a", "b"}, {"1", "2"}}},
@@ -57,7 +58,8 @@ TEST_CASE("rows are read as RFC 4180 and the files in the wild have them") {
       {"a\rb,c\n", {{"a\rb", "c"}}},
       {"\"a\"b,c\nd\n", {{"!", "text follows a closing quote", "\"a\"b,c"}, {"d"}}},
       // One stray quote costs one row, wherever it would have been closed.
-      {"1,\"x,2\n3,\"y\",4\n5\n", {{"!", "text follows a closing quote", "1,\"x,2"}, {"3", "y", "4"}, {"5"}}},
+      {"1,\"x,2\n3,\"y\",4\n5\n",
+       {{"!", "text follows a closing quote", "1,\"x,2"}, {"3", "y", "4"}, {"5"}}},
       {"1,\"x\r\n2,y\n", {{"!", "a quote is not closed", "1,\"x"}, {"2", "y"}}},
       {"\"", {{"!", "a quote is not closed", "\""}}},
   };
@@ -81,8 +83,8 @@ TEST_CASE("lines are counted inside quotes too, and a row knows whether it has e
 }
 
 TEST_CASE("a row is read the same however much text stands behind it") {
-  for (const std::string text :
-       {"a,\"b\"\"\r\nc\",d\r\nnext,row\n", "\"a\"b,c\nnext\n", "x,\"y\nz\"\"\nno end", "\"a\"\r\nb\n", "\r\na"}) {
+  for (const std::string text : {"a,\"b\"\"\r\nc\",d\r\nnext,row\n", "\"a\"b,c\nnext\n",
+                                 "x,\"y\nz\"\"\nno end", "\"a\"\r\nb\n", "\r\na"}) {
     CAPTURE(text);
     CsvParser whole;
     REQUIRE(whole.Next(text, true));
@@ -125,7 +127,8 @@ TEST_CASE("any fields that are written are read back equal") {
     state = state * 6'364'136'223'846'793'005U + 1'442'695'040'888'963'407U;
     return (state >> 33U) % below;
   };
-  const std::vector<std::string> pieces = {"a", "\"", ",", "\n", "\r", "\r\n", " ", "\u00E9", "12.5", std::string(1, '\0')};
+  const std::vector<std::string> pieces = {"a",    "\"", ",",      "\n",   "\r",
+                                           "\r\n", " ",  "\u00E9", "12.5", std::string(1, '\0')};
   for (int round = 0; round < 3'000; ++round) {
     Rows rows;
     std::string text;

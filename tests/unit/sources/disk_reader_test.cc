@@ -3,10 +3,10 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <sys/stat.h>
 #include <vector>
 
 #include <doctest/doctest.h>
-#include <sys/stat.h>
 #include <zlib.h>
 
 #include "sources/source.h"
@@ -30,7 +30,8 @@ std::vector<std::string> Paths(FileReader& files, const std::string& pattern) {
   return paths;
 }
 
-std::string Content(FileReader& files, const std::string& path, std::uint64_t offset = 0, std::size_t most = 1'000'000) {
+std::string Content(FileReader& files, const std::string& path, std::uint64_t offset = 0,
+                    std::size_t most = 1'000'000) {
   const Result<std::string> content = files.Read(path, offset, most);
   return content ? *content : "error: " + content.error().message();
 }
@@ -46,15 +47,17 @@ std::string LongText() {
 
 TEST_CASE("files are listed by pattern and sorted, without hidden ones and folders") {
   const TempDir dir;
-  for (const char* name : {"in/b-2.csv", "in/b-10.csv", "in/a.csv", "in/.b-3.csv", "in/b-1.csv.part", "in/b-.csv",
-                           "in/b-4.csv/x", "top.csv"}) {
+  for (const char* name : {"in/b-2.csv", "in/b-10.csv", "in/a.csv", "in/.b-3.csv",
+                           "in/b-1.csv.part", "in/b-.csv", "in/b-4.csv/x", "top.csv"}) {
     dir.Write(name, "12345");
   }
   const auto files = MakeDiskReader(dir.path());
-  CHECK(Paths(*files, "in/b-*.csv") == std::vector<std::string>{"in/b-.csv", "in/b-10.csv", "in/b-2.csv"});
+  CHECK(Paths(*files, "in/b-*.csv") ==
+        std::vector<std::string>{"in/b-.csv", "in/b-10.csv", "in/b-2.csv"});
   CHECK(Paths(*files, "in/b-?.csv") == std::vector<std::string>{"in/b-2.csv"});
-  CHECK(Paths(*files, "in/*") ==
-        std::vector<std::string>{"in/a.csv", "in/b-.csv", "in/b-1.csv.part", "in/b-10.csv", "in/b-2.csv"});
+  CHECK(Paths(*files, "in/*") == std::vector<std::string>{"in/a.csv", "in/b-.csv",
+                                                          "in/b-1.csv.part", "in/b-10.csv",
+                                                          "in/b-2.csv"});
   CHECK(Paths(*files, "in/*-*0*v") == std::vector<std::string>{"in/b-10.csv"});
   CHECK(Paths(*files, "*.csv") == std::vector<std::string>{"top.csv"});
   CHECK(Paths(*files, "in/a.csv") == std::vector<std::string>{"in/a.csv"});
@@ -73,7 +76,8 @@ TEST_CASE("content is read from any place, in any order, packed or not") {
   for (const char* path : {"plain.csv", "packed.csv.gz"}) {
     CAPTURE(path);
     CHECK((Content(*files, path) == text));
-    for (const std::uint64_t offset : {0U, 300'000U, 299'990U, 299'990U, 650'000U, 1U, 699'999U, 0U}) {
+    for (const std::uint64_t offset :
+         {0U, 300'000U, 299'990U, 299'990U, 650'000U, 1U, 699'999U, 0U}) {
       for (const std::size_t most : {std::size_t{1}, std::size_t{10}, std::size_t{260'000}}) {
         CAPTURE(offset);
         CAPTURE(most);
@@ -106,10 +110,11 @@ TEST_CASE("nothing outside the folder can be read or listed, by path or by link"
   std::filesystem::create_symlink("a.csv", dir / "root/in/alias.csv");
   const auto files = MakeDiskReader(dir / "root");
   for (const std::string& path :
-       {std::string("../root2/secret.csv"), std::string("in/../../root2/secret.csv"), std::string("in/link.csv"),
-        std::string("linked/secret.csv"), dir / "root2/secret.csv"}) {
+       {std::string("../root2/secret.csv"), std::string("in/../../root2/secret.csv"),
+        std::string("in/link.csv"), std::string("linked/secret.csv"), dir / "root2/secret.csv"}) {
     CAPTURE(path);
-    CHECK(Content(*files, path) == "error: " + path + " cannot be read: it lies outside the state folder");
+    CHECK(Content(*files, path) ==
+          "error: " + path + " cannot be read: it lies outside the state folder");
     CHECK(Paths(*files, path).empty());
   }
   CHECK(Paths(*files, "linked/*").empty());

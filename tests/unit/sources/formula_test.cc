@@ -29,7 +29,8 @@ std::string Computed(const std::string& text, const std::vector<std::string>& ce
     return value.error().message();
   }
   const Result<Decimal> decimal = RoundFraction(*value, 2);
-  return decimal ? (decimal->rounded ? "~" : "") + FormatDecimal(decimal->units, 2) : decimal.error().message();
+  return decimal ? (decimal->rounded ? "~" : "") + FormatDecimal(decimal->units, 2)
+                 : decimal.error().message();
 }
 
 TEST_CASE("arithmetic of columns is exact, and rounds once, half away from zero") {
@@ -60,9 +61,10 @@ TEST_CASE("arithmetic that cannot be done says why") {
   CHECK(Computed("a", {"-92233720368547758.07"}) == "-92233720368547758.07");
   CHECK(Computed("a", {std::string(60, '9')}) ==
         "\"" + std::string(60, '9') + "\" has too many digits");
-  CHECK(Computed("a", {"1e3"}) == "\"1e3\" is not a number; write digits and a point, such as 1234.50");
-  for (const std::string text : {"", " ", "a +", "* a", "a b", "(a", "a)", "a,b", "a % b", "'x'", "1.2.3", "2x",
-                                 "a = b", "a # c"}) {
+  CHECK(Computed("a", {"1e3"}) ==
+        "\"1e3\" is not a number; write digits and a point, such as 1234.50");
+  for (const std::string text : {"", " ", "a +", "* a", "a b", "(a", "a)", "a,b", "a % b", "'x'",
+                                 "1.2.3", "2x", "a = b", "a # c"}) {
     CAPTURE(text);
     CHECK(Formula::Parse(text).has_error());
   }

@@ -348,6 +348,7 @@ TEST_CASE("check: equal aggregates share a column however they are written") {
   CHECK(column("count(order_placed where amount > 5 EUR, 7d, before 7d)") != first);
   CHECK(fixture.Compile("did(order_placed, 7d)").args[0].leaf.index ==
         column("count(order_placed, 7d)"));
+  CHECK(column("count(order_placed, before 7d)") != column("count(order_placed, 7d)"));
   CHECK(column("last(order_placed)") != column("last(order_placed.amount)"));
   CHECK(column("last(order_placed)") != column("first(order_placed)"));
   CHECK(fixture.aggregates.all()[static_cast<std::size_t>(first)].canonical ==

@@ -119,8 +119,8 @@ TEST_CASE("execute: operators compute what they say") {
       {"value_tier.usage >= 80%", 1},
       {"7d / 1d", 7},
   };
-  for (const auto& [text, value] : table) {
-    CHECK_MESSAGE(world.Run(text) == value, text);
+  for (const auto& row : table) {
+    CHECK_MESSAGE(world.Run(row.first) == row.second, row.first);
   }
 }
 

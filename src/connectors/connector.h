@@ -88,7 +88,7 @@ std::string Redact(std::string_view text, const Secrets& secrets);
 // kept.
 Reply RedactReply(const Reply& reply, const Secrets& secrets);
 // The delivery as one line of JSON, keys always in the same order: what the file and webhook
-// connectors hand over. docs/templates.md, "The JSON of a delivery", lists the keys.
+// connectors hand over. docs/connectors.md lists the keys.
 std::string DeliveryJson(const Delivery& delivery);
 
 }  // namespace segue

@@ -32,6 +32,7 @@ const std::string_view kDefaultLayoutHtml = R"html(<!doctype html>
   .card a { color: #1f5fbf; overflow-wrap: anywhere; }
   .card a.button { color: #ffffff; }
   .card blockquote { margin: 0 0 16px; padding: 2px 0 2px 16px; border-left: 3px solid #c9ced8; color: #4a5162; }
+  .card blockquote > :last-child, .card li > :last-child { margin-bottom: 0; }
   .card hr { border: 0; border-top: 1px solid #d9dde5; margin: 24px 0; }
   .card code { font-family: ui-monospace, Consolas, Menlo, monospace; font-size: 14px; background: #eef0f4;
     border-radius: 4px; padding: 2px 5px; }

@@ -58,13 +58,15 @@ std::string Filled(std::string_view text, Values values) {
   return out;
 }
 
-// Without the scheme, which nobody reads, and not longer than a line.
+// Where the address leads: without the scheme and the query, which nobody reads, and not longer
+// than a line.
 std::string ShownAddress(std::string_view address) {
   for (const std::string_view scheme : {"https://", "http://", "mailto:"}) {
     if (address.starts_with(scheme)) {
       address.remove_prefix(scheme.size());
     }
   }
+  address = address.substr(0, address.find_first_of("?#"));
   if (address.size() <= kShownAddressMax) {
     return std::string(address);
   }
@@ -193,10 +195,9 @@ class HtmlWriter {
       return "";
     }
     // Two addresses side by side stay in the text.
-    const bool first = mark == 0 || text[mark - 1] == ' ' || text[mark - 1] == '\n';
-    const bool lone =
-        std::string_view(text).substr(0, mark).find(kMarkBegin) == std::string_view::npos ||
-        !HasLinkMark(std::string_view(text).substr(0, mark));
+    const std::string_view before = std::string_view(text).substr(0, mark);
+    const bool first = before.empty() || before.back() == ' ' || before.back() == '\n';
+    const bool lone = !HasLinkMark(before);
     if (!first || !lone) {
       return "";
     }

@@ -428,17 +428,8 @@ void Templates::Inner::CheckPlaybooks(Diagnostics& diagnostics) const {
       }
       const CompiledTemplate& compiled = found->second;
       bool has_body = !compiled.body.body.nodes.empty();
-      bool has_offer =
-          Names(compiled.body.subject, "offer.") || Names(compiled.body.body, "offer.");
       for (const auto& [name, body] : compiled.variants) {
         has_body = has_body || !body.body.nodes.empty();
-        has_offer = has_offer || Names(body.subject, "offer.") || Names(body.body, "offer.");
-      }
-      if (has_offer && playbook.offer.empty()) {
-        diagnostics.push_back({Severity::kError, "SG020", step.place,
-                               fmt::format("{} prints offer.*, and the playbook {} has no offer",
-                                           step.send, playbook.id),
-                               "", "name the offer in the playbook: offer: ID"});
       }
       const CompiledLayout* layout = LayoutOf(*compiled.source);
       const bool mail = compiled.source->channel == "email" && has_body && layout != nullptr;

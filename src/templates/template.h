@@ -54,7 +54,7 @@ class Templates {
  public:
   // Compiles every template, layout and text with values of the workspace.
   // Adds a Diagnostic for each thing that is wrong: unclosed tags (SG000), unknown names and
-  // filters (SG002), types (SG003), SG020, SG021, SG022, values at places where nothing makes them
+  // filters (SG002), types (SG003), SG021, SG022, values at places where nothing makes them
   // safe (SG025), a layout without its body (SG026), and SG099 for what is not built yet, which
   // `tolerate_unbuilt` makes a warning. Requires: `workspace` outlives it.
   Templates(const Workspace& workspace, Diagnostics& diagnostics, bool tolerate_unbuilt = false);

@@ -59,7 +59,7 @@ TEST_CASE(
         std::string::npos);
   CHECK(shown.find("templates/t.yaml:6:11: error SG002: there is no links.bokk") !=
         std::string::npos);
-  CHECK(shown.find("   6 |   Then {{ links.bokk }} here.\n") != std::string::npos);
+  CHECK(shown.find("  6 |   Then {{ links.bokk }} here.\n") != std::string::npos);
 }
 
 TEST_CASE("texts: in a Markdown file the body's problems are at their line") {

@@ -244,17 +244,16 @@ class PlaybookCompiler {
                               "give each step an id of its own");
     }
     const Verb* verb = nullptr;
-    for (const Verb& one : kVerbs) {
-      if (const Node* node_of = node.Find(one.key)) {
-        if (verb != nullptr) {
-          compiler_.Wrong(
-              *node_of,
-              fmt::format("one step is one thing: `{}` and `{}` are two", verb->key, one.key),
-              "begin a second step with a dash");
-          return step;
-        }
-        verb = &one;
+    for (const Node& key : node.keys) {
+      const auto found = std::find_if(kVerbs.begin(), kVerbs.end(),
+                                      [&](const Verb& one) { return one.key == key.text; });
+      if (found != kVerbs.end() && verb != nullptr) {
+        compiler_.Wrong(
+            key, fmt::format("one step is one thing: `{}` and `{}` are two", verb->key, key.text),
+            "begin a second step with a dash");
+        return step;
       }
+      verb = found != kVerbs.end() ? &*found : verb;
     }
     if (verb == nullptr) {
       // A key that is not known is reported already, and was perhaps the verb.

@@ -95,6 +95,7 @@ class TestChecker {
 
   void Run() {
     Traits(document_.Find("people"), workspace_.schema.customer_traits);
+    Groups(document_.Find("people"));
     Traits(document_.Find("accounts"), workspace_.schema.account_traits);
     if (const Node* history = document_.Find("history")) {
       for (const Node& entry : history->items) {
@@ -115,6 +116,32 @@ class TestChecker {
   void Traits(const Node* map, const std::vector<FieldSpec>& traits) {
     for (std::size_t i = 0; map != nullptr && i < map->items.size(); ++i) {
       Values(map->items[i], traits);
+    }
+  }
+
+  // `group` settles the arm; the timezone of a person is one.
+  void Groups(const Node* people) {
+    std::vector<std::string> arms = {"treated", "held_out"};
+    for (const Playbook& playbook : workspace_.playbooks) {
+      for (const auto& [name, share] : playbook.variants) {
+        arms.push_back(name);
+      }
+    }
+    const auto& traits = workspace_.schema.customer_traits;
+    for (std::size_t i = 0; people != nullptr && i < people->items.size(); ++i) {
+      const Node* group = Good(people->items[i], "group");
+      if (group != nullptr && std::find(arms.begin(), arms.end(), group->text) == arms.end()) {
+        Unknown(*group, "group or variant", arms);
+      }
+      const Node* zone =
+          workspace_.timezone_trait
+              ? Good(people->items[i],
+                     traits[static_cast<std::size_t>(*workspace_.timezone_trait)].name)
+              : nullptr;
+      if (zone != nullptr && !Zone::Find(zone->text)) {
+        report_.Error("SG005", zone->place,
+                      fmt::format("`{}` is no time zone such as Europe/Lisbon", zone->text));
+      }
     }
   }
 

@@ -40,7 +40,27 @@ const char* Colour(Severity severity) {
 // Starts of the lines of the files that are asked for.
 class LineIndex {
  public:
-  explicit LineIndex(const std::vector<SourceFile>& files) : files_(files) {}
+  LineIndex(const std::vector<SourceFile>& files, const Diagnostics& diagnostics) : files_(files) {
+    for (const Diagnostic& diagnostic : diagnostics) {
+      if (diagnostic.code == "SG060") {
+        secrets_[{diagnostic.place.file, diagnostic.place.line}].push_back(diagnostic.place);
+      }
+    }
+  }
+
+  // As it may be shown: a secret that stands in a file must not travel further.
+  std::string Shown(const Place& place) {
+    std::string line(Line(place));
+    if (const auto found = secrets_.find({place.file, place.line}); found != secrets_.end()) {
+      for (const Place& secret : found->second) {
+        const auto from = std::min(static_cast<std::size_t>(secret.column - 1), line.size());
+        const auto to = std::min(from + static_cast<std::size_t>(secret.length), line.size());
+        std::fill(line.begin() + static_cast<std::ptrdiff_t>(from),
+                  line.begin() + static_cast<std::ptrdiff_t>(to), '*');
+      }
+    }
+    return line;
+  }
 
   std::string_view Line(const Place& place) {
     if (place.file < 0 || static_cast<std::size_t>(place.file) >= files_.size() || place.line < 1) {
@@ -65,6 +85,7 @@ class LineIndex {
  private:
   const std::vector<SourceFile>& files_;
   std::map<int, std::vector<std::size_t>> starts_;
+  std::map<std::pair<int, int>, std::vector<Place>> secrets_;  // By file and line.
 };
 
 bool IsContinuation(char c) {
@@ -123,7 +144,7 @@ Shown CutAround(std::string_view line, const Place& place) {
 
 void FormatOne(const Diagnostic& diagnostic, const std::vector<SourceFile>& files, LineIndex& lines,
                bool colour, std::string& out) {
-  const std::string_view line = lines.Line(diagnostic.place);
+  const std::string line = lines.Shown(diagnostic.place);
   const char* on = colour ? Colour(diagnostic.severity) : "";
   const char* off = colour ? "\x1b[0m" : "";
   if (diagnostic.place.file >= 0) {
@@ -169,7 +190,7 @@ bool HasErrors(const Diagnostics& diagnostics) {
 
 std::string FormatDiagnostics(const Diagnostics& diagnostics, const std::vector<SourceFile>& files,
                               bool colour) {
-  LineIndex lines(files);
+  LineIndex lines(files, diagnostics);
   std::string out;
   for (const Diagnostic* diagnostic : Sorted(diagnostics)) {
     FormatOne(*diagnostic, files, lines, colour, out);
@@ -179,7 +200,7 @@ std::string FormatDiagnostics(const Diagnostics& diagnostics, const std::vector<
 
 std::string DiagnosticsToJson(const Diagnostics& diagnostics,
                               const std::vector<SourceFile>& files) {
-  LineIndex lines(files);
+  LineIndex lines(files, diagnostics);
   boost::json::array all;
   for (const Diagnostic* diagnostic : Sorted(diagnostics)) {
     const Place& place = diagnostic->place;

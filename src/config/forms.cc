@@ -499,12 +499,13 @@ std::optional<Reenter> ParseReenter(std::string_view text) {
 }
 
 std::optional<std::optional<Duration>> ParseOnCap(std::string_view text) {
+  using Wait = std::optional<Duration>;
   if (text == "drop") {
-    return std::optional<Duration>();
+    return std::optional<Wait>(std::in_place);
   }
-  const auto wait =
+  const Wait wait =
       text.starts_with("wait ") ? ParsePlainDuration(Trim(text.substr(5))) : std::nullopt;
-  return wait ? std::optional(std::optional(*wait)) : std::nullopt;
+  return wait ? std::optional<Wait>(std::in_place, wait) : std::nullopt;
 }
 
 std::optional<std::pair<int, Duration>> ParseRate(std::string_view text) {

@@ -148,6 +148,10 @@ class Validator {
     } else if (keys.item != nullptr) {
       Entries(name, value, keys,
               [&](Node& entry) { Map(entry, *keys.item, fmt::format("`{}`", name)); });
+    } else if (keys.any != nullptr && keys.any->spec != nullptr &&
+               keys.any->spec->form == Form::kSecret) {
+      // Not shown as other wrong values are: it may be a secret.
+      Secret(name, value);
     } else if (spec == nullptr) {
       Wrong(name, value, keys);
     } else if (spec->form == Form::kSteps) {
@@ -210,7 +214,8 @@ class Validator {
         Scalar(name, entry, *keys.spec);
       }
     }
-    if (keys.spec->many == Many::kOneOrList && value.items.empty()) {
+    const bool needs_one = keys.spec->many == Many::kOneOrList || keys.spec->standard == "required";
+    if (needs_one && value.items.empty()) {
       Wrong(name, value, keys);
     }
   }
@@ -260,9 +265,7 @@ class Validator {
       value.bad = !Name(value.text, value.place, spec.values);
     } else if (!CanonicalForm(spec.form, value.text)) {
       if (spec.form == Form::kSecret) {
-        report_.Error("SG060", value.place,
-                      fmt::format("`{}` is a secret, and stands here as it is", name), {},
-                      "write env:NAME or cred:NAME, and keep the value out of the file");
+        Secret(name, value);
       } else {
         report_.Error(
             "SG005", value.place,
@@ -277,14 +280,23 @@ class Validator {
     }
   }
 
+  void Secret(std::string_view name, Node& value) {
+    report_.Error("SG060", value.place,
+                  fmt::format("`{}` is a secret, and stands here as it is", name), {},
+                  "write env:NAME or cred:NAME, and keep the value out of the file");
+    value.bad = true;
+  }
+
   void Choice(std::string_view name, Node& value, const KeySpec& spec) {
     std::vector<std::string> words;
     for (std::string_view word : Split(spec.values, ' ')) {
       words.emplace_back(word);
     }
     if (std::find(words.begin(), words.end(), value.text) == words.end()) {
+      const auto nearest = Nearest(value.text, words);
       report_.Error("SG004", value.place, fmt::format("`{}` cannot be {}", name, What(value)),
-                    "one of " + Join(words, ", "), Suggest(value.text, words));
+                    "one of " + Join(words, ", "),
+                    nearest ? fmt::format("did you mean `{}`?", *nearest) : "");
       value.bad = true;
     }
   }

@@ -144,6 +144,14 @@ class LineScanner {
   }
 
   void Misplaced(std::size_t column, const Level& deeper, const Level& outer) {
+    // `- wait 3d` with a key below it: the dash began a map, and the colon is missing.
+    if (entry_.line == last_line_ && last_line_ != 0 &&
+        column + 1 >= static_cast<std::size_t>(entry_.column)) {
+      report_.Error("SG000", entry_, "expected `key: value`, but there is no colon", {},
+                    fmt::format("line {} goes on with the keys of this entry", Line()));
+      ok_ = false;
+      return;
+    }
     std::string fits = fmt::format("line {} begins a block with {}", outer.line, outer.column);
     if (deeper.line != outer.line) {
       fits += fmt::format(", line {} one with {}", deeper.line, deeper.column);
@@ -184,6 +192,8 @@ class LineScanner {
         return;
       }
       awaiting_ = false;
+      entry_ = Place{file_, Line(), static_cast<int>(at) + 1,
+                     static_cast<int>(Trim(line_.substr(at)).size())};
       Value(at, flow_indent_, true);
     } else {
       Enter(at, false);
@@ -292,10 +302,13 @@ class LineScanner {
         return;
       }
       if (line_[i] == '#' && i > at && line_[i - 1] == ' ') {
-        Comment(at, i);
+        if (QuotesPair(at, i)) {
+          Comment(at, i);
+        }
         return;
       }
     }
+    QuotesPair(at, line_.size());
   }
 
   bool FirstCharacter(std::size_t at) {
@@ -322,42 +335,76 @@ class LineScanner {
     }
   }
 
+  // A plain value with an odd number of double quotes lost one of them.
+  bool QuotesPair(std::size_t begin, std::size_t end) {
+    const std::string_view value = line_.substr(begin, end - begin);
+    if (std::count(value.begin(), value.end(), '"') % 2 != 0) {
+      Fail(begin + value.rfind('"'), 1, "this quote has no partner",
+           "put quotes around the whole value, or take this one away");
+    }
+    return ok_;
+  }
+
   // From `at` to the end of the line, inside brackets (or at the first one).
   void Flow(std::size_t at) {
-    bool token_start = true;
+    // What stands at the end of a line needs a comma before more can follow on the next.
+    const std::size_t first = std::min(line_.find_first_not_of(' ', at), line_.size());
+    if (ends_line_ > 0 && std::string_view(",:]}").find(line_[first]) == std::string_view::npos) {
+      FailAt(ends_line_, ends_column_, 1, "SG000", "a comma is missing at the end of this line",
+             "a comma stands between the parts of a list or map");
+    }
+    ends_line_ = 0;
+    char last = ',';
     while (ok_ && at < line_.size()) {
       const char c = line_[at];
       if (c == ' ') {
         ++at;
-      } else if (c == '#' && (at == 0 || line_[at - 1] == ' ')) {
-        return;
-      } else if (c == '[' || c == '{') {
-        if (open_.size() >= static_cast<std::size_t>(kNestingMax)) {
-          Fail(at, 1, fmt::format("nested deeper than {} levels", kNestingMax), "make it flatter");
-          return;
-        }
-        open_.push_back({c, Line(), at++});
-      } else if (c == ']' || c == '}') {
-        Close(at++);
-        if (ok_ && open_.empty()) {
-          NothingMore(at, "the closing bracket");
-          return;
-        }
-        token_start = false;
-        continue;
-      } else if (c == ',' || c == ':') {
-        ++at;
-      } else if ((c == '"' || c == '\'') && token_start) {
-        at = Quote(at);
-        if (ok_) {
-          at = AfterFlowQuote(at);
-        }
-      } else {
-        at = FlowPlain(at);
         continue;
       }
-      token_start = c != ' ' || token_start;
+      if (c == '#' && (at == 0 || line_[at - 1] == ' ')) {
+        break;
+      }
+      const std::size_t begin = at;
+      const bool starts = std::string_view(",:[{").find(last) != std::string_view::npos;
+      if (comma_ && (c == ',' || c == ']' || c == '}')) {
+        Fail(begin, 1, fmt::format("nothing stands between the comma and {}", c),
+             "write the missing part, or take the comma away");
+        return;
+      }
+      at = FlowToken(at, starts);
+      last = begin + 1 == at ? c : 'x';
+      comma_ = last == ',';
+      if (ok_ && open_.empty()) {
+        NothingMore(at, "the closing bracket");
+        return;
+      }
+      ends_column_ = at;
     }
+    ends_line_ = std::string_view(",:[{").find(last) == std::string_view::npos ? Line() : 0;
+  }
+
+  // One bracket, sign or value; `starts`: a value may begin here.
+  std::size_t FlowToken(std::size_t at, bool starts) {
+    const char c = line_[at];
+    if (c == '[' || c == '{') {
+      if (open_.size() >= static_cast<std::size_t>(kNestingMax)) {
+        Fail(at, 1, fmt::format("nested deeper than {} levels", kNestingMax), "make it flatter");
+      }
+      open_.push_back({c, Line(), at});
+      return at + 1;
+    }
+    if (c == ']' || c == '}') {
+      Close(at);
+      return at + 1;
+    }
+    if (c == ',' || c == ':') {
+      return at + 1;
+    }
+    if ((c == '"' || c == '\'') && starts) {
+      const std::size_t end = Quote(at);
+      return ok_ ? AfterFlowQuote(end) : at;
+    }
+    return FlowPlain(at);
   }
 
   std::size_t AfterFlowQuote(std::size_t end) {
@@ -378,7 +425,7 @@ class LineScanner {
     for (; at < line_.size(); ++at) {
       const char c = line_[at];
       if (c == ',' || c == ']' || c == '}' || (c == ':' && IsSpaceOrEnd(line_, at + 1))) {
-        return at;
+        break;
       }
       if (c == '[' || c == '{') {
         FailAt(Line(), begin, at - begin + 1, "SG050",
@@ -391,6 +438,7 @@ class LineScanner {
         return line_.size();
       }
     }
+    QuotesPair(begin, at);
     return at;
   }
 
@@ -423,8 +471,13 @@ class LineScanner {
   std::vector<Level> levels_;
   bool awaiting_ = false;  // The last key or dash has no value yet.
   int last_line_ = 0;
+  Place entry_;  // The last list entry that is one value.
   std::vector<Bracket> open_;
   std::size_t flow_indent_ = 0;
+  int ends_line_ =
+      0;  // The line above inside brackets that ends with a value; 0 if it ends otherwise.
+  std::size_t ends_column_ = 0;
+  bool comma_ = false;  // The last token inside brackets is a comma.
   bool in_text_ = false;
   std::size_t text_parent_ = 0;
   std::optional<std::size_t> text_indent_;

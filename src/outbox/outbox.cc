@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/hash.h"
 #include "outbox/payload.h"
+#include "outbox/states.h"
 
 namespace segue {
 namespace {
@@ -71,28 +71,6 @@ constexpr std::int64_t Number(State state) {
   return static_cast<std::int64_t>(state);
 }
 
-// The arrows of docs/outbox.md.
-bool MayBecome(State from, State to) {
-  switch (from) {
-    case State::kWaiting:
-      // Accepted: an answer that came after the lease was over.  Unknown: too late, and an answer
-      // was lost before.
-      return to == State::kRunning || to == State::kAccepted || to == State::kRefused ||
-             to == State::kSuppressed || to == State::kUnknown || to == State::kDropped;
-    case State::kRunning:
-      return to != State::kRunning;
-    case State::kUnknown:
-    case State::kDead:
-      return to == State::kWaiting || to == State::kAccepted || to == State::kDropped;
-    case State::kAccepted:
-    case State::kRefused:
-    case State::kSuppressed:
-    case State::kDropped:
-      return false;
-  }
-  return false;
-}
-
 void BindTime(Statement& statement, int index, std::optional<TimePoint> time) {
   if (time) {
     statement.Bind(index, ToMicros(*time));
@@ -103,20 +81,6 @@ void BindTime(Statement& statement, int index, std::optional<TimePoint> time) {
 
 std::optional<TimePoint> TimeAt(const Statement& statement, int column) {
   return statement.IsNull(column) ? std::nullopt : std::optional(FromMicros(statement.Int(column)));
-}
-
-// The pause before attempt number `attempts` + 1: somewhere in (0, first doubled per attempt, at
-// most `most`].  Full jitter spreads what failed together; the hash makes it the same in every
-// replay.
-Duration Pause(const Delivery& delivery, const Retry& retry) {
-  Duration longest = std::min(retry.first, retry.most);
-  for (int i = 1; i < delivery.attempts && longest < retry.most; ++i) {
-    longest = std::min(longest * 2, retry.most);
-  }
-  constexpr std::int64_t kParts = 1'000'000;
-  const auto hash = KeyedHash(HashKey{}, delivery.key + "/" + std::to_string(delivery.attempts));
-  const auto part = static_cast<std::int64_t>(hash % kParts) + 1;
-  return Duration(longest.count() / kParts * part + longest.count() % kParts * part / kParts);
 }
 
 }  // namespace
@@ -179,7 +143,7 @@ bool Outbox::Enqueue(const Delivery& delivery) {
       "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?) "
       "ON CONFLICT(key) DO NOTHING");
   const std::string address =
-      delivery.kind == DeliveryKind::kMessage ? BareAddress(delivery.payload.to) : std::string();
+      delivery.kind == DeliveryKind::kMessage ? AddressKey(delivery.payload.to) : std::string();
   insert.Bind(1, delivery.key)
       .Bind(2, static_cast<std::int64_t>(delivery.kind))
       .Bind(3, delivery.connector)
@@ -584,7 +548,7 @@ bool Outbox::AddressHas(std::string_view address, std::string_view template_id, 
   Statement select = db_.Prepare(
       "SELECT 1 FROM outbox WHERE address = ? AND address <> '' AND template = ? AND created >= ? "
       "AND state NOT IN (3, 4, 6) LIMIT 1");
-  select.Bind(1, BareAddress(address)).Bind(2, template_id).Bind(3, ToMicros(now - within));
+  select.Bind(1, AddressKey(address)).Bind(2, template_id).Bind(3, ToMicros(now - within));
   return select.Step();
 }
 

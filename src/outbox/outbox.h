@@ -25,8 +25,8 @@ struct OutboxCounts {
 };
 
 struct OutboxFilter {
-  std::optional<DeliveryState> state;
-  std::string connector, playbook, customer_key, step;
+  std::optional<DeliveryState> state = {};
+  std::string connector = {}, playbook = {}, customer_key = {}, step = {};
   std::int64_t run = 0;  // 0: any.
   int limit = 100;
 };
@@ -67,8 +67,8 @@ class Outbox {
   // or unknown.
   int Rescue(std::string_view connector, Dedupe dedupe, TimePoint now);
 
-  // Ends every lease, so that Rescue finds what was claimed.  Only for the one process that holds the state's lock:
-  // whoever claimed before it is gone.
+  // Ends every lease, so that Rescue finds what was claimed.  Only for the one process that holds
+  // the state's lock: whoever claimed before it is gone.
   void BreakLeases();
 
   // Ends waiting ones, and claimed ones that nobody was called for yet: consent withdrawn, run

@@ -88,7 +88,7 @@ Payload PayloadFromJson(std::string_view text) {
   return payload;
 }
 
-std::string BareAddress(std::string_view header) {
+std::string AddressKey(std::string_view header) {
   const std::size_t open = header.rfind('<');
   if (open != std::string_view::npos) {
     const std::size_t close = header.find('>', open);

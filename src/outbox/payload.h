@@ -16,6 +16,6 @@ Payload PayloadFromJson(std::string_view text);
 
 // The bare address of a mail header's `"Lara" <Lara@Example.com>`, in lower case: what "the same
 // address" compares.
-std::string BareAddress(std::string_view header);
+std::string AddressKey(std::string_view header);
 
 }  // namespace segue

@@ -289,10 +289,13 @@ void PlaybookEngine::DropPending(int index, CustomerIndex customer) {
 
 void PlaybookEngine::Say(TimePoint at, const Subject& subject, Gate gate, bool passed,
                          std::string_view reason, std::string_view detail) {
-  Statement insert = db_.Prepare(
-      "INSERT INTO decision(at, playbook, customer, run, step, gate, passed, reason, detail, "
-      "place) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  if (!say_) {
+    say_.emplace(
+        db_.Prepare("INSERT INTO decision(at, playbook, customer, run, step, gate, passed, reason, "
+                    "detail, place) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  }
+  Statement& insert = *say_;
   insert.Bind(1, ToMicros(at))
       .Bind(2, playbook(subject.playbook).id)
       .Bind(3, Number(subject.customer))

@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "outbox/payload.h"
+#include "outbox/states.h"
 #include "support/temp_dir.h"
 
 namespace segue {
@@ -183,6 +184,16 @@ TEST_CASE_FIXTURE(
   CHECK(History(claimed.id) ==
         "waiting>running claimed\n"
         "running>unknown lease_over: Segue stopped before the answer came\n");
+}
+
+TEST_CASE_FIXTURE(
+    Fixture, "a new process that holds the lock rescues at once what the old one had claimed") {
+  outbox->Enqueue(Make("lara"));
+  ClaimOne(kStart);
+  Open();
+  outbox->BreakLeases();
+  CHECK(outbox->Rescue("smtp", Dedupe::kKey, kStart) == 1);
+  CHECK(ClaimOne(kStart).attempts == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "each outcome ends where the drawing says, with the vendor's words") {
@@ -436,6 +447,9 @@ TEST_CASE_FIXTURE(Fixture, "a list can be asked for one state, connector, playbo
   CHECK(outbox->List({.connector = "file"}).size() == 1);
   CHECK(outbox->List({.playbook = "winback"}).size() == 1);
   CHECK(outbox->List({.customer_key = "ivo"}).size() == 1);
+  CHECK(outbox->List({.step = "0", .run = 1}).size() == 2);
+  CHECK(outbox->List({.step = "9"}).empty());
+  CHECK(outbox->List({.run = 9}).empty());
   CHECK(outbox->List({.state = State::kRunning}).empty());
   const std::vector<Delivery> newest = outbox->List({.limit = 1});
   REQUIRE(newest.size() == 1);
@@ -483,10 +497,31 @@ TEST_CASE("a crash at any commit loses nothing and accepts nothing twice") {
   }
 }
 
+TEST_CASE("the arrows are those of docs/outbox.md and no others") {
+  const std::vector<State> states = {State::kWaiting, State::kRunning,    State::kAccepted,
+                                     State::kRefused, State::kSuppressed, State::kUnknown,
+                                     State::kDropped, State::kDead};
+  std::string drawing;
+  for (const State from : states) {
+    drawing += std::string(DeliveryStateName(from)) + ":";
+    for (const State to : states) {
+      drawing += MayBecome(from, to) ? " " + std::string(DeliveryStateName(to)) : "";
+    }
+    drawing += "\n";
+  }
+  CHECK(drawing ==
+        "waiting: running accepted refused suppressed unknown dropped\n"
+        "running: waiting accepted refused suppressed unknown dropped dead\n"
+        "accepted:\nrefused:\nsuppressed:\n"
+        "unknown: waiting accepted dropped\n"
+        "dropped:\n"
+        "dead: waiting accepted dropped\n");
+}
+
 TEST_CASE("an address is compared bare and in lower case") {
-  CHECK(BareAddress("\"Lara <x>\" <Lara@Example.com>") == "lara@example.com");
-  CHECK(BareAddress(" lara@example.com ") == "lara@example.com");
-  CHECK(BareAddress("<broken") == "broken");
+  CHECK(AddressKey("\"Lara <x>\" <Lara@Example.com>") == "lara@example.com");
+  CHECK(AddressKey(" lara@example.com ") == "lara@example.com");
+  CHECK(AddressKey("<broken") == "broken");
 }
 
 }  // namespace

@@ -63,14 +63,12 @@ class Explainer {
       return;
     }
     Headline(playbook, decisions);
-    std::int64_t run = -1;
-    std::string step = "-";
+    std::string heading;
     for (const Decision& decision : decisions) {
-      if (decision.run != run || decision.step != step) {
-        run = decision.run;
-        step = decision.step;
-        fmt::print(" {}{}\n", Format(decision.at),
-                   step.empty() ? "  start" : "  run " + std::to_string(run) + "  step " + step);
+      const std::string where = decision.step.empty() ? "start" : fmt::format("run {}  step {}", decision.run, decision.step);
+      if (std::string now = Format(decision.at) + "  " + where; now != heading) {
+        heading = std::move(now);
+        fmt::print(" {}\n", heading);
       }
       const std::string mark =
           decision.passed ? Coloured("✓", Colour::kGreen, colour_) : Coloured("✗", Colour::kRed, colour_);

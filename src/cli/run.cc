@@ -156,6 +156,43 @@ class ArrivedFiles final : public FileReader {
   ManualClock& clock_;
 };
 
+// Day, model, customer and segment of everybody who stands elsewhere than the day before.
+class SegmentTrace {
+ public:
+  SegmentTrace(State& state, const std::string& path) : state_(state), out_(path, std::ios::binary) {
+    if (!out_) {
+      throw Failure{kCannotReach, fmt::format("cannot write {}\n", path)};
+    }
+    before_.resize(state.workspace().models.size());
+  }
+
+  void EndOfDay(const std::string& day) {
+    const Workspace& workspace = state_.workspace();
+    for (std::size_t index = 0; index < workspace.models.size(); ++index) {
+      const Segments* segments = state_.segments(static_cast<int>(index));
+      if (segments == nullptr) {
+        continue;
+      }
+      const Model& model = workspace.models[index];
+      std::vector<SegmentIndex>& before = before_[index];
+      before.resize(state_.ledger().customer_count(), kNoSegment);
+      for (CustomerIndex customer = 0; customer < before.size(); ++customer) {
+        const SegmentIndex segment = segments->Get(customer).segment;
+        if (segment != before[customer]) {
+          before[customer] = segment;
+          out_ << day << '\t' << model.id << '\t' << state_.ledger().CustomerKey(customer) << '\t'
+               << (segment == kNoSegment ? "none" : model.segments[segment].id) << '\n';
+        }
+      }
+    }
+  }
+
+ private:
+  State& state_;
+  std::ofstream out_;
+  std::vector<std::vector<SegmentIndex>> before_;
+};
+
 class Replay {
  public:
   Replay(State& state, FileReader& files, const Common& common, const ReplayOptions& options)
@@ -180,8 +217,21 @@ class Replay {
     const Zone& zone = state_.workspace().schema.timezone;
     const TimePoint from = Edge(options_.from, zone, FirstMoment(zone));
     const TimePoint to = Edge(options_.to, zone, LastMoment(zone));
-    for (TimePoint now = from; now <= to; now = NextTick(now, to)) {
+    if (!options_.every.empty()) {
+      every_ = ParseDuration(options_.every);
+      if (!every_ || *every_ <= Duration::zero()) {
+        throw Failure{kUsage, fmt::format("--every {}: write a duration such as 6h\n", options_.every)};
+      }
+    }
+    if (!options_.trace.empty()) {
+      trace_ = std::make_unique<SegmentTrace>(state_, options_.trace);
+    }
+    for (TimePoint now = from; now <= to; now = every_ ? now + *every_ : NextTick(now, to)) {
+      const TimePoint after = every_ ? now + *every_ : now;
       Tick(now);
+      if (trace_ && zone.ToLocal(after).day() != zone.ToLocal(now).day()) {
+        trace_->EndOfDay(zone.Format(now).substr(0, 10));
+      }
       progress_.Show("replaying " + zone.Format(now).substr(0, 10), (now - from).count(), (to - from).count());
     }
     progress_.Finish();
@@ -257,6 +307,8 @@ class Replay {
   Dispatcher dispatcher_;
   ProgressLine progress_;
   Feed feed_;
+  std::optional<Duration> every_;
+  std::unique_ptr<SegmentTrace> trace_;
   std::int64_t ticks_ = 0;
   CycleReport report_;
 };

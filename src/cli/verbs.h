@@ -32,6 +32,8 @@ int RunOnce(const Common& common);
 struct ReplayOptions {
   std::string from, to;     // Moments; empty: the first and the day after the last fact.
   bool by_arrival = false;  // A file is seen from its modification time on; else each row from its own time on.
+  std::string every;        // Cycles exactly this far apart; else whenever there is something to do.
+  std::string trace;        // A file: who is in another segment than the day before, day by day.
   bool quiet = false;
 };
 int RunReplay(const Common& common, const ReplayOptions& options);

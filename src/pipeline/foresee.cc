@@ -15,7 +15,14 @@ std::string WhatOf(const Delivery& delivery) {
   if (!payload.title.empty()) {
     return payload.title;
   }
-  return !payload.name.empty() ? payload.name : "set " + delivery.step;
+  if (!payload.name.empty()) {
+    return payload.name;
+  }
+  std::string fields = "set";
+  for (const auto& [field, value] : payload.values) {
+    fields += " " + field;
+  }
+  return fields;
 }
 
 // The step of a playbook by its id, also inside branches.
@@ -45,8 +52,13 @@ std::string NameOf(const Playbook& playbook, const std::string& step_id) {
       return "task: " + step->title.text;
     case Step::Kind::kTrack:
       return step->track;
-    case Step::Kind::kSet:
-      return "set " + step_id;
+    case Step::Kind::kSet: {
+      std::string fields = "set";
+      for (const auto& [field, text] : step->set) {
+        fields += " " + field;
+      }
+      return fields;
+    }
     case Step::Kind::kAudience:
     case Step::Kind::kWait:
     case Step::Kind::kIf:

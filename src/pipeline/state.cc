@@ -324,8 +324,9 @@ std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
     return "";
   }
   if (!workspace.allow_only.empty() &&
-      std::find(workspace.allow_only.begin(), workspace.allow_only.end(), delivery.payload.to) ==
-          workspace.allow_only.end()) {
+      std::none_of(workspace.allow_only.begin(), workspace.allow_only.end(), [&](const std::string& allowed) {
+        return ToLower(allowed) == ToLower(delivery.payload.to);
+      })) {
     return "not_allowed";
   }
   if (!inner_->host->Suppressed(delivery.customer, delivery.payload.to).empty()) {

@@ -172,6 +172,14 @@ std::vector<std::string> SecretForms(const Secrets& secrets) {
   return forms;
 }
 
+std::string Hide(std::string_view text, const std::vector<std::string>& forms) {
+  std::string out(text);
+  for (const std::string& form : forms) {
+    ReplaceAll(out, form, kHidden);
+  }
+  return out;
+}
+
 boost::json::object ValuesJson(const std::map<std::string, std::string>& values) {
   boost::json::object object;
   for (const auto& [name, value] : values) {
@@ -281,19 +289,16 @@ std::string CutWords(std::string_view text) {
 }
 
 std::string Redact(std::string_view text, const Secrets& secrets) {
-  std::string out(text);
-  for (const std::string& form : SecretForms(secrets)) {
-    ReplaceAll(out, form, kHidden);
-  }
-  return out;
+  return Hide(text, SecretForms(secrets));
 }
 
 Reply RedactReply(const Reply& reply, const Secrets& secrets) {
+  const std::vector<std::string> forms = SecretForms(secrets);
   Reply redacted = reply;
-  redacted.body = Redact(reply.body, secrets);
-  redacted.error = Redact(reply.error, secrets);
+  redacted.body = Hide(reply.body, forms);
+  redacted.error = Hide(reply.error, forms);
   for (auto& [name, value] : redacted.headers) {
-    value = Redact(value, secrets);
+    value = Hide(value, forms);
   }
   return redacted;
 }

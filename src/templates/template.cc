@@ -338,6 +338,9 @@ struct Templates::Inner {
   Result<RenderedMessage> RenderParts(const CompiledTemplate& compiled,
                                       const RenderContext& context) const;
 
+  Result<void> RenderBody(const CompiledTemplate& compiled, const Renderer& renderer,
+                          const CompiledText& body, RenderedMessage& message) const;
+
   const Workspace& workspace;
   bool tolerate_unbuilt;
   std::map<std::string, CompiledTemplate, std::less<>> templates;
@@ -485,11 +488,20 @@ Result<RenderedMessage> Templates::Inner::RenderParts(const CompiledTemplate& co
     }
     message.link = link->second;
   }
-  if (parts.body->nodes.empty()) {
-    return message;
+  if (!parts.body->nodes.empty()) {
+    if (const Result<void> done = RenderBody(compiled, renderer, *parts.body, message); !done) {
+      return done.error();
+    }
   }
+  return message;
+}
+
+// Both parts of a body, in the layout when it is a mail's.
+Result<void> Templates::Inner::RenderBody(const CompiledTemplate& compiled,
+                                          const Renderer& renderer, const CompiledText& body,
+                                          RenderedMessage& message) const {
   std::vector<MarkedValue> values;
-  const Result<std::string> markdown = renderer.Markdown(*parts.body, values);
+  const Result<std::string> markdown = renderer.Markdown(body, values);
   if (!markdown) {
     return markdown.error();
   }
@@ -517,7 +529,7 @@ Result<RenderedMessage> Templates::Inner::RenderParts(const CompiledTemplate& co
   if (message.html.size() > kRenderedBytesMax || message.text.size() > kRenderedBytesMax) {
     return Error(fmt::format("the message grows over {} kB", kRenderedBytesMax / 1024));
   }
-  return message;
+  return {};
 }
 
 Templates::Templates(const Workspace& workspace, Diagnostics& diagnostics, bool tolerate_unbuilt)

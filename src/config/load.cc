@@ -41,20 +41,6 @@ void AddFile(const std::filesystem::path& path, std::string shown, std::vector<S
   files.push_back(SourceFile{std::move(shown), text.str()});
 }
 
-// Windows line ends and a byte order mark are nobody's fault.
-void Simplify(std::string& text) {
-  if (text.starts_with("\xef\xbb\xbf")) {
-    text.erase(0, 3);
-  }
-  std::size_t to = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\r' || i + 1 >= text.size() || text[i + 1] != '\n') {
-      text[to++] = text[i];
-    }
-  }
-  text.resize(to);
-}
-
 // The one workspace document; reports none and a second.
 const Document* FindWorkspace(const std::vector<Document>& documents, const Names& names,
                               Report& report) {
@@ -113,7 +99,7 @@ Loaded LoadWorkspace(std::vector<SourceFile> files, std::shared_ptr<TextPool> po
   Loaded loaded;
   loaded.files = std::move(files);
   for (SourceFile& file : loaded.files) {
-    Simplify(file.text);
+    SimplifyText(file.text);
   }
   Report report(loaded.diagnostics, tolerate_unbuilt);
   Names names;

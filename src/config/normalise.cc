@@ -14,6 +14,18 @@
 namespace segue {
 namespace {
 
+// 14d and 2w are one duration, 40 EUR and 40.00 EUR one amount.
+void CanonicalLiterals(Syntax& syntax) {
+  if (syntax.kind == Syntax::Kind::kDuration) {
+    syntax.text = CanonicalForm(Form::kShortDuration, syntax.text).value_or(syntax.text);
+  } else if (syntax.kind == Syntax::Kind::kMoney) {
+    syntax.text = CanonicalForm(Form::kMoney, syntax.text).value_or(syntax.text);
+  }
+  for (Syntax& arg : syntax.args) {
+    CanonicalLiterals(arg);
+  }
+}
+
 class Normaliser {
  public:
   explicit Normaliser(const std::set<std::string>& without) : without_(without) {}
@@ -79,8 +91,9 @@ class Normaliser {
       return "-";
     }
     if (form == Form::kExpression || (form == Form::kRule && node.text != "otherwise")) {
-      const auto parsed = ParseExpression(node.text);
-      if (const Syntax* syntax = boost::variant2::get_if<0>(&parsed)) {
+      auto parsed = ParseExpression(node.text);
+      if (Syntax* syntax = boost::variant2::get_if<0>(&parsed)) {
+        CanonicalLiterals(*syntax);
         return PrintSyntax(*syntax);
       }
     }
@@ -109,7 +122,11 @@ std::string NormalisedText(const std::vector<SourceFile>& files) {
   Diagnostics ignored;
   Report report(ignored);
   Names names;
-  std::vector<Document> documents = ReadDocuments(files, report, names);
+  std::vector<SourceFile> simple = files;
+  for (SourceFile& file : simple) {
+    SimplifyText(file.text);
+  }
+  std::vector<Document> documents = ReadDocuments(simple, report, names);
   std::stable_sort(documents.begin(), documents.end(), [](const Document& a, const Document& b) {
     return std::tie(a.kind, a.id) < std::tie(b.kind, b.id);
   });

@@ -318,6 +318,19 @@ const Node* Node::Find(std::string_view key) const {
   return nullptr;
 }
 
+void SimplifyText(std::string& text) {
+  if (text.starts_with("\xef\xbb\xbf")) {
+    text.erase(0, 3);
+  }
+  std::size_t to = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\r' || i + 1 >= text.size() || text[i + 1] != '\n') {
+      text[to++] = text[i];
+    }
+  }
+  text.resize(to);
+}
+
 std::vector<std::string_view> Lines(std::string_view text) {
   std::vector<std::string_view> lines;
   while (!text.empty()) {

@@ -63,6 +63,9 @@ std::vector<YamlDocument> ParseYaml(int file, std::string_view text, bool markdo
 Place PlaceInText(const Node& node, std::size_t begin, std::size_t end,
                   const std::vector<SourceFile>& files);
 
+// Takes away what is nobody's fault: Windows line ends, a byte order mark.
+void SimplifyText(std::string& text);
+
 // Lines of a text, without their ends.
 std::vector<std::string_view> Lines(std::string_view text);
 

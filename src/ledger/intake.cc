@@ -1,0 +1,312 @@
+// Taking in facts: what each one does to events, traits and customers.
+
+#include "ledger/intake.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "domain/dedupe.h"
+#include "ledger/tables.h"
+
+namespace segue {
+namespace {
+
+// Above this it is cheaper to scan the ledger again than to keep the list.
+constexpr std::size_t kChangesMax = 1'000'000;
+// Of each hash in the key index: one needless look at an event per three million look-ups among a
+// hundred million keys.
+constexpr int kHashBits = 48;
+
+Database& Prepared(Database& db) {
+  db.Ensure("ledger", kLedgerTables);
+  return db;
+}
+
+std::string Secret(Database& db) {
+  std::optional<std::string> secret = db.GetSetting("ledger.secret");
+  if (!secret) {
+    secret = RandomHex();
+    db.SetSetting("ledger.secret", *secret);
+  }
+  return *secret;
+}
+
+int HashBits(Database& db) {
+  const std::optional<std::string> bits = db.GetSetting("ledger.hash_bits");
+  if (!bits) {
+    db.SetSetting("ledger.hash_bits", std::to_string(kHashBits));
+    return kHashBits;
+  }
+  return std::clamp(std::stoi(*bits), 1, 64);
+}
+
+}  // namespace
+
+Ledger::Inner::Inner(Database& database, const Schema& of, TextPool& pool)
+    : db(Prepared(database)),
+      schema(of),
+      secret(Secret(db)),
+      names(db, schema),
+      customers(db, secret),
+      traits(db, names, schema, pool, customers),
+      events(db, names, customers),
+      index(db, HashBits(db)),
+      keys(HashKeyFromHex(secret), names),
+      touches(db),
+      refunds(db, names, events, index, keys, customers,
+              [this](std::optional<StoredEvent> before, std::optional<StoredEvent> after) {
+                for (const std::optional<StoredEvent>* event : {&before, &after}) {
+                  if (*event) {
+                    TouchFor(**event);
+                  }
+                }
+                Changed(std::move(before), std::move(after));
+              }) {
+  Statement position = db.Prepare("SELECT sequence, touches_from FROM ledger_position");
+  SEGUE_CHECK(position.Step());
+  sequence = static_cast<Sequence>(position.Int(0));
+  touches_from = static_cast<Sequence>(position.Int(1));
+  for (const auto& [at, record] : events.journal()) {
+    keys.AddTo(index, record);
+  }
+  for (CustomerIndex customer = 0; customer < customers.count(); ++customer) {
+    if (!customers.IsAlive(customer)) {
+      departed.insert(customer);
+    }
+  }
+  FollowRelations();
+}
+
+// The files may say something new about who reverses whom; then all is worked out again.
+void Ledger::Inner::FollowRelations() {
+  const std::string now = names.RelationsText();
+  const std::optional<std::string> before = db.GetSetting("ledger.relations");
+  if (before == now) {
+    return;
+  }
+  if (before) {
+    refunds.Reset();
+    Seal();
+    db.Execute("DELETE FROM column_part");
+    db.Execute("DELETE FROM column_snapshot");
+  }
+  db.SetSetting("ledger.relations", now);
+}
+
+void Ledger::Inner::Seal() {
+  events.Seal();
+  index.Flush();
+}
+
+void Ledger::Inner::SavePosition() {
+  db.Prepare("UPDATE ledger_position SET sequence = ?, touches_from = ?")
+      .Bind(1, static_cast<std::int64_t>(sequence))
+      .Bind(2, static_cast<std::int64_t>(touches_from))
+      .Run();
+}
+
+CustomerIndex Ledger::Inner::Intern(std::string_view key) {
+  const CustomerIndex customer = customers.Intern(key);
+  traits.Grow(customers.count());
+  return customer;
+}
+
+void Ledger::Inner::Note(Change change) {
+  if (!following || changes.all) {
+    return;
+  }
+  if (changes.list.size() >= kChangesMax) {
+    changes.all = true;
+    changes.list = {};
+    return;
+  }
+  changes.list.push_back(std::move(change));
+}
+
+void Ledger::Inner::Changed(std::optional<StoredEvent> before, std::optional<StoredEvent> after) {
+  Note({std::move(before), std::move(after), std::nullopt});
+}
+
+void Ledger::Inner::Rebuilt(CustomerIndex customer) {
+  Note({std::nullopt, std::nullopt, customer});
+}
+
+void Ledger::Inner::Touch(CustomerIndex customer, int code, std::int64_t time, std::int64_t flags) {
+  touches.Add({sequence, customer, code, time, flags});
+}
+
+// For the owner of an event that a refund or an amendment changed.
+void Ledger::Inner::TouchFor(const StoredEvent& event) {
+  Touch(event.customer, TouchOfKind(names.KindOf(event.kind)), cause_time, cause_flags);
+}
+
+std::optional<Record> Ledger::Inner::FindByDedupe(int kind, const std::string& text) const {
+  for (const Sequence at : index.Find(keys.Dedupe(kind, text))) {
+    std::optional<Record> record = events.Find(kind, at);
+    if (record && record->dedupe == text) {
+      return record;
+    }
+  }
+  return std::nullopt;
+}
+
+Intake Ledger::Inner::Add(const Event& event, const Arrival& arrival) {
+  if (customers.WasErased(event.customer)) {
+    return Intake::kErased;
+  }
+  const std::string text = DedupeText(event);
+  const int kind = names.KindOf(event.kind);
+  if (const std::optional<Record> known = FindByDedupe(kind, text)) {
+    return AddAgain(event, *known, arrival);
+  }
+  Record record;
+  record.sequence = ++sequence;
+  record.kind = kind;
+  record.customer = Intern(event.customer);
+  record.time = ToMicros(event.time);
+  record.fields = names.ToStored(kind, event.fields);
+  record.version = event.version;
+  record.dedupe = text;
+  record.late = arrival.IsLate(record.time);
+  events.Add(record);
+  keys.AddTo(index, record);
+  Changed(std::nullopt, refunds.View(record));
+  // The effect of a refund on its original is as late as whichever of the two came last.
+  cause_time = record.time;
+  cause_flags = record.late ? kTouchLate : 0;
+  refunds.OnNew(record, arrival.effective);
+  return Intake::kNew;
+}
+
+Intake Ledger::Inner::AddAgain(const Event& event, const Record& known, const Arrival& arrival) {
+  const std::vector<Value> fields = names.ToStored(known.kind, event.fields);
+  const std::optional<CustomerIndex> named = customers.Find(event.customer);
+  const bool same_customer =
+      named && customers.Survivor(*named) == customers.Survivor(known.customer);
+  // Fields that the files do not name any more are not content.
+  if (same_customer && names.ToSchema(known.kind, known.fields) == event.fields) {
+    return Intake::kDuplicate;
+  }
+  if (!known.version || !event.version) {
+    return Intake::kConflict;
+  }
+  if (*event.version <= *known.version) {
+    return Intake::kOlder;
+  }
+  ++sequence;
+  Record record = known;
+  record.customer = Intern(event.customer);
+  record.fields = fields;
+  record.version = event.version;
+  cause_time = record.time;
+  cause_flags = arrival.IsLate(ToMicros(event.time)) ? kTouchLate : 0;
+  StoredEvent before = refunds.View(known);
+  StoredEvent after = refunds.View(record);
+  events.Update(record);
+  keys.AddTo(index, record);
+  TouchFor(before);
+  TouchFor(after);
+  Changed(std::move(before), std::move(after));
+  refunds.OnAmended(known, record);
+  return Intake::kAmended;
+}
+
+Intake Ledger::Inner::Add(const TraitChange& change, const Arrival& arrival) {
+  if (customers.WasErased(change.customer)) {
+    return Intake::kErased;
+  }
+  const CustomerIndex named = Intern(change.customer);
+  Traits::Change set{.customer = customers.Survivor(named),
+                     .trait = names.TraitOf(change.trait),
+                     .value = change.value,
+                     .time = ToMicros(change.time),
+                     .sequence = sequence + 1,
+                     .source = std::string(arrival.source)};
+  if (set.time > arrival.effective) {
+    set.customer = named;
+    const Intake waits = traits.Wait(std::move(set));
+    sequence += waits == Intake::kNew ? 1 : 0;
+    return waits;
+  }
+  const Intake intake = traits.Set(set);
+  if (intake != Intake::kOlder) {
+    ++sequence;
+  }
+  if (intake == Intake::kNew) {
+    Touch(set.customer, TouchOfTrait(set.trait), set.time,
+          arrival.IsLate(set.time) ? kTouchLate : 0);
+  }
+  return intake;
+}
+
+Intake Ledger::Inner::Add(const Merge& merge, const Arrival& arrival) {
+  if (customers.WasErased(merge.customer) || customers.WasErased(merge.other)) {
+    return Intake::kErased;
+  }
+  if (merge.customer == merge.other) {
+    return Intake::kNoChange;
+  }
+  const CustomerIndex a = customers.Survivor(Intern(merge.customer));
+  const CustomerIndex b = customers.Survivor(Intern(merge.other));
+  if (a == b) {
+    return Intake::kNoChange;
+  }
+  ++sequence;
+  const CustomerIndex survivor = std::min(a, b);
+  const CustomerIndex other = std::max(a, b);
+  customers.Merge(survivor, other);
+  traits.Merge(survivor, other);
+  Rebuilt(survivor);
+  Rebuilt(other);
+  departed.insert(other);
+  const std::int64_t time = std::min(ToMicros(merge.time), arrival.effective);
+  Touch(survivor, kTouchAll, time, kTouchMerged | (arrival.IsLate(time) ? kTouchLate : 0));
+  Touch(other, kTouchAll, time, kTouchGone);
+  return Intake::kNew;
+}
+
+Intake Ledger::Inner::Add(const Erase& erase, const Arrival& /*arrival*/) {
+  const std::optional<CustomerIndex> named = customers.Find(erase.customer);
+  if (!named) {
+    return customers.WasErased(erase.customer) ? Intake::kErased : Intake::kNoChange;
+  }
+  ++sequence;
+  EraseCustomer(customers.Survivor(*named));
+  return Intake::kNew;
+}
+
+void Ledger::Inner::EraseCustomer(CustomerIndex survivor) {
+  // What is deleted here is overwritten in the file too.
+  db.Execute("PRAGMA secure_delete = ON");
+  const std::vector<CustomerIndex> members = customers.Members(survivor);
+  std::vector<Record> records;
+  for (const CustomerIndex member : members) {
+    for (int kind = 0; kind < names.KindCount(); ++kind) {
+      events.ScanCustomer(member, kind, kFirstTime, kLastTime,
+                          [&](const Record& record) { records.push_back(record); });
+    }
+  }
+  for (const Record& record : records) {
+    events.Remove(record);
+  }
+  for (const CustomerIndex member : members) {
+    events.Forget(member);
+    traits.Erase(member);
+    touches.Erase(member);
+    Rebuilt(member);
+    departed.insert(member);
+    Touch(member, kTouchAll, 0, kTouchGone);
+  }
+  cause_time = clock;
+  cause_flags = 0;
+  refunds.OnRemoved(records);
+  // Snapshots hold their numbers and texts.
+  db.Execute("DELETE FROM column_part");
+  db.Execute("DELETE FROM column_snapshot");
+  customers.Erase(survivor);
+  db.Execute("PRAGMA secure_delete = FAST");
+}
+
+}  // namespace segue

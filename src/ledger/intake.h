@@ -1,0 +1,80 @@
+// Inside a Ledger: its parts, and what it does with each kind of fact.
+
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "ledger/customers.h"
+#include "ledger/dedupe.h"
+#include "ledger/events.h"
+#include "ledger/ledger.h"
+#include "ledger/names.h"
+#include "ledger/refunds.h"
+#include "ledger/touches.h"
+#include "ledger/traits.h"
+
+namespace segue {
+
+constexpr std::int64_t kFirstTime = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kLastTime = std::numeric_limits<std::int64_t>::max();
+// The journal stands in memory: about 400 bytes a row.
+constexpr std::size_t kJournalMax = 128 * 1024;
+
+struct Ledger::Inner {
+  Inner(Database& database, const Schema& schema, TextPool& pool);
+
+  struct Arrival {
+    std::string_view source;
+    std::int64_t arrived = 0;
+    std::int64_t effective = 0;  // What lies after this waits.
+    std::int64_t late_before = 0;
+
+    bool IsLate(std::int64_t time) const { return time < late_before; }
+  };
+
+  Intake Add(const Event& event, const Arrival& arrival);
+  Intake AddAgain(const Event& event, const Record& known, const Arrival& arrival);
+  Intake Add(const TraitChange& change, const Arrival& arrival);
+  Intake Add(const Merge& merge, const Arrival& arrival);
+  Intake Add(const Erase& erase, const Arrival& arrival);
+  void EraseCustomer(CustomerIndex survivor);
+  std::optional<Record> FindByDedupe(int kind, const std::string& text) const;
+  CustomerIndex Intern(std::string_view key);
+
+  void Changed(std::optional<StoredEvent> before, std::optional<StoredEvent> after);
+  void Rebuilt(CustomerIndex customer);
+  void Note(Change change);
+  void Touch(CustomerIndex customer, int code, std::int64_t time, std::int64_t flags);
+  void TouchFor(const StoredEvent& event);
+  void SavePosition();
+  void Seal();
+  void FollowRelations();
+
+  Database& db;
+  const Schema& schema;
+  std::string secret;
+  Names names;
+  Customers customers;
+  Traits traits;
+  EventStore events;
+  KeyIndex index;
+  RecordKeys keys;
+  Touches touches;
+  Sequence sequence = 0;
+  Sequence touches_from = 0;
+  std::int64_t clock = kFirstTime;
+  // What the effect of a refund is ascribed to while it is worked out.
+  std::int64_t cause_time = 0;
+  std::int64_t cause_flags = 0;
+  bool following = false;
+  Changes changes;
+  std::set<CustomerIndex> departed;
+  Refunds refunds;
+};
+
+}  // namespace segue

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/money.h"
 #include "base/text.h"
 
@@ -205,171 +206,139 @@ std::optional<std::string> CanonicalHold(std::string_view text) {
              : fmt::format("{} run{}", hold->runs, hold->runs == 1 ? "" : "s");
 }
 
-struct Expected {
-  Form form;
-  std::string_view text;
-};
-
-constexpr std::array kExpected = {
-    Expected{Form::kId, "a name of letters, digits and _ that begins with a letter"},
-    Expected{Form::kWord, "one word"},
-    Expected{Form::kText, "a text"},
-    Expected{Form::kTextWithValues, "a text"},
-    Expected{Form::kNumber, "a number"},
-    Expected{Form::kCount, "a whole number"},
-    Expected{Form::kYesNo, "yes or no"},
-    Expected{Form::kYes, "yes, or a map of keys"},
-    Expected{Form::kPercent, "a share such as 15% (two decimals at most)"},
-    Expected{Form::kPercentRange, "a range of shares such as 10%..20%"},
-    Expected{Form::kRange, "a range such as 1..6"},
-    Expected{Form::kMoney, "an amount such as 9.90 EUR"},
-    Expected{Form::kDuration, "a duration such as 90m, 6h, 3d or 2w"},
-    Expected{Form::kShortDuration, "a duration such as 30s, 5m or 1h"},
-    Expected{Form::kLongDuration, "a duration such as 14d or 1 month"},
-    Expected{Form::kSchedule,
-             "a schedule such as 15m, day at 04:00, week on mon at 05:30 or month on 1 at 06:00"},
-    Expected{Form::kClock, "a wall time in quotes such as \"09:00\""},
-    Expected{Form::kZone, "a time zone such as Europe/Lisbon"},
-    Expected{Form::kCurrency, "a currency such as EUR"},
-    Expected{Form::kLimit, "a limit such as 1 per 180d"},
-    Expected{Form::kRate, "a rate such as 5 per 1s"},
-    Expected{Form::kBudget, "a budget such as 15000 EUR per month"},
-    Expected{Form::kValid, "14d, 1 month or end of month"},
-    Expected{Form::kReenter, "never, always or after 120d"},
-    Expected{Form::kOnCap, "drop or wait 4d"},
-    Expected{Form::kHold, "1 run, 2 runs or a duration such as 2d"},
-    Expected{Form::kRefit, "every run, monthly, quarterly or never"},
-    Expected{Form::kMoment, "60d ago, 60d ahead or \"2026-03-02T00:00 Europe/Lisbon\""},
-    Expected{Form::kSecret, "env:NAME or cred:NAME"},
-    Expected{Form::kVendorThing,
-             "segment ID, automation ID, journey ID/STEP, email ID, event NAME, "
-             "workflow ID or flow NAME"},
-    Expected{Form::kCodePattern, "a pattern such as \"REF-{{8}}\" (6 to 32 letters and digits)"},
-    Expected{Form::kFile, "a file's path without .. that does not begin with /"},
-    Expected{Form::kUrl, "an address that begins with https:// or http://"},
-    Expected{Form::kServer, "a host and port such as mail.example.org:587"},
-    Expected{Form::kAddress, "a mail address such as \"Name <name@example.org>\""},
-    Expected{Form::kType, "text, number, money, time, duration, yes_no or a list of choices"},
-    Expected{Form::kWeekdays, "days such as mon or mon..fri"},
-    Expected{Form::kColumns, "a column, or arithmetic of columns"},
-    Expected{Form::kExpression, "an expression"},
-    Expected{Form::kRule, "an expression or otherwise"},
-    Expected{Form::kMap, "a map of keys"},
-    Expected{Form::kSteps, "a list of steps"},
-    Expected{Form::kSources, "a list of sources"},
-    Expected{Form::kFacts, "a list of facts"},
-};
-
 std::optional<std::string> CanonicalScheduleText(std::string_view text) {
   const auto schedule = ParseSchedule(text);
   return schedule ? std::optional(CanonicalSchedule(*schedule)) : std::nullopt;
 }
 
+std::optional<std::string> NotEmpty(std::string_view text) {
+  return If(!text.empty(), text);
+}
+
+std::optional<std::string> CanonicalNumber(std::string_view text) {
+  const auto number = ParseNumber(text);
+  return number ? std::optional(FormatNumber(*number)) : std::nullopt;
+}
+
+std::optional<std::string> CanonicalPercent(std::string_view text) {
+  const auto percent = ParsePercent(text);
+  return percent ? std::optional(FormatNumber(*percent) + "%") : std::nullopt;
+}
+
+std::optional<std::string> CanonicalDuration(const std::optional<Duration>& time) {
+  return time ? std::optional(FormatDuration(*time)) : std::nullopt;
+}
+
+using View = std::string_view;
+
+struct FormRow {
+  Form form;
+  View expected;
+  std::optional<std::string> (*canonical)(View text);  // Null: not a text.
+};
+
+constexpr std::array kForms = {
+    FormRow{Form::kId, "a name of letters, digits and _ that begins with a letter",
+            [](View text) { return If(IsId(text), text); }},
+    FormRow{Form::kWord, "one word",
+            [](View text) {
+              return If(!text.empty() && text.find_first_of(" \n") == View::npos, text);
+            }},
+    FormRow{Form::kText, "a text", NotEmpty},
+    FormRow{Form::kTextWithValues, "a text", NotEmpty},
+    FormRow{Form::kNumber, "a number", CanonicalNumber},
+    FormRow{Form::kCount, "a whole number",
+            [](View text) { return IfAny(ParseCount(text), text); }},
+    FormRow{Form::kYesNo, "yes or no",
+            [](View text) { return If(text == "yes" || text == "no", text); }},
+    FormRow{Form::kYes, "yes, or a map of keys", [](View text) { return If(text == "yes", text); }},
+    FormRow{Form::kPercent, "a share such as 15% (two decimals at most)", CanonicalPercent},
+    FormRow{Form::kPercentRange, "a range of shares such as 10%..20%",
+            [](View text) { return IfAny(ParsePercentRange(text), text); }},
+    FormRow{Form::kRange, "a range such as 1..6",
+            [](View text) { return IfAny(ParseRange(text), text); }},
+    FormRow{Form::kMoney, "an amount such as 9.90 EUR", CanonicalMoney},
+    FormRow{Form::kDuration, "a duration such as 90m, 6h, 3d or 2w",
+            [](View text) { return CanonicalDuration(ParsePlainDuration(text)); }},
+    FormRow{Form::kShortDuration, "a duration such as 30s, 5m or 1h",
+            [](View text) {
+              return text.ends_with("ms") ? std::nullopt : CanonicalDuration(ParseDuration(text));
+            }},
+    FormRow{Form::kLongDuration, "a duration such as 14d or 1 month", CanonicalLongDuration},
+    FormRow{Form::kSchedule,
+            "a schedule such as 15m, day at 04:00, week on mon at 05:30 or month on 1 at 06:00",
+            CanonicalScheduleText},
+    FormRow{Form::kClock, "a wall time in quotes such as \"09:00\"",
+            [](View text) { return IfAny(ParseClock(text), text); }},
+    FormRow{Form::kZone, "a time zone such as Europe/Lisbon",
+            [](View text) { return If(Zone::Find(text).has_value(), text); }},
+    FormRow{Form::kCurrency, "a currency such as EUR",
+            [](View text) { return IfAny(CurrencyDecimals(text), text); }},
+    FormRow{Form::kLimit, "a limit such as 1 per 180d", CanonicalLimit},
+    FormRow{Form::kRate, "a rate such as 5 per 1s",
+            [](View text) { return IfAny(ParseRate(text), text); }},
+    FormRow{Form::kBudget, "a budget such as 15000 EUR per month", CanonicalBudget},
+    FormRow{Form::kValid, "14d, 1 month or end of month",
+            [](View text) {
+              return text == "end of month" ? NotEmpty(text) : CanonicalLongDuration(text);
+            }},
+    FormRow{Form::kReenter, "never, always or after 120d",
+            [](View text) { return IfAny(ParseReenter(text), text); }},
+    FormRow{Form::kOnCap, "drop or wait 4d",
+            [](View text) { return IfAny(ParseOnCap(text), text); }},
+    FormRow{Form::kHold, "1 run, 2 runs or a duration such as 2d", CanonicalHold},
+    FormRow{Form::kRefit, "every run, monthly, quarterly or never",
+            [](View text) { return IfAny(ParseRefit(text), text); }},
+    FormRow{Form::kMoment, "60d ago, 60d ahead or \"2026-03-02T00:00 Europe/Lisbon\"",
+            CanonicalMoment},
+    FormRow{Form::kSecret, "env:NAME or cred:NAME",
+            [](View text) { return If(IsSecret(text), text); }},
+    FormRow{Form::kVendorThing,
+            "segment ID, automation ID, journey ID/STEP, email ID, event NAME, "
+            "workflow ID or flow NAME",
+            [](View text) { return If(IsVendorThing(text), text); }},
+    FormRow{Form::kCodePattern, "a pattern such as \"REF-{{8}}\" (6 to 32 letters and digits)",
+            [](View text) { return If(IsCodePattern(text), text); }},
+    FormRow{Form::kFile, "a file's path without .. that does not begin with /",
+            [](View text) { return If(IsFile(text), text); }},
+    FormRow{Form::kUrl, "an address that begins with https:// or http://",
+            [](View text) { return If(IsUrl(text), text); }},
+    FormRow{Form::kServer, "a host and port such as mail.example.org:587",
+            [](View text) { return If(IsServer(text), text); }},
+    FormRow{Form::kAddress, "a mail address such as \"Name <name@example.org>\"",
+            [](View text) { return If(IsAddress(text), text); }},
+    FormRow{Form::kType, "text, number, money, time, duration, yes_no or a list of choices",
+            [](View text) { return IfAny(IndexOf(kTypes, text), text); }},
+    FormRow{Form::kWeekdays, "days such as mon or mon..fri",
+            [](View text) { return IfAny(ParseWeekdays(text), text); }},
+    FormRow{Form::kColumns, "a column, or arithmetic of columns", NotEmpty},
+    FormRow{Form::kExpression, "an expression", NotEmpty},
+    FormRow{Form::kRule, "an expression or otherwise", NotEmpty},
+    FormRow{Form::kChoice, "one of a few words", NotEmpty},
+    FormRow{Form::kName, "a name", NotEmpty},
+    FormRow{Form::kFree, "a value", NotEmpty},
+    FormRow{Form::kMap, "a map of keys", nullptr},
+    FormRow{Form::kSteps, "a list of steps", nullptr},
+    FormRow{Form::kSources, "a list of sources", nullptr},
+    FormRow{Form::kFacts, "a list of facts", nullptr},
+};
+
+const FormRow& RowOf(Form form) {
+  const auto found = std::find_if(kForms.begin(), kForms.end(),
+                                  [form](const FormRow& row) { return row.form == form; });
+  SEGUE_CHECK(found != kForms.end());
+  return *found;
+}
+
 }  // namespace
 
 std::string_view FormExpected(Form form) {
-  const auto found = std::find_if(kExpected.begin(), kExpected.end(),
-                                  [form](const Expected& one) { return one.form == form; });
-  return found == kExpected.end() ? "a value" : found->text;
+  return RowOf(form).expected;
 }
 
 std::optional<std::string> CanonicalForm(Form form, std::string_view text) {
-  switch (form) {
-    case Form::kId:
-      return If(IsId(text), text);
-    case Form::kWord:
-      return If(!text.empty() && text.find_first_of(" \n") == std::string_view::npos, text);
-    case Form::kNumber: {
-      const auto number = ParseNumber(text);
-      return number ? std::optional(FormatNumber(*number)) : std::nullopt;
-    }
-    case Form::kCount:
-      return IfAny(ParseCount(text), text);
-    case Form::kYesNo:
-      return If(text == "yes" || text == "no", text);
-    case Form::kYes:
-      return If(text == "yes", text);
-    case Form::kPercent: {
-      const auto percent = ParsePercent(text);
-      return percent ? std::optional(FormatNumber(*percent) + "%") : std::nullopt;
-    }
-    case Form::kPercentRange:
-      return IfAny(ParsePercentRange(text), text);
-    case Form::kRange:
-      return IfAny(ParseRange(text), text);
-    case Form::kMoney:
-      return CanonicalMoney(text);
-    case Form::kDuration: {
-      const auto time = ParsePlainDuration(text);
-      return time ? std::optional(FormatDuration(*time)) : std::nullopt;
-    }
-    case Form::kShortDuration: {
-      const auto time = text.ends_with("ms") ? std::nullopt : ParseDuration(text);
-      return time ? std::optional(FormatDuration(*time)) : std::nullopt;
-    }
-    case Form::kLongDuration:
-      return CanonicalLongDuration(text);
-    case Form::kSchedule:
-      return CanonicalScheduleText(text);
-    case Form::kClock:
-      return IfAny(ParseClock(text), text);
-    case Form::kZone:
-      return If(Zone::Find(text).has_value(), text);
-    case Form::kCurrency:
-      return IfAny(CurrencyDecimals(text), text);
-    case Form::kLimit:
-      return CanonicalLimit(text);
-    case Form::kRate:
-      return IfAny(ParseRate(text), text);
-    case Form::kBudget:
-      return CanonicalBudget(text);
-    case Form::kValid:
-      return text == "end of month" ? std::optional(std::string(text))
-                                    : CanonicalLongDuration(text);
-    case Form::kReenter:
-      return IfAny(ParseReenter(text), text);
-    case Form::kOnCap:
-      return IfAny(ParseOnCap(text), text);
-    case Form::kHold:
-      return CanonicalHold(text);
-    case Form::kRefit:
-      return IfAny(ParseRefit(text), text);
-    case Form::kMoment:
-      return CanonicalMoment(text);
-    case Form::kSecret:
-      return If(IsSecret(text), text);
-    case Form::kVendorThing:
-      return If(IsVendorThing(text), text);
-    case Form::kCodePattern:
-      return If(IsCodePattern(text), text);
-    case Form::kFile:
-      return If(IsFile(text), text);
-    case Form::kUrl:
-      return If(IsUrl(text), text);
-    case Form::kServer:
-      return If(IsServer(text), text);
-    case Form::kAddress:
-      return If(IsAddress(text), text);
-    case Form::kType:
-      return IfAny(IndexOf(kTypes, text), text);
-    case Form::kWeekdays:
-      return IfAny(ParseWeekdays(text), text);
-    case Form::kText:
-    case Form::kTextWithValues:
-    case Form::kColumns:
-    case Form::kExpression:
-    case Form::kRule:
-    case Form::kChoice:
-    case Form::kName:
-    case Form::kFree:
-      return If(!text.empty(), text);
-    case Form::kMap:
-    case Form::kSteps:
-    case Form::kSources:
-    case Form::kFacts:
-      return std::nullopt;
-  }
-  return std::nullopt;
+  const FormRow& row = RowOf(form);
+  return row.canonical == nullptr ? std::nullopt : row.canonical(text);
 }
 
 std::optional<double> ParseNumber(std::string_view text) {

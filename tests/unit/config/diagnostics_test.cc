@@ -22,13 +22,12 @@ std::string Report(const std::vector<SourceFile>& files, Severity least = Severi
 }
 
 struct Case {
-  std::string name;
-  std::string rules;
+  std::string_view name;
+  std::string_view rules;
 };
 
-const std::vector<Case>& Cases() {
-  static const std::vector<Case> kCases = {
-      {"SG000_layout", R"(policy: tab
+constexpr Case kCases[] = {
+    {"SG000_layout", R"(policy: tab
 when: yes	# a tab
 ---
 policy: quote
@@ -70,7 +69,7 @@ policy: folded
 why: >
   text
 )"},
-      {"SG000_layout_one_by_one", R"(policy: quote
+    {"SG000_layout_one_by_one", R"(policy: quote
 when: customer.plan is 'free'
 deny: [task]
 why: "he said so
@@ -116,7 +115,7 @@ why: a text" with one quote
 ---
 just a text
 )"},
-      {"SG000_expression", R"(policy: p
+    {"SG000_expression", R"(policy: p
 when:
   - customer.plan is
   - (customer.plan is 'free'
@@ -124,7 +123,7 @@ when:
 deny: [send]
 why: three expressions that cannot be read
 )"},
-      {"SG001", R"(playbook: p
+    {"SG001", R"(playbook: p
 purpose: marketing
 on: {model: rfm, two: good}
 do:
@@ -134,7 +133,7 @@ limits: {re_enter: never}
 ---
 playbok: q
 )"},
-      {"SG002", R"(playbook: p
+    {"SG002", R"(playbook: p
 purpose: marketing
 topic: newz
 on: {model: rfm, to: [goood, none]}
@@ -156,7 +155,7 @@ do:
 goal: {when: "rfm.segment is 'good'", within: 7d}
 limits: {reenter: never}
 )"},
-      {"SG003", R"(playbook: p
+    {"SG003", R"(playbook: p
 purpose: marketing
 on: {model: rfm, to: fading}
 when: rfm.orders >= 7d
@@ -165,7 +164,7 @@ do:
 goal: {event: order_placed, value: items, within: 7d}
 limits: {reenter: never}
 )"},
-      {"SG004", R"(playbook: p
+    {"SG004", R"(playbook: p
 purpose: advertising
 status: on
 on: {model: rfm, to: fading}
@@ -175,7 +174,7 @@ do:
 exit: rfm is 'godo'
 limits: {reenter: never}
 )"},
-      {"SG005", R"(playbook: p
+    {"SG005", R"(playbook: p
 purpose: marketing
 priority: high
 on: {model: rfm, to: fading, for: 3 days}
@@ -200,7 +199,7 @@ segments:
 rank: [some]
 settle: {hold: twice, margin: 5}
 )"},
-      {"SG006", R"(playbook: p
+    {"SG006", R"(playbook: p
 on: {model: rfm}
 goal: {event: order_placed}
 limits: {reenter: never}
@@ -219,7 +218,7 @@ source: orders
 type: csv
 emits: order_placed
 )"},
-      {"SG007", R"(template: hello
+    {"SG007", R"(template: hello
 channel: email
 subject: "A second hello"
 body: |
@@ -234,7 +233,7 @@ segments:
   - {id: a, when: r >= 2}
   - {id: a, when: otherwise}
 )"},
-      {"SG008", R"(model: one
+    {"SG008", R"(model: one
 every: 15m
 segments:
   - {id: a, when: two is 'b'}
@@ -246,7 +245,7 @@ segments:
   - {id: b, when: one is 'a'}
   - {id: c, when: otherwise}
 )"},
-      {"SG020", R"(template: code
+    {"SG020", R"(template: code
 channel: email
 subject: "Yours"
 body: |
@@ -273,7 +272,7 @@ do:
   - send: hello
 limits: {reenter: never}
 )"},
-      {"SG024", R"(template: code
+    {"SG024", R"(template: code
 channel: email
 subject: "Yours"
 body: |
@@ -292,13 +291,13 @@ do:
   - send: code
 limits: {reenter: never}
 )"},
-      {"SG030", R"(playbook: p
+    {"SG030", R"(playbook: p
 purpose: marketing
 on: {model: rfm, to: fading}
 do:
   - send: hello
 )"},
-      {"SG031", R"(playbook: p
+    {"SG031", R"(playbook: p
 purpose: marketing
 on: {model: rfm, to: fading}
 do:
@@ -308,7 +307,7 @@ do:
 goal: {event: order_placed, within: 14d}
 limits: {reenter: never}
 )"},
-      {"SG032", R"(playbook: at_entry
+    {"SG032", R"(playbook: at_entry
 purpose: marketing
 on: {model: rfm, to: fading}
 do:
@@ -340,7 +339,7 @@ do:
 exit: rfm is not 'fading'
 limits: {reenter: never}
 )"},
-      {"SG033", R"(template: two
+    {"SG033", R"(template: two
 channel: email
 variants:
   long: {subject: "A", body: "A long one"}
@@ -354,7 +353,7 @@ do:
 limits: {reenter: never}
 experiment: {variants: {long: 50%, brief: 30%}, holdout: 10%}
 )"},
-      {"SG050", R"(playbook: p
+    {"SG050", R"(playbook: p
 purpose: marketing
 title: Ticket #5 and others
 on: {model: rfm, to: fading}
@@ -372,7 +371,7 @@ on: {every: 30d, while: rfm in ['good', 'other']}
 do:
   - send: hello
 )"},
-      {"SG060", R"(connector: hook
+    {"SG060", R"(connector: hook
 type: webhook
 auth: {url: "https://hooks.example/abc", sign: s3cr3t}
 ---
@@ -381,16 +380,14 @@ type: smtp
 server: "mail.example:25"
 auth: s3cr3t
 )"},
-  };
-  return kCases;
-}
+};
 
 TEST_CASE("each code reads as approved, with the line, a caret and what to do") {
-  for (const Case& one : Cases()) {
+  for (const Case& one : kCases) {
     CAPTURE(one.name);
     const std::string text = Report(SmallFiles(one.rules));
     CHECK(text.find(one.name.substr(0, 5)) != std::string::npos);
-    CheckGolden("diagnostics/" + one.name + ".txt", text);
+    CheckGolden("diagnostics/" + std::string(one.name) + ".txt", text);
   }
 }
 

@@ -57,6 +57,21 @@ const std::set<Form> kFree = {Form::kId,      Form::kWord, Form::kText,    Form:
                               Form::kAddress, Form::kFile, Form::kColumns, Form::kFree,
                               Form::kYes};
 
+std::set<std::string> WordsOf(const std::vector<SourceFile>& files) {
+  std::set<std::string> words;
+  for (const SourceFile& file : files) {
+    std::string word;
+    for (char c : file.text + " ") {
+      if (IsWord(c)) {
+        word += c;
+      } else {
+        words.insert(std::exchange(word, ""));
+      }
+    }
+  }
+  return words;
+}
+
 }  // namespace
 
 Editor::Editor(const std::vector<SourceFile>& files) : files_(files) {
@@ -90,6 +105,7 @@ Editor::Editor(const std::vector<SourceFile>& files) : files_(files) {
       Layout(static_cast<int>(i));
     }
   }
+  words_ = WordsOf(files);
   by_kind_.resize(kKinds);
   for (std::size_t i = 0; i < sites_.size(); ++i) {
     by_kind_[static_cast<std::size_t>(sites_[i].kind)].push_back(i);
@@ -368,19 +384,64 @@ std::string Misspell(const std::string& word, const std::set<std::string>& known
   return "qqqq";
 }
 
-std::set<std::string> WordsOf(const std::vector<SourceFile>& files) {
-  std::set<std::string> words;
-  for (const SourceFile& file : files) {
-    std::string word;
-    for (char c : file.text + " ") {
-      if (IsWord(c)) {
-        word += c;
-      } else {
-        words.insert(std::exchange(word, ""));
-      }
-    }
+struct Change {
+  std::string what;
+  std::string token;
+};
+
+// A value with a form: a word less, no unit, or another word.
+Change ChangeForm(const std::string& token, std::mt19937& random) {
+  std::vector<std::string> words;
+  for (std::string_view word : Split(token, ' ')) {
+    words.emplace_back(word);
   }
-  return words;
+  const std::size_t one = random() % words.size();
+  if (token.starts_with("env:") || token.starts_with("cred:")) {
+    return {"a secret's value in place of", token.substr(token.find(':') + 1)};
+  }
+  if (words.size() > 1 && random() % 2 == 0) {
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(one));
+    return {"deleted a word of", Join(words, " ")};
+  }
+  const auto is_digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
+  const bool unit =
+      token.size() > 1 && is_digit(token[token.size() - 2]) && !is_digit(token.back());
+  return unit && random() % 2 == 0
+             ? Change{"dropped the unit of", token.substr(0, token.size() - 1)}
+             : Change{"another word for", "qqqq"};
+}
+
+Change ChangeToken(Editor::Kind kind, const std::string& token, const std::set<std::string>& known,
+                   std::mt19937& random) {
+  switch (kind) {
+    case Kind::kKey:
+      return {"misspelled key", Misspell(token, known, random)};
+    case Kind::kUse:
+      return random() % 4 == 0 ? Change{"deleted word", ""}
+                               : Change{"misspelled word", Misspell(token, known, random)};
+    case Kind::kDeclaration:
+      return {"misspelled declaration", Misspell(token, known, random)};
+    case Kind::kForm:
+      return ChangeForm(token, random);
+    case Kind::kName: {
+      const std::size_t dot = token.find('.');
+      const std::string head = token.substr(0, dot);
+      const bool tail = dot != std::string::npos && random() % 2 == 0;
+      return {"misspelled name", tail ? head + "." + Misspell(token.substr(dot + 1), known, random)
+                                      : Misspell(head, known, random) + token.substr(head.size())};
+    }
+    case Kind::kUnit:
+      return {"dropped the unit of", token.substr(0, token.size() - 1)};
+    case Kind::kExpression:
+    case Kind::kQuote:
+    case Kind::kBracket:
+    case Kind::kComma:
+    case Kind::kColon:
+    case Kind::kDash:
+    case Kind::kIndent:
+      return {"deleted", ""};
+  }
+  return {};
 }
 
 }  // namespace
@@ -390,94 +451,35 @@ Edit Editor::Damage(std::uint32_t seed) const {
   // Every kind of damage as often as any other.
   const auto& sites = by_kind_[random() % by_kind_.size()];
   const Site& site = sites_[sites[random() % sites.size()]];
-  const std::string token = At(site.place);
   Edit edit;
   edit.file = site.place.file;
   edit.line = site.place.line;
+  edit.partner_line = site.partner_line;
+  edit.may_be_named = site.kind == Kind::kDash || site.kind == Kind::kIndent;
   edit.files = files_;
+  const std::string& before = files_[static_cast<std::size_t>(site.place.file)].text;
   std::string& text = edit.files[static_cast<std::size_t>(site.place.file)].text;
-  const auto lines = Lines(files_[static_cast<std::size_t>(site.place.file)].text);
-  const std::string_view line = lines[static_cast<std::size_t>(site.place.line - 1)];
-  const auto from = static_cast<std::size_t>(
-      line.data() - files_[static_cast<std::size_t>(site.place.file)].text.data());
-  const std::size_t at = from + static_cast<std::size_t>(site.place.column - 1);
-  static const std::set<std::string> kKnown = WordsOf(files_);
-  const auto replace = [&](std::string_view verb, const std::string& by) {
-    edit.what = fmt::format("{} `{}` -> `{}`", verb, token, by);
-    text.replace(at, token.size(), by);
-  };
-  switch (site.kind) {
-    case Kind::kKey:
-      if (const std::size_t own = line.find_first_not_of(' ');
-          random() % 3 == 0 && own + 1 == static_cast<std::size_t>(site.place.column)) {
-        // The copy is the slip; a list's or map's head takes nothing with it.
-        edit.what = fmt::format("line twice `{}`", line);
-        text.insert(from, std::string(line) + "\n");
-        edit.line += 1;
-        break;
-      }
-      replace("misspelled key", Misspell(token, kKnown, random));
-      break;
-    case Kind::kUse:
-      random() % 4 == 0 ? replace("deleted word", "")
-                        : replace("misspelled word", Misspell(token, kKnown, random));
-      break;
-    case Kind::kDeclaration:
-      edit.declared = token;
-      replace("misspelled declaration", Misspell(token, kKnown, random));
-      break;
-    case Kind::kForm: {
-      std::vector<std::string> words;
-      for (std::string_view word : Split(token, ' ')) {
-        words.emplace_back(word);
-      }
-      const std::size_t one = random() % words.size();
-      if (token.starts_with("env:") || token.starts_with("cred:")) {
-        replace("a secret's value in place of", token.substr(token.find(':') + 1));
-      } else if (words.size() > 1 && random() % 2 == 0) {
-        words.erase(words.begin() + static_cast<std::ptrdiff_t>(one));
-        replace("deleted a word of", Join(words, " "));
-      } else if (token.size() > 1 &&
-                 std::isdigit(static_cast<unsigned char>(token[token.size() - 2])) != 0 &&
-                 std::isdigit(static_cast<unsigned char>(token.back())) == 0) {
-        random() % 2 == 0 ? replace("dropped the unit of", token.substr(0, token.size() - 1))
-                          : replace("another word for", "qqqq");
-      } else {
-        replace("another word for", "qqqq");
-      }
-      break;
-    }
-    case Kind::kExpression:
-      replace("deleted", "");
-      break;
-    case Kind::kName: {
-      const std::size_t dot = token.find('.');
-      const std::string head = token.substr(0, dot);
-      const bool tail = dot != std::string::npos && random() % 2 == 0;
-      replace("misspelled name", tail ? head + "." + Misspell(token.substr(dot + 1), kKnown, random)
-                                      : Misspell(head, kKnown, random) + token.substr(head.size()));
-      break;
-    }
-    case Kind::kUnit:
-      replace("dropped the unit of", token.substr(0, token.size() - 1));
-      break;
-    case Kind::kQuote:
-    case Kind::kBracket:
-    case Kind::kComma:
-    case Kind::kColon:
-    case Kind::kDash:
-      replace("deleted", "");
-      edit.partner_line = site.partner_line;
-      edit.may_be_named = site.kind == Kind::kDash;
-      break;
-    case Kind::kIndent: {
-      const bool less = line[0] == ' ' && random() % 2 == 0;
-      edit.what = fmt::format("{} space before `{}`", less ? "one less" : "one more", Trim(line));
-      less ? text.erase(from, 1) : text.insert(from, 1, ' ');
-      edit.may_be_named = true;
-      break;
-    }
+  const std::string_view line = Lines(before)[static_cast<std::size_t>(site.place.line - 1)];
+  const auto from = static_cast<std::size_t>(line.data() - before.data());
+  const auto column = static_cast<std::size_t>(site.place.column - 1);
+  if (site.kind == Kind::kIndent) {
+    const bool less = line[0] == ' ' && random() % 2 == 0;
+    edit.what = fmt::format("{} space before `{}`", less ? "one less" : "one more", Trim(line));
+    less ? text.erase(from, 1) : text.insert(from, 1, ' ');
+    return edit;
   }
+  if (site.kind == Kind::kKey && random() % 3 == 0 && line.find_first_not_of(' ') == column) {
+    // The copy is the slip.
+    edit.what = fmt::format("line twice `{}`", line);
+    text.insert(from, std::string(line) + "\n");
+    edit.line += 1;
+    return edit;
+  }
+  const std::string token = At(site.place);
+  const Change change = ChangeToken(site.kind, token, words_, random);
+  edit.declared = site.kind == Kind::kDeclaration ? token : "";
+  edit.what = fmt::format("{} `{}` -> `{}`", change.what, token, change.token);
+  text.replace(from + column, token.size(), change.token);
   return edit;
 }
 

@@ -73,7 +73,8 @@ class Editor {
 
   const std::vector<SourceFile>& files_;
   std::set<std::string> used_models_;
-  std::set<std::string> used_;  // Names that some document uses.
+  std::set<std::string> used_;   // Names that some document uses.
+  std::set<std::string> words_;  // All words of the files: a misspelling is none of them.
   std::vector<Site> sites_;
   std::vector<std::vector<std::size_t>> by_kind_;
 };

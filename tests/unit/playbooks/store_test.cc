@@ -186,6 +186,22 @@ TEST_CASE_FIXTURE(
   CHECK(Row(Gate::kReenter).reason == "reenter");
 }
 
+TEST_CASE_FIXTURE(World,
+                  "after a merge the survivor is busy with the run that came from the other") {
+  Add("winback", {WaitStep("0", kDay * 3)}).reenter.kind = Reenter::Kind::kAlways;
+  Start(kIvo);
+  {
+    Transaction work(*db);
+    playbooks->Merged(kIvo, kLara, now);
+    work.Commit();
+  }
+  host.dead = {kIvo};
+  now += kDay;
+  Start(kLara);
+  CHECK(last.started == 0);
+  CHECK(Row(Gate::kLane).reason == "lane_busy");
+}
+
 TEST_CASE_FIXTURE(World, "erasing a customer ends their runs and forgets what was looked at") {
   Add("winback", {WaitStep("0", kDay * 3), SendStep("1", "hello")});
   Add("slow", {}).on.stay = kDay;

@@ -291,6 +291,15 @@ TEST_CASE_FIXTURE(
   CHECK(Promised() == Lines{"popup lara 2026-03-27T04:00:00Z"});
 }
 
+TEST_CASE_FIXTURE(
+    World, "without a pause a wait goes on in the first cycle after it, however late that is") {
+  Add("winback", {WaitStep("0", kHour), SendStep("1", "hello")});
+  Start();
+  Open();
+  RunAfter(kDay * 5);
+  CHECK(Promised() == Lines{"hello lara 2026-03-31T04:00:00Z"});
+}
+
 TEST_CASE_FIXTURE(World, "when a playbook is taken away its runs end") {
   Add("winback", {WaitStep("0", kDay)});
   Start();

@@ -1,0 +1,145 @@
+"""Compares the reference with what `segue replay` left in the same folder.
+
+    compare.py --workspace ROOT --state FOLDER --trace FILE [--playbooks]
+
+Compared are every customer's segment on every day (the trace), every move and every send (the database).  Prints the counts, and
+the first twenty differences in words; fails when there is one.
+"""
+
+import json
+import sqlite3
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from models import CAUSES
+from reference import arguments, replay, shown_progress, summary
+from times import local
+
+KINDS = ["send", "task", "set", "track"]
+
+
+class Differences:
+    def __init__(self):
+        self.count, self.words = 0, []
+
+    def add(self, words):
+        self.count += 1
+        if len(self.words) < 20:
+            self.words.append(words)
+
+
+def say(segment):
+    return "none" if segment is None else segment
+
+
+def read_trace(path):
+    """Local day → {(model, customer): segment} as Segue wrote it."""
+    days = {}
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        day, model, customer, segment = line.split("\t")
+        days.setdefault(day, {})[model, customer] = None if segment == "none" else segment
+    return days
+
+
+def compare_days(world, trace, differences):
+    """Every customer in every model at the end of every day; returns how many were compared."""
+    ours, theirs, wrong, compared = {}, {}, set(), 0
+    for day in sorted(trace.keys() - {str(day) for day in world.days}):
+        differences.add(f"trace: {day} is no day of this replay")
+    for day, changed in world.days.items():
+        said = trace.get(str(day), {})
+        ours.update(changed)
+        theirs.update(said)
+        compared += world.known_on[day] * len(world.models)
+        for key in sorted(changed.keys() | said.keys() | wrong):
+            mine, other = ours.get(key), theirs.get(key)
+            if mine == other:
+                wrong.discard(key)
+                continue
+            wrong.add(key)
+            differences.add(f"segment: {day} {key[0]}, customer {key[1]}: Segue says {say(other)}, the reference {say(mine)}")
+    return compared
+
+
+def compare_bags(name, mine, theirs, describe, differences):
+    """Two bags of tuples that should be equal."""
+    missing, extra = Counter(mine), Counter(theirs)
+    missing.subtract(theirs)
+    extra.subtract(mine)
+    left = [(entry, "only the reference has") for entry in (+missing).elements()]
+    left += [(entry, "only Segue has") for entry in (+extra).elements()]
+    for entry, who in sorted(left, key=lambda pair: (pair[0][-2:], str(pair))):
+        differences.add(f"{name}: {who} {describe(entry)}")
+
+
+def moves_of_segue(database):
+    query = """SELECT move.model, ledger_customer.key, "from", "to", cause, at FROM move
+               JOIN ledger_customer ON ledger_customer.id = move.customer"""
+    return [tuple(row) for row in database.execute(query)]
+
+
+def sends_of_segue(database):
+    """What Segue promised; a track says its name in the payload."""
+    query = "SELECT kind, playbook, customer_key, step, template, not_before, created, payload FROM outbox"
+    for kind, playbook, customer, step, template, not_before, created, payload in database.execute(query):
+        label = template if KINDS[kind] == "send" else ""
+        if KINDS[kind] == "track":
+            label = json.loads(payload)["name"]
+        yield KINDS[kind], playbook, customer, step, label, not_before, created
+
+
+def sends_of_reference(world):
+    for send in world.playbooks.sends:
+        label = send.label if send.kind in ("send", "track") else ""
+        yield send.kind, send.playbook.id, send.customer, send.step, label, send.not_before, send.created
+
+
+def describe_with(zone):
+    """How moves and sends are told."""
+    at = lambda moment: local(zone, moment).strftime("%Y-%m-%d %H:%M")
+    move = lambda m: f"the move {say(m[2])} → {say(m[3])} of customer {m[1]} in {m[0]} at {at(m[5])}, cause {CAUSES[m[4]]}"
+    send = lambda s: (f"{s[0]} {s[4]} of {s[1]}, step {s[3]}, to customer {s[2]}, promised {at(s[6])}, not before {at(s[5])}")
+    return move, send
+
+
+def counted(counts):
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def main():
+    parser = arguments(__doc__)
+    parser.add_argument("--trace", required=True)
+    parser.add_argument("--playbooks", action="store_true", help="say how each playbook went")
+    given = parser.parse_args()
+    begun = time.monotonic()
+    world = replay(given.workspace, given.state, given.from_, given.to, given.every, shown_progress(begun) if given.progress else None)
+    database = sqlite3.connect(f"file:{Path(given.state, 'segue.db').resolve()}?mode=ro", uri=True)
+    differences = Differences()
+    compared = compare_days(world, read_trace(given.trace), differences)
+    describe_move, describe_send = describe_with(world.workspace.zone)
+    moves = [(move.model, move.customer, move.before, move.to, move.cause, move.at) for move in world.moves]
+    compare_bags("move", moves, moves_of_segue(database), describe_move, differences)
+    sends = list(sends_of_reference(world))
+    compare_bags("send", sends, list(sends_of_segue(database)), describe_send, differences)
+
+    counts = world.store.counts
+    print(f"facts: {counts['events']} events of {len(world.store.base)} customers; {counts['duplicates']} duplicates, "
+          f"{counts['late']} too late to start anybody, {counts['anonymous']} anonymous rows")
+    print(f"customers × days × models: {compared} equal segments looked for, over {len(world.days)} days and {', '.join(world.models)}")
+    print(f"moves: {len(moves)} ({counted(Counter(CAUSES[move[4]] for move in moves))})")
+    print(f"sends: {len(sends)} of {len({send[1] for send in sends})} playbooks ({counted(Counter(send[1] for send in sends))})")
+    fits = [(model.id, *fit) for model in world.models.values() for fit in model.fits]
+    days = ", ".join(f"{model}.{score} on {local(world.workspace.zone, now).date()}" for model, now, score, _ in fits)
+    print(f"lines learned {len(fits)} times, {len(fits) - len({fit[0::2][:2] for fit in fits})} of them refits: {days}")
+    if given.playbooks:
+        print("\n".join("  " + line for line in summary(world)))
+    print(f"differences: {differences.count}  ({time.monotonic() - begun:.0f} s)")
+    for words in differences.words:
+        print("  " + words)
+    return 1 if differences.count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include <boost/container/small_vector.hpp>
@@ -30,8 +31,17 @@ Error TooLarge() {
   return Error("the result is too large a number");
 }
 
+bool FitsInWord(Wide value) {
+  return value == static_cast<std::int64_t>(value) &&
+         value != std::numeric_limits<std::int64_t>::min();
+}
+
 Wide GreatestCommonDivisor(Wide a, Wide b) {
   while (b != 0) {
+    if (FitsInWord(a) && FitsInWord(b)) {
+      // Nearly always at once: 128-bit division is ten times as slow.
+      return std::gcd(static_cast<std::int64_t>(a), static_cast<std::int64_t>(b));
+    }
     a = std::exchange(b, a % b);
   }
   return a < 0 ? -a : a;

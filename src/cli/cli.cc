@@ -51,7 +51,7 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
   plan->callback([&] { parsed.run = [&] { return RunPlan(parsed.common, parsed.plan); }; });
 
   CLI::App* doctor = app.add_subcommand("doctor", "Find out whether the state is sound");
-  AddCommon(doctor, parsed.common, false);
+  AddCommon(doctor, parsed.common, true);
   doctor->callback([&] { parsed.run = [&] { return RunDoctor(parsed.common); }; });
 
   CLI::App* explain = app.add_subcommand("explain", "Show why a customer got something, or did not");

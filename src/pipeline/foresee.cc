@@ -70,7 +70,14 @@ std::string NameOf(const Playbook& playbook, const std::string& step_id) {
 
 class Summary {
  public:
-  Summary(State& state, TimePoint at) : state_(state), at_(at) {}
+  Summary(State& state, TimePoint at, std::int64_t after_decision) : state_(state), at_(at) {
+    for (Decision& decision : state.playbooks().Decisions(std::nullopt, "", at - Duration(1))) {
+      if (decision.at == at && decision.id > after_decision) {
+        const std::string playbook = decision.playbook;
+        decisions_[playbook].push_back(std::move(decision));
+      }
+    }
+  }
 
   Foreseen Make(const CycleReport& report) {
     plan_.at = at_;
@@ -107,11 +114,8 @@ class Summary {
     const Playbook& playbook = state_.workspace().playbooks[static_cast<std::size_t>(index)];
     ForeseenPlaybook one;
     one.playbook = index;
-    for (const Decision& decision :
-         state_.playbooks().Decisions(std::nullopt, playbook.id, at_ - Duration(1))) {
-      if (decision.at == at_) {
-        AddDecision(playbook, decision, one);
-      }
+    for (const Decision& decision : decisions_[playbook.id]) {
+      AddDecision(playbook, decision, one);
     }
     if (one.started == 0 && one.refused.empty() && one.steps.empty()) {
       return;
@@ -180,13 +184,22 @@ class Summary {
 
   State& state_;
   TimePoint at_;
+  std::map<std::string, std::vector<Decision>> decisions_;  // Of this cycle, by playbook.
   Foreseen plan_;
   std::set<CustomerIndex> people_;
 };
 
 }  // namespace
 
-Foreseen Summarise(State& state, const CycleReport& report, TimePoint at) { return Summary(state, at).Make(report); }
+Foreseen Summarise(State& state, const CycleReport& report, TimePoint at, std::int64_t after_decision) {
+  return Summary(state, at, after_decision).Make(report);
+}
+
+std::int64_t LastDecision(Database& db) {
+  Statement find = db.Prepare("SELECT coalesce(max(id), 0) FROM decision");
+  find.Step();
+  return find.Int(0);
+}
 
 Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& templates, TimePoint at,
                  const StateOptions& options) {
@@ -194,9 +207,10 @@ Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& temp
   State state(db, workspace, templates, at, options);
   Cycle cycle(state, nullptr);
   CycleReport report;
+  const std::int64_t before = LastDecision(db);
   cycle.MarkRead(at);  // By then the sources will have been read; what they bring is not known yet.
   cycle.Decide(at, report);
-  return Summarise(state, report, at);
+  return Summarise(state, report, at, before);
 }
 
 }  // namespace segue

@@ -51,6 +51,8 @@ Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& temp
                  const StateOptions& options);
 
 // The same summary of what a cycle at `at` did in earnest: plan and run are compared by it.
-Foreseen Summarise(State& state, const CycleReport& report, TimePoint at);
+// `after_decision`: LastDecision before that cycle, since an earlier one may have had the same now.
+Foreseen Summarise(State& state, const CycleReport& report, TimePoint at, std::int64_t after_decision);
+std::int64_t LastDecision(Database& db);
 
 }  // namespace segue

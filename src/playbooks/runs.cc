@@ -395,7 +395,8 @@ std::vector<Decision> PlaybookEngine::Decisions(std::optional<CustomerIndex> cus
                                              "passed, reason, detail, place FROM decision "
                                              "WHERE ") +
                                  (customer ? "customer = ?1" : "?1 < 0") +
-                                 " AND at > ?2 AND (?3 = '' OR playbook = ?3) ORDER BY id");
+                                 // The plus keeps the planner on the index of customer or time.
+                                 " AND at > ?2 AND (?3 = '' OR playbook = ?3) ORDER BY +id");
   select.Bind(1, customer ? Number(*customer) : std::int64_t{-1})
       .Bind(2, ToMicros(after))
       .Bind(3, playbook_id);

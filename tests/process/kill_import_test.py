@@ -9,6 +9,7 @@ from harness import Workbench, check, stamp, write_rows
 
 ROWS = 120_000
 KILLS = 20
+FILES = 24
 FILE = "connector: box\ntype: file\npath: outgoing/mail/\n"
 
 
@@ -36,21 +37,35 @@ def orders(seed):
 def main():
     header = ["order_id", "customer", "time", "amount"]
     rows = orders(7)
+    files = [rows[start : start + len(rows) // FILES] for start in range(0, len(rows), len(rows) // FILES)]
     calm, stormy = Workbench(FILE), Workbench(FILE)
-    for bench in (calm, stormy):
-        write_rows(bench.state / "inbox" / "orders.csv", header, rows)
+
+    def drop(bench, number):
+        write_rows(bench.state / "inbox" / f"orders-{number:02}.csv", header, files[number])
+
+    for number in range(len(files)):
+        drop(calm, number)
     began = time.monotonic()
     calm.run("run", "--at", "2026-01-01")
-    took = time.monotonic() - began
+    per_file = (time.monotonic() - began) / len(files)
     chance = random.Random(1)
-    killed = 0
-    for _ in range(400):
-        # A little longer each time, so that all stages are met and the import ends.
-        killed += stormy.run_and_kill(took * chance.uniform(0.05, 0.9), "run", "--at", "2026-01-01")
-        if killed == KILLS:
+    killed = dropped = in_a_row = 0
+    drop(stormy, 0)
+    while True:
+        # Longer each time that it did not come to its end, so that it will.
+        patience = per_file * chance.uniform(0.2, 1.2) * (1 + in_a_row) + 0.02
+        if stormy.run_and_kill(patience, "run", "--at", "2026-01-01"):
+            killed += 1
+            in_a_row += 1
+        elif dropped + 1 < len(files):
+            in_a_row = 0
+            dropped += 1  # It came to its end: the next file arrives.
+            drop(stormy, dropped)
+        else:
             break
-    check(killed == KILLS, f"the program was killed {killed} times while it imported")
-    stormy.run("run", "--at", "2026-01-01")
+    check(killed >= KILLS, f"the program was killed {killed} times while it imported")
+    for bench in (calm, stormy):
+        bench.run("run", "--at", "2026-01-03")  # A slot after the last row, for both.
     first, second = calm.doctor(), stormy.doctor()
     check(first["healthy"] and second["healthy"], "columns equal those rebuilt from the ledger")
     check(first["events"] == second["events"], f"the ledgers hold the same events: {first['events']}")

@@ -2,7 +2,7 @@
 
 import email
 import email.policy
-import sys
+import socket
 from datetime import datetime, timedelta, timezone
 
 from aiosmtpd.controller import Controller
@@ -31,9 +31,11 @@ class Post:
 
 def main():
     post = Post()
-    controller = Controller(post, hostname="127.0.0.1", port=0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    controller = Controller(post, hostname="127.0.0.1", port=port)
     controller.start()
-    port = controller.server.sockets[0].getsockname()[1]
     bench = Workbench(f'connector: smtp\ntype: smtp\nserver: "127.0.0.1:{port}"\n')
     now = datetime.now(timezone.utc)
     write_rows(bench.state / "inbox" / "orders-old.csv", ["order_id", "customer", "time", "amount"],

@@ -9,21 +9,6 @@
 #include "config/compile.h"
 
 namespace segue {
-namespace {
-
-// Whether the text has `{{ body }}`.
-bool PrintsBody(std::string_view text) {
-  for (std::size_t at = text.find("{{"); at != std::string_view::npos;
-       at = text.find("{{", at + 2)) {
-    const std::size_t end = text.find("}}", at);
-    if (end != std::string_view::npos && Trim(text.substr(at + 2, end - at - 2)) == "body") {
-      return true;
-    }
-  }
-  return false;
-}
-
-}  // namespace
 
 void Compiler::BodyOf(const Node& map, TemplateBody& body) {
   const auto take = [&](std::string_view key, TextWithValues& text) {
@@ -101,12 +86,6 @@ void Compiler::LayoutOf(const Document& document) {
   layout.place = document.place;
   layout.html = Text(document.Find("html"));
   layout.text = Text(document.Find("text"));
-  for (std::string_view key : {"html", "text"}) {
-    if (const Node* node = document.Find(key); node != nullptr && !PrintsBody(node->text)) {
-      Wrong(*node, fmt::format("`{}` does not print the message", key),
-            "write {{ body }} where it belongs");
-    }
-  }
   workspace_.layouts.push_back(std::move(layout));
 }
 

@@ -437,6 +437,9 @@ TEST_CASE("a state of an older model keeps scores, flags and features that still
   old.AddFlag("rich", "money > 100 EUR").AddFlag("silent", "quiet > 1d");
   Story story(std::move(old));
   story.people.Add("a", {{"silence", Days(6)}, {"spent", 20000}});
+  for (int i = 1; i < 4096; ++i) {
+    story.people.Add("p" + std::to_string(i));
+  }
   story.Run(0);
   World edited;
   edited.AddFeature("money", "customer.spent").AddFeature("fresh", "customer.visits");
@@ -455,7 +458,7 @@ TEST_CASE("a state of an older model keeps scores, flags and features that still
   CHECK(kept.features[0] == 20000);
   CHECK(std::isnan(kept.features[1]));
   CHECK(kept.flags == std::vector<bool>{true, false});
-  CHECK(story.segments->Get(1).scores == std::vector<double>{9, 3});
+  CHECK(story.segments->Get(4096).scores == std::vector<double>{9, 3});
 }
 
 TEST_CASE(

@@ -201,7 +201,7 @@ class Replay {
         options_(options),
         arrived_(files, clock_),
         cycle_(state, options.by_arrival ? &arrived_ : nullptr),
-        transport_(common.state),
+        transport_(common.state, Transport::Files::kQuick),
         dispatcher_(state, ResolveSecrets) {}
 
   void Run() {

@@ -107,7 +107,8 @@ Reply Failed(CURLcode code, std::string words) {
 
 }  // namespace
 
-Transport::Transport(std::string state_folder) : state_folder_(std::move(state_folder)), curl_(curl_easy_init()) {
+Transport::Transport(std::string state_folder, Files files)
+    : state_folder_(std::move(state_folder)), files_(files), curl_(curl_easy_init()) {
   if (curl_ == nullptr) {
     throw std::runtime_error("libcurl could not be started");
   }
@@ -220,20 +221,6 @@ std::string Below(const std::string& folder, const std::string& name) {
   return (std::filesystem::path(folder) / path).string();
 }
 
-bool WriteAll(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(file, bytes.data(), bytes.size());
-    if (written < 0) {
-      if (errno == EINTR) {
-        continue;
-      }
-      return false;
-    }
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return fsync(file) == 0;
-}
-
 std::string Reason(std::string_view what, const std::string& path) {
   return std::string(what) + " " + path + ": " + std::strerror(errno);  // NOLINT(concurrency-mt-unsafe)
 }
@@ -249,7 +236,26 @@ std::string KeyOf(std::string_view line) {
   return std::string(line.substr(0, line.find('"')));
 }
 
-bool SyncFolder(const std::string& path) {
+}  // namespace
+
+bool Transport::WriteAll(int file, std::string_view bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t written = write(file, bytes.data(), bytes.size());
+    if (written < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return false;
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return files_ == Files::kQuick || fsync(file) == 0;
+}
+
+bool Transport::SyncFolder(const std::string& path) const {
+  if (files_ == Files::kQuick) {
+    return true;
+  }
   const int folder = open(std::filesystem::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) {
     return false;
@@ -258,8 +264,6 @@ bool SyncFolder(const std::string& path) {
   close(folder);
   return synced;
 }
-
-}  // namespace
 
 Reply Transport::File(const Request& request) {
   const std::string path = Below(state_folder_, request.url);

@@ -5,9 +5,11 @@
 
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "domain/exchange.h"
 
@@ -18,8 +20,13 @@ constexpr std::size_t kReplyBytesMax = 1024 * 1024;
 
 class Transport {
  public:
+  enum class Files : std::uint8_t {
+    kDurable,  // On disk when the answer comes.
+    kQuick     // Left to the system: for a replay, which is started anew after a crash.
+  };
+
   // Files are written below `state_folder`.
-  explicit Transport(std::string state_folder);
+  explicit Transport(std::string state_folder, Files files = Files::kDurable);
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
@@ -32,7 +39,11 @@ class Transport {
   Reply File(const Request& request);
   Reply Append(const Request& request);
 
+  bool WriteAll(int file, std::string_view bytes) const;
+  bool SyncFolder(const std::string& path) const;
+
   std::string state_folder_;
+  Files files_;
   void* curl_;  // A CURL handle: one, so that connections are kept.
   std::map<std::string, std::set<std::string, std::less<>>> appended_;  // Keys in each kAppend file, by path.
 };

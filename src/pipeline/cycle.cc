@@ -253,7 +253,7 @@ void Cycle::Depart(TimePoint now) {
     const CustomerIndex survivor = ledger.Survivor(customer);
     for (std::size_t model = 0; model < state_.workspace().models.size(); ++model) {
       if (Segments* segments = state_.segments(static_cast<int>(model))) {
-        segments->Forget(customer);
+        survivor == customer ? segments->Erase(customer) : segments->Forget(customer);
       }
     }
     if (survivor == customer) {

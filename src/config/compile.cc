@@ -57,7 +57,7 @@ bool IsYes(const Node& map, std::string_view key) {
 void Compiler::Run(std::vector<Document>& documents) {
   const auto each = [&](DocumentKind kind, auto compile) {
     for (const Document& document : documents) {
-      if (document.kind == kind && !document.root.bad) {
+      if (document.kind == kind && !document.root.bad && !report_.full()) {
         compile(document);
       }
     }
@@ -106,10 +106,7 @@ bool Compiler::IsFollowUp(const ExpressionError& error, std::string_view text,
   if (error.code == "SG002" && error.begin < text.size()) {
     std::string_view name = text.substr(error.begin, error.end - error.begin);
     name = name.substr(0, name.find_first_of(".( "));
-    if (names_.IsBroken("model", name) ||
-        (names_.IsBroken("any", "document") &&
-         std::find(insights_.begin(), insights_.end(), name) == insights_.end() &&
-         names_.IsBroken("insight", name))) {
+    if (names_.IsBroken("model", name) || names_.IsBroken("insight", name)) {
       return true;
     }
   }

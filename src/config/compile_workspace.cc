@@ -84,12 +84,18 @@ void Compiler::WorkspaceOf(const Document& document) {
   const Node& keys = map("keys");
   workspace_.customer_key = ValueOr(TextAt(keys, "customer"), "customer_id");
   workspace_.account_key = ValueOr(TextAt(keys, "account"), "account_id");
-  workspace_.email_trait = keys.Find("email") != nullptr
-                               ? Trait(Good(keys, "email"), Type::kText)
-                               : workspace_.schema.FindCustomerTrait("email");
+  // Where nothing is named, a trait of that name that is a text.
+  const auto text_trait = [&](std::string_view name) {
+    const auto trait = workspace_.schema.FindCustomerTrait(name);
+    const auto& traits = workspace_.schema.customer_traits;
+    return trait && traits[static_cast<std::size_t>(*trait)].type == Type::kText ? trait
+                                                                                 : std::nullopt;
+  };
+  workspace_.email_trait =
+      keys.Find("email") != nullptr ? Trait(Good(keys, "email"), Type::kText) : text_trait("email");
   workspace_.timezone_trait = keys.Find("timezone") != nullptr
                                   ? Trait(Good(keys, "timezone"), Type::kText)
-                                  : workspace_.schema.FindCustomerTrait("timezone");
+                                  : text_trait("timezone");
   workspace_.joined_trait = Trait(Good(keys, "joined"), Type::kTime);
   const Node& channels = map("channels");
   for (std::size_t i = 0; i < channels.keys.size(); ++i) {

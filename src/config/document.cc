@@ -131,12 +131,11 @@ const std::vector<std::string>& Names::All(std::string_view kind) const {
   return found == names_.end() ? kNone : found->second;
 }
 
-bool Names::Has(std::string_view kind, std::string_view name) const {
-  const auto& all = All(kind);
-  return std::find(all.begin(), all.end(), name) != all.end();
-}
-
 std::string Suggest(std::string_view word, const std::vector<std::string>& candidates) {
+  // A long list takes long, and its nearest word is rarely the one that was meant.
+  if (candidates.size() > 2000) {
+    return {};
+  }
   if (const auto nearest = Nearest(word, candidates)) {
     return fmt::format("did you mean `{}`?", *nearest);
   }
@@ -149,6 +148,7 @@ std::string Suggest(std::string_view word, const std::vector<std::string>& candi
 std::vector<Document> ReadDocuments(const std::vector<SourceFile>& files, Report& report,
                                     Names& names) {
   std::vector<Document> documents;
+  std::map<std::pair<DocumentKind, std::string>, Place> first;
   for (std::size_t i = 0; i < files.size(); ++i) {
     const bool markdown = IsMarkdown(files[i].path);
     for (YamlDocument& part : ParseYaml(static_cast<int>(i), files[i].text, markdown, report)) {
@@ -158,15 +158,13 @@ std::vector<Document> ReadDocuments(const std::vector<SourceFile>& files, Report
       }
       if (auto document = MakeDocument(std::move(part), report)) {
         const std::string_view kind = KindName(document->kind);
-        const auto same =
-            std::find_if(documents.begin(), documents.end(), [&](const Document& other) {
-              return other.kind == document->kind && other.id == document->id;
-            });
-        if (same != documents.end()) {
+        const auto [same, fresh] =
+            first.try_emplace({document->kind, document->id}, document->place);
+        if (!fresh) {
           report.Error("SG007", document->place,
                        fmt::format("a second {} `{}`", kind, document->id), {},
                        fmt::format("the first stands in {}; rename one of them",
-                                   FormatPlace(same->place, files)));
+                                   FormatPlace(same->second, files)));
           continue;
         }
         Declare(*document, names);

@@ -33,6 +33,7 @@ std::string TextAt(const Node& map, std::string_view key);
 class Names {
  public:
   void Add(std::string_view kind, std::string name) {
+    known_.insert(std::string(kind) + " " + name);
     names_[std::string(kind)].push_back(std::move(name));
   }
 
@@ -41,10 +42,11 @@ class Names {
     broken_.insert(std::string(kind) + " " + std::move(name));
   }
 
-  void Clear(std::string_view kind) { names_[std::string(kind)].clear(); }
-
   const std::vector<std::string>& All(std::string_view kind) const;
-  bool Has(std::string_view kind, std::string_view name) const;
+
+  bool Has(std::string_view kind, std::string_view name) const {
+    return known_.count(std::string(kind) + " " + std::string(name)) != 0;
+  }
 
   bool IsBroken(std::string_view kind, std::string_view name) const {
     return broken_.count(std::string(kind) + " " + std::string(name)) != 0;
@@ -55,6 +57,7 @@ class Names {
 
  private:
   std::map<std::string, std::vector<std::string>, std::less<>> names_;
+  std::set<std::string> known_;  // "event order_placed"
   std::set<std::string> broken_;
 };
 

@@ -113,6 +113,15 @@ Loaded LoadWorkspace(std::vector<SourceFile> files, std::shared_ptr<TextPool> po
   workspace->pool = std::move(pool);
   Compiler(loaded.files, names, report, *workspace).Run(documents);
   Lint(*workspace, documents, report);
+  if (report.full()) {
+    loaded.diagnostics.push_back(
+        Diagnostic{Severity::kError,
+                   "SG000",
+                   Place{},
+                   fmt::format("more than {} problems: the rest is not shown", kDiagnosticsMax),
+                   {},
+                   "mend these first"});
+  }
   if (!HasErrors(loaded.diagnostics)) {
     workspace->files = loaded.files;
     loaded.workspace = std::move(workspace);

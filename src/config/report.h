@@ -11,6 +11,9 @@
 
 namespace segue {
 
+// More than a person reads; a hostile file makes millions.
+constexpr std::size_t kDiagnosticsMax = 1000;
+
 class Report {
  public:
   explicit Report(Diagnostics& into, bool tolerate_unbuilt = false)
@@ -38,10 +41,16 @@ class Report {
 
   std::size_t errors() const { return errors_; }
 
+  // Whether more would not be kept: time to stop looking.
+  bool full() const { return into_.size() >= kDiagnosticsMax; }
+
  private:
   void Add(Severity severity, std::string_view code, const Place& place, std::string message,
            std::string note, std::string help) {
     errors_ += severity == Severity::kError ? 1 : 0;
+    if (full()) {
+      return;
+    }
     into_.push_back(Diagnostic{severity, std::string(code), place, std::move(message),
                                std::move(note), std::move(help)});
   }

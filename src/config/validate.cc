@@ -53,7 +53,7 @@ class Validator {
  private:
   void Map(Node& node, const KeyNode& keys, std::string_view title) {
     Cuts(node, keys);
-    for (std::size_t i = 0; i < node.keys.size(); ++i) {
+    for (std::size_t i = 0; i < node.keys.size() && !report_.full(); ++i) {
       Node& value = node.items[i];
       const Node& key = node.keys[i];
       const KeyNode* child = keys.Child(key.text);
@@ -325,6 +325,9 @@ class Validator {
 void ValidateDocuments(std::vector<Document>& documents, Names& names, Report& report) {
   Validator validator(names, report);
   for (Document& document : documents) {
+    if (report.full()) {
+      return;
+    }
     validator.Walk(document);
   }
 }

@@ -4,6 +4,7 @@
 #include "config/yaml.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -130,12 +131,14 @@ class Builder final : public YAML::EventHandler {
     }
     stack_.push_back(std::move(node));
     pending_key_.emplace_back();
+    lines_of_keys_.emplace_back();
   }
 
   void End() {
     Node node = std::move(stack_.back());
     stack_.pop_back();
     pending_key_.pop_back();
+    lines_of_keys_.pop_back();
     Add(std::move(node));
   }
 
@@ -149,7 +152,7 @@ class Builder final : public YAML::EventHandler {
     if (parent.kind == Node::Kind::kList) {
       parent.items.push_back(std::move(node));
     } else if (!key) {
-      CheckKey(parent, node);
+      CheckKey(node);
       key = std::move(node);
     } else {
       parent.keys.push_back(std::move(*key));
@@ -158,21 +161,20 @@ class Builder final : public YAML::EventHandler {
     }
   }
 
-  void CheckKey(const Node& parent, const Node& key) {
+  void CheckKey(const Node& key) {
     if (key.kind != Node::Kind::kScalar || key.block) {
       Fail(key.place, "a key is one word", "write `key: value`");
     }
     if (key.text == "<<" && !key.quoted) {
       Fail(key.place, "merge keys are not part of the language", "write the keys out");
     }
-    const auto same = std::find_if(parent.keys.begin(), parent.keys.end(),
-                                   [&](const Node& other) { return other.text == key.text; });
-    if (same != parent.keys.end()) {
+    const auto [same, fresh] = lines_of_keys_.back().try_emplace(key.text, key.place.line);
+    if (!fresh) {
       // Goes on: the rest of the document is still worth reading.
-      report_.Error("SG000", key.place,
-                    fmt::format("`{}` stands twice in one place, first on line {}", key.text,
-                                same->place.line),
-                    {}, "keep one of the two");
+      report_.Error(
+          "SG000", key.place,
+          fmt::format("`{}` stands twice in one place, first on line {}", key.text, same->second),
+          {}, "keep one of the two");
     }
   }
 
@@ -183,6 +185,7 @@ class Builder final : public YAML::EventHandler {
   std::vector<Node> stack_;
   std::vector<std::optional<Node>>
       pending_key_;  // Beside stack_: a map's key whose value comes next.
+  std::vector<std::map<std::string, int>> lines_of_keys_;  // Beside stack_: keys so far.
   Node root_;
 };
 

@@ -1,5 +1,6 @@
-// Reads the sources and holds the rules of docs/architecture.md: who may include whom, what is banned where, how long
-// things may be.  The tables here are the architecture; a change of either is a change of both.
+// Reads the sources and holds the rules of docs/architecture.md: who may include whom, what is
+// banned where, how long things may be.  The tables here are the architecture; a change of either
+// is a change of both.
 
 #include <algorithm>
 #include <filesystem>
@@ -40,10 +41,11 @@ const std::map<std::string, std::vector<std::string>>& MayInclude() {
       {"outbox", kFive},
       {"connectors", kFive},
       {"pipeline",
-       {"base", "domain", "expression", "config", "store", "sources", "ledger", "segments", "insights", "playbooks",
-        "templates", "outbox", "connectors"}},
+       {"base", "domain", "expression", "config", "store", "sources", "ledger", "segments",
+        "insights", "playbooks", "templates", "outbox", "connectors"}},
       {"daemon", {"base", "domain", "expression", "config", "store", "connectors", "pipeline"}},
-      {"cli", {"base", "domain", "expression", "config", "store", "connectors", "pipeline", "daemon"}},
+      {"cli",
+       {"base", "domain", "expression", "config", "store", "connectors", "pipeline", "daemon"}},
       {"main", {"cli"}},
   };
   return kTable;
@@ -55,11 +57,11 @@ struct Fence {
 };
 
 const std::vector<Fence> kFences = {
-    {"<yaml-cpp/", {"config"}},       {"<SQLiteCpp/", {"store"}},   {"<sqlite3.h>", {"store"}},
-    {"<curl/", {"daemon"}},           {"<CLI/", {"cli"}},           {"<date/", {"base"}},
-    {"<openssl/", {"base"}},          {"<zlib.h>", {"sources"}},    {"<boost/asio", {"daemon"}},
-    {"<thread>", {"daemon"}},         {"<random>", {}},             {"<spdlog/", {"daemon", "cli"}},
-    {"<iostream>", {}},               {"<ranges>", {}},
+    {"<yaml-cpp/", {"config"}}, {"<SQLiteCpp/", {"store"}}, {"<sqlite3.h>", {"store"}},
+    {"<curl/", {"daemon"}},     {"<CLI/", {"cli"}},         {"<date/", {"base"}},
+    {"<openssl/", {"base"}},    {"<zlib.h>", {"sources"}},  {"<boost/asio", {"daemon"}},
+    {"<thread>", {"daemon"}},   {"<random>", {}},           {"<spdlog/", {"daemon", "cli"}},
+    {"<iostream>", {}},         {"<ranges>", {}},
 };
 
 struct Ban {
@@ -70,17 +72,22 @@ struct Ban {
 
 const std::vector<Ban> kBans = {
     {R"(system_clock::now|steady_clock::now|\btime\(NULL\)|\btime\(nullptr\)|gettimeofday|clock_gettime)",
-     "be given `now`", {"src/base/clock.cc"}},
-    {R"(\brand\(|\brandom\(|RAND_bytes|std::mt19937|random_device)", "a hash of what it is for", {"src/base/hash.cc"}},
+     "be given `now`",
+     {"src/base/clock.cc"}},
+    {R"(\brand\(|\brandom\(|RAND_bytes|std::mt19937|random_device)",
+     "a hash of what it is for",
+     {"src/base/hash.cc"}},
     {R"(\bgetenv\()", "a setting", {"src/cli/workbench.cc", "src/cli/terminal.cc"}},
     {R"(sleep_for|sleep_until|\busleep\()", "return when you want to be called next", {}},
     {R"(std::(gmtime|localtime|mktime)\b)", "base/zone.h", {}},
     {R"(\bFIXME\b|\bXXX\b)", "doing it", {}},
     {R"(^\s*(static|thread_local)\s+(?!constexpr|const|_?assert|inline|std::atomic)[A-Za-z_:<>]+\s+[a-z_]+\s*(=|;|\{))",
-     "a member", {}},
+     "a member",
+     {}},
 };
 
 constexpr std::size_t kLineMax = 120;
+constexpr std::size_t kTestLineMax = 160;  // Tests quote documents as people write them.
 constexpr std::size_t kFileMax = 600;
 constexpr std::size_t kFunctionMax = 100;
 
@@ -102,7 +109,8 @@ std::vector<File> Sources(const std::string& below) {
     }
     files.push_back(std::move(file));
   }
-  std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.path < b.path; });
+  std::sort(files.begin(), files.end(),
+            [](const File& a, const File& b) { return a.path < b.path; });
   return files;
 }
 
@@ -133,7 +141,8 @@ TEST_CASE("tidy: folders include only those that the include table allows") {
       std::smatch match;
       if (std::regex_search(file.lines[i], match, project) && match[1] != file.folder &&
           !Contains(allowed->second, match[1])) {
-        breaches << file.path << ":" << i + 1 << ": " << file.folder << " may not include " << match[1] << "\n";
+        breaches << file.path << ":" << i + 1 << ": " << file.folder << " may not include "
+                 << match[1] << "\n";
       }
     }
   }
@@ -145,8 +154,10 @@ TEST_CASE("tidy: third parties stay behind their fences") {
   for (const File& file : Sources("src")) {
     for (std::size_t i = 0; i < file.lines.size(); ++i) {
       for (const Fence& fence : kFences) {
-        if (file.lines[i].starts_with("#include " + fence.header) && !Contains(fence.folders, file.folder)) {
-          breaches << file.path << ":" << i + 1 << ": " << fence.header << " may not be included here\n";
+        if (file.lines[i].starts_with("#include " + fence.header) &&
+            !Contains(fence.folders, file.folder)) {
+          breaches << file.path << ":" << i + 1 << ": " << fence.header
+                   << " may not be included here\n";
         }
       }
     }
@@ -175,24 +186,29 @@ TEST_CASE("tidy: clocks, chance, the environment and sleeping stay in their file
 
 TEST_CASE("tidy: lines, functions and files are short enough to be read") {
   Breaches breaches;
-  for (const char* below : {"src", "tests"}) {
+  for (const std::string below : {"src", "tests"}) {
+    const std::size_t line_max = below == "src" ? kLineMax : kTestLineMax;
     for (const File& file : Sources(below)) {
       if (file.lines.size() > kFileMax) {
-        breaches << file.path << ": " << file.lines.size() << " lines, more than " << kFileMax << "\n";
+        breaches << file.path << ": " << file.lines.size() << " lines, more than " << kFileMax
+                 << "\n";
       }
       std::size_t opened = 0;  // The line of a function's first line, 0 outside.
       for (std::size_t i = 0; i < file.lines.size(); ++i) {
         const std::string& line = file.lines[i];
-        if (Characters(line) > kLineMax) {
-          breaches << file.path << ":" << i + 1 << ": longer than " << kLineMax << " characters\n";
+        if (Characters(line) > line_max) {
+          breaches << file.path << ":" << i + 1 << ": longer than " << line_max << " characters\n";
         }
-        // In our format a function's body begins with a line that ends in "{" and ends with a "}" in its first column.
-        if (opened == 0 && !line.empty() && line[0] != ' ' && line.ends_with("{") && !line.starts_with("namespace") &&
-            line.find('=') == std::string::npos && !line.starts_with("class") && !line.starts_with("struct")) {
+        // In our format a function's body begins with a line that ends in "{" and ends with a "}"
+        // in its first column.
+        if (opened == 0 && !line.empty() && line[0] != ' ' && line.ends_with("{") &&
+            !line.starts_with("namespace") && line.find('=') == std::string::npos &&
+            !line.starts_with("class") && !line.starts_with("struct")) {
           opened = i + 1;
         } else if (opened != 0 && line.starts_with("}")) {
           if (i + 1 - opened > kFunctionMax) {
-            breaches << file.path << ":" << opened << ": a function of " << i + 1 - opened << " lines\n";
+            breaches << file.path << ":" << opened << ": a function of " << i + 1 - opened
+                     << " lines\n";
           }
           opened = 0;
         }
@@ -206,8 +222,9 @@ TEST_CASE("tidy: every file says at its top what it is") {
   Breaches breaches;
   for (const File& file : Sources("src")) {
     const bool header = file.path.ends_with(".h");
-    const bool has_header = std::filesystem::exists(std::filesystem::path(SEGUE_SOURCE_DIR) /
-                                                    (file.path.substr(0, file.path.size() - 3) + ".h"));
+    const bool has_header =
+        std::filesystem::exists(std::filesystem::path(SEGUE_SOURCE_DIR) /
+                                (file.path.substr(0, file.path.size() - 3) + ".h"));
     if ((header || !has_header) && (file.lines.empty() || !file.lines[0].starts_with("//"))) {
       breaches << file.path << ": begins with no comment\n";
     }

@@ -2,8 +2,9 @@
 
     compare.py --workspace ROOT --state FOLDER --trace FILE [--playbooks]
 
-Compared are every customer's segment on every day (the trace), every move and every send (the database).  Prints the counts, and
-the first twenty differences in words; fails when there is one.
+Compared are every customer's segment on every day (the trace), every move, every send, and what led to them: every run with its
+end and every gate that said no (the database).  Prints the counts, and the first twenty differences in words; fails when there is
+one.
 """
 
 import json
@@ -70,7 +71,7 @@ def compare_bags(name, mine, theirs, describe, differences):
     extra.subtract(mine)
     left = [(entry, "only the reference has") for entry in (+missing).elements()]
     left += [(entry, "only Segue has") for entry in (+extra).elements()]
-    for entry, who in sorted(left, key=lambda pair: (pair[0][-2:], str(pair))):
+    for entry, who in sorted(left, key=lambda pair: (pair[0][-1], str(pair))):      # the last is always the moment
         differences.add(f"{name}: {who} {describe(entry)}")
 
 
@@ -81,27 +82,59 @@ def moves_of_segue(database):
 
 
 def sends_of_segue(database):
-    """What Segue promised; a track says its name in the payload."""
-    query = "SELECT kind, playbook, customer_key, step, template, not_before, created, payload FROM outbox"
-    for kind, playbook, customer, step, template, not_before, created, payload in database.execute(query):
-        label = template if KINDS[kind] == "send" else ""
-        if KINDS[kind] == "track":
-            label = json.loads(payload)["name"]
-        yield KINDS[kind], playbook, customer, step, label, not_before, created
+    """What Segue promised; only messages have an address and a template outside of the payload."""
+    query = "SELECT kind, playbook, customer_key, step, template, address, payload, not_before, created FROM outbox"
+    for kind, playbook, customer, step, label, address, payload, not_before, created in database.execute(query):
+        said = json.loads(payload)
+        if KINDS[kind] == "task":
+            label, address = said["title"], said["assignee"]
+        elif KINDS[kind] == "set":
+            label = ", ".join(map("{}={}".format, said["values"], said["values"].values()))
+        elif KINDS[kind] == "track":
+            label = said["name"]
+        yield KINDS[kind], playbook, customer, step, label, address, not_before, created
 
 
 def sends_of_reference(world):
     for send in world.playbooks.sends:
-        label = send.label if send.kind in ("send", "track") else ""
-        yield send.kind, send.playbook.id, send.customer, send.step, label, send.not_before, send.created
+        yield send.kind, send.playbook.id, send.customer, send.step, send.label, send.address, send.not_before, send.created
 
 
-def describe_with(zone):
-    """How moves and sends are told."""
-    at = lambda moment: local(zone, moment).strftime("%Y-%m-%d %H:%M")
-    move = lambda m: f"the move {say(m[2])} → {say(m[3])} of customer {m[1]} in {m[0]} at {at(m[5])}, cause {CAUSES[m[4]]}"
-    send = lambda s: (f"{s[0]} {s[4]} of {s[1]}, step {s[3]}, to customer {s[2]}, promised {at(s[6])}, not before {at(s[5])}")
-    return move, send
+def noes_of_segue(database):
+    """Every gate that refused.  A pending start that became void is stored without a reason: nobody refused it."""
+    query = """SELECT decision.playbook, ledger_customer.key, decision.step, reason, at FROM decision
+               JOIN ledger_customer ON ledger_customer.id = decision.customer WHERE NOT passed AND reason <> '' """
+    return [tuple(row) for row in database.execute(query)]
+
+
+def runs_of_segue(database):
+    query = """SELECT playbook, ledger_customer.key, CASE WHEN ended IS NULL THEN '' ELSE reason END, started FROM run
+               JOIN ledger_customer ON ledger_customer.id = run.customer"""
+    return [tuple(row) for row in database.execute(query)]
+
+
+class Describe:
+    """How moves, sends, runs and refusals are told."""
+
+    def __init__(self, zone):
+        self.at = lambda moment: local(zone, moment).strftime("%Y-%m-%d %H:%M")
+
+    def move(self, of):
+        model, customer, before, to, cause, at = of
+        return f"the move {say(before)} → {say(to)} of customer {customer} in {model} at {self.at(at)}, cause {CAUSES[cause]}"
+
+    def send(self, of):
+        kind, playbook, customer, step, label, address, not_before, created = of
+        return (f"{kind} “{label}” of {playbook}, step {step}, for customer {customer} to “{address}”, promised {self.at(created)}, "
+                f"not before {self.at(not_before)}")
+
+    def run(self, of):
+        playbook, customer, end, start = of
+        return f"a run of {playbook} for customer {customer} from {self.at(start)}, ended as: {end or 'not ended'}"
+
+    def no(self, of):
+        playbook, customer, step, reason, at = of
+        return f"the no {reason} of {playbook}, {'step ' + step if step else 'at the start'}, for customer {customer} at {self.at(at)}"
 
 
 def counted(counts):
@@ -118,21 +151,27 @@ def main():
     database = sqlite3.connect(f"file:{Path(given.state, 'segue.db').resolve()}?mode=ro", uri=True)
     differences = Differences()
     compared = compare_days(world, read_trace(given.trace), differences)
-    describe_move, describe_send = describe_with(world.workspace.zone)
+    describe = Describe(world.workspace.zone)
     moves = [(move.model, move.customer, move.before, move.to, move.cause, move.at) for move in world.moves]
-    compare_bags("move", moves, moves_of_segue(database), describe_move, differences)
     sends = list(sends_of_reference(world))
-    compare_bags("send", sends, list(sends_of_segue(database)), describe_send, differences)
+    runs = [(run.playbook.id, run.customer, run.end or "", run.start) for run in world.playbooks.runs]
+    noes = [(playbook, customer, step, reason, at) for at, playbook, customer, step, reason in world.playbooks.refusals]
+    compare_bags("move", moves, moves_of_segue(database), describe.move, differences)
+    compare_bags("run", runs, runs_of_segue(database), describe.run, differences)
+    compare_bags("send", sends, list(sends_of_segue(database)), describe.send, differences)
+    compare_bags("gate", noes, noes_of_segue(database), describe.no, differences)
 
     counts = world.store.counts
     print(f"facts: {counts['events']} events of {len(world.store.base)} customers; {counts['duplicates']} duplicates, "
           f"{counts['late']} too late to start anybody, {counts['anonymous']} anonymous rows")
-    print(f"customers × days × models: {compared} equal segments looked for, over {len(world.days)} days and {', '.join(world.models)}")
+    print(f"segments compared (customers × days × models): {compared}, over {len(world.days)} days of {', '.join(world.models)}")
     print(f"moves: {len(moves)} ({counted(Counter(CAUSES[move[4]] for move in moves))})")
     print(f"sends: {len(sends)} of {len({send[1] for send in sends})} playbooks ({counted(Counter(send[1] for send in sends))})")
+    print(f"runs: {len(runs)} ({counted(Counter(run[2] or 'not ended' for run in runs))})")
+    print(f"gates that said no: {len(noes)} ({counted(Counter(no[3] for no in noes))})")
     fits = [(model.id, *fit) for model in world.models.values() for fit in model.fits]
     days = ", ".join(f"{model}.{score} on {local(world.workspace.zone, now).date()}" for model, now, score, _ in fits)
-    print(f"lines learned {len(fits)} times, {len(fits) - len({fit[0::2][:2] for fit in fits})} of them refits: {days}")
+    print(f"lines learned {len(fits)} times, {len(fits) - len({(model, score) for model, _, score, _ in fits})} of them again: {days}")
     if given.playbooks:
         print("\n".join("  " + line for line in summary(world)))
     print(f"differences: {differences.count}  ({time.monotonic() - begun:.0f} s)")

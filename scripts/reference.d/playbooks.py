@@ -25,7 +25,7 @@ class Step:
 
 
 class Send:
-    """One promise."""
+    """One promise.  The label is the template, the task's title, the fields that are set, or the track."""
 
     __slots__ = ("kind", "playbook", "customer", "step", "label", "created", "not_before", "address", "state", "sent")
 
@@ -93,7 +93,7 @@ class Playbook:
             self.goal_where = read(goal["where"], Scope(self.workspace, event=goal["event"]))
 
     def read_steps(self, documents, prefix):
-        for number, document in enumerate(documents, 1):
+        for number, document in enumerate(documents):
             refuse(f"{self.id}.do", document, STEP_KEYS)
             name = document.get("id", f"{prefix}{number}")
             what = next(key for key in ("send", "task", "set", "track", "wait", "if", "stop") if key in document)
@@ -146,7 +146,7 @@ class Playbooks:
         self.last_start = {}              # (playbook id, customer) → start of the last run
         self.sends, self.open_sends = [], []
         self.by_address = {}              # (template, address) → promised messages
-        self.refusals = []                # (now, playbook, customer, step or "start", reason)
+        self.refusals = []                # (now, playbook, customer, step or "" at the start, reason)
         self.ends = Counter()
         self.consent, self.topics = world.workspace.consent_traits()
         self.email_trait = world.workspace.trait_of_key("email", "customer.email")
@@ -227,7 +227,7 @@ class Playbooks:
         del self.pending[playbook.id, customer]
         reason = self.start_gate(playbook, customer, now)
         if reason:
-            self.refused(now, playbook, customer, "start", reason)
+            self.refused(now, playbook, customer, "", reason)
             return
         run = Run(playbook, customer, now)
         if playbook.goal and playbook.goal_when:
@@ -307,7 +307,7 @@ class Playbooks:
 
     def promise(self, run, step, now):
         """A send, task, set or track: its gates, then the promise."""
-        reason, address = None, run.customer
+        reason, address = None, ""
         if step.what in ("send", "task"):
             if self.goal_or_exit(run, now):
                 return
@@ -319,19 +319,19 @@ class Playbooks:
         if reason:
             self.refused(now, run.playbook, run.customer, step.name, reason)
             return
-        not_before, label = now, ""
-        if step.what == "send":
-            label = step.document["send"]
-            not_before = self.after_quiet(run.customer, self.channel(step), now)
-        elif step.what == "task":
-            label = step.document["task"]["title"]
-        elif step.what == "track":
-            label = step.document["track"]
+        not_before = self.after_quiet(run.customer, self.channel(step), now) if step.what == "send" else now
+        label = self.label(run, step, now)
         send = Send(step.what, run.playbook, run.customer, step.name, label, now, not_before, address)
         self.sends.append(send)
         self.open_sends.append(send)
         if step.what == "send":
             self.by_address.setdefault((label, address), []).append(send)
+
+    def label(self, run, step, now):
+        if step.what in ("send", "track"):
+            return step.document[step.what]
+        shown = [text.shown(self.ask(run.customer, now, run.start)) for text in step.texts]
+        return shown[0] if step.what == "task" else ", ".join(map("{}={}".format, step.document["set"], shown))
 
     def channel(self, step):
         return self.workspace.by_kind["template"][step.document["send"]]["channel"]
@@ -340,7 +340,8 @@ class Playbooks:
         """(address, None) or (None, the reason why nobody gets it)."""
         if step.what == "task":
             who = step.document["task"]["for"]
-            address = self.trait(run.customer, who[9:], now) if who.startswith("customer.") else who
+            assignee = self.workspace.shop["assignees"].get(who)
+            address = self.trait(run.customer, who.removeprefix("customer."), now) if assignee is None else assignee
             return (address, None) if address is not None else (None, "no_address")
         reason = self.no_consent(run, self.channel(step), now)
         if reason:

@@ -1,4 +1,7 @@
-"""Texts with values, only as far as it matters whether one can be rendered: a missing value without `default` is an error."""
+"""Texts with values, as far as it matters whether one can be rendered: a missing value without `default` is an error.
+
+`shown` renders the short ones, which hold nothing but texts: the titles of tasks and the fields of `set`.
+"""
 
 import re
 
@@ -12,7 +15,7 @@ class Text:
     """A text as a list of values and of branches."""
 
     def __init__(self, text, scope):
-        self.scope = scope
+        self.text, self.scope = text, scope
         self.pieces = [match.groups() for match in PIECE.finditer(text)]
         self.place = 0
         self.parts = self.block()
@@ -61,3 +64,10 @@ class Text:
                         return False
                     break
         return True
+
+    def shown(self, ask):
+        def one(match):
+            expression, _, default = match.group(1).partition("|")
+            value = read(expression, self.scope)(ask)
+            return value if value is not None else default.partition("'")[2].rstrip().removesuffix("'")
+        return PIECE.sub(one, self.text)

@@ -1,3 +1,5 @@
+// The end of the program when a SEGUE_CHECK fails.
+
 #include "base/check.h"
 
 #include <cstdio>

@@ -1,4 +1,5 @@
-// Where the time comes from.  Only the two loops (Cycle, Dispatcher) hold a Clock; everything else is given `now`.
+// Where the time comes from.  Only the two loops (Cycle, Dispatcher) hold a Clock; everything else
+// is given `now`.
 
 #pragma once
 
@@ -24,6 +25,7 @@ class ManualClock final : public Clock {
   explicit ManualClock(TimePoint now) : now_(now) {}
 
   TimePoint Now() override { return now_; }
+
   void Set(TimePoint now) { now_ = now; }
 
  private:

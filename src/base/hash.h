@@ -21,9 +21,11 @@ std::string Sha256Hex(std::string_view bytes);
 // Lower-case hex of HMAC-SHA-256.
 std::string HmacSha256Hex(std::string_view key, std::string_view bytes);
 std::string Base64(std::string_view bytes);
-// 0 to 9999: where a person falls in an experiment.  From SHA-256, so that it can be recomputed anywhere.
+// 0 to 9999: where a person falls in an experiment.  From SHA-256, so that it can be recomputed
+// anywhere.
 int Bucket(std::string_view salt, std::string_view experiment, std::string_view person);
-// 128 unguessable bits as hex, from the operating system: only for the keys that a new state file is given.
+// 128 unguessable bits as hex, from the operating system: only for the keys that a new state file
+// is given.
 std::string RandomHex();
 
 }  // namespace segue

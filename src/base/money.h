@@ -1,4 +1,5 @@
-// Money and other decimal numbers as whole numbers: minor units of a currency, millionths of a number.
+// Money and other decimal numbers as whole numbers: minor units of a currency, millionths of a
+// number.
 
 #pragma once
 
@@ -15,7 +16,8 @@ namespace segue {
 constexpr int kNumberDecimals = 6;
 constexpr std::int64_t kNumberScale = 1'000'000;
 
-// Digits after the point that ISO 4217 gives a currency: 2 for EUR, 0 for JPY, 3 for KWD.  Nothing for an unknown code.
+// Digits after the point that ISO 4217 gives a currency: 2 for EUR, 0 for JPY, 3 for KWD.  Nothing
+// for an unknown code.
 std::optional<int> CurrencyDecimals(std::string_view currency);
 
 struct Decimal {

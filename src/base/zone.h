@@ -1,7 +1,8 @@
 // A time zone of the tz database, by name ("Europe/Lisbon").
 //
-// A wall time that a change of the clocks skips becomes the first instant after the gap; a wall time that happens twice
-// means the first of the two.  Zones are never freed, so a Zone is a small value that can be copied freely.
+// A wall time that a change of the clocks skips becomes the first instant after the gap; a wall
+// time that happens twice means the first of the two.  Zones are never freed, so a Zone is a small
+// value that can be copied freely.
 
 #pragma once
 

@@ -15,12 +15,15 @@ namespace segue {
 namespace {
 
 void AddCommon(CLI::App* verb, Common& common, bool with_at) {
-  verb->add_option("--workspace,-w", common.workspace, "The folder that holds config/, rules/ and templates/")
+  verb->add_option("--workspace,-w", common.workspace,
+                   "The folder that holds config/, rules/ and templates/")
       ->envname("SEGUE_WORKSPACE");
-  verb->add_option("--state,-s", common.state, "The folder of the state file")->envname("SEGUE_STATE");
+  verb->add_option("--state,-s", common.state, "The folder of the state file")
+      ->envname("SEGUE_STATE");
   verb->add_flag("--json", common.json, "Print JSON");
   if (with_at) {
-    verb->add_option("--at", common.at, "Pretend that it is this moment: 2026-03-26T04:00, in the workspace's zone");
+    verb->add_option("--at", common.at,
+                     "Pretend that it is this moment: 2026-03-26T04:00, in the workspace's zone");
   }
 }
 
@@ -45,7 +48,8 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
   check->add_flag("--verbose,-v", parsed.check.verbose, "Also what is only good to know");
   check->callback([&] { parsed.run = [&] { return RunCheck(parsed.common, parsed.check); }; });
 
-  CLI::App* plan = app.add_subcommand("plan", "Say who would get what and why, and change nothing (exit 2: somebody would)");
+  CLI::App* plan = app.add_subcommand(
+      "plan", "Say who would get what and why, and change nothing (exit 2: somebody would)");
   AddCommon(plan, parsed.common, true);
   plan->add_option("--people", parsed.plan.people, "List everybody whom this playbook would start");
   plan->callback([&] { parsed.run = [&] { return RunPlan(parsed.common, parsed.plan); }; });
@@ -54,17 +58,20 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
   AddCommon(doctor, parsed.common, true);
   doctor->callback([&] { parsed.run = [&] { return RunDoctor(parsed.common); }; });
 
-  CLI::App* explain = app.add_subcommand("explain", "Show why a customer got something, or did not");
+  CLI::App* explain =
+      app.add_subcommand("explain", "Show why a customer got something, or did not");
   AddCommon(explain, parsed.common, true);
   explain->add_option("customer", parsed.explain.customer, "Key or mail address")->required();
   explain->add_option("playbook", parsed.explain.playbook, "Only this playbook");
-  explain->callback([&] { parsed.run = [&] { return RunExplain(parsed.common, parsed.explain); }; });
+  explain->callback(
+      [&] { parsed.run = [&] { return RunExplain(parsed.common, parsed.explain); }; });
 
   CLI::App* segments = app.add_subcommand("segments", "Count the customers in each segment");
   AddCommon(segments, parsed.common, false);
   segments->add_option("model", parsed.segments.model, "Only this model");
   segments->add_flag("--people", parsed.segments.people, "One line per customer");
-  segments->callback([&] { parsed.run = [&] { return RunSegments(parsed.common, parsed.segments); }; });
+  segments->callback(
+      [&] { parsed.run = [&] { return RunSegments(parsed.common, parsed.segments); }; });
 
   CLI::App* render = app.add_subcommand("render", "Print a message as one customer would get it");
   AddCommon(render, parsed.common, true);
@@ -80,20 +87,26 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
   init->add_option("folder", parsed.init.folder, "A folder that is new or empty")->required();
   init->callback([&] { parsed.run = [&] { return RunInit(parsed.init); }; });
 
-  CLI::App* run = app.add_subcommand("run", "One cycle and one pass of the dispatcher; with --at it never sends");
+  CLI::App* run = app.add_subcommand(
+      "run", "One cycle and one pass of the dispatcher; with --at it never sends");
   AddCommon(run, parsed.common, true);
   run->add_flag("--once", parsed.once, "The default, for scripts that like to say so");
   run->callback([&] { parsed.run = [&] { return RunOnce(parsed.common); }; });
 
-  CLI::App* replay = app.add_subcommand(
-      "replay", "Live through history on a clock of its own; delivers through file connectors and nothing else");
+  CLI::App* replay = app.add_subcommand("replay",
+                                        "Live through history on a clock of its own; delivers "
+                                        "through file connectors and nothing else");
   AddCommon(replay, parsed.common, false);
-  replay->add_option("--from", parsed.replay.from, "First moment (default: the day of the first fact)");
-  replay->add_option("--to", parsed.replay.to, "Last moment (default: the day after the last fact)");
-  replay->add_flag("--by-arrival", parsed.replay.by_arrival,
-                   "A file counts from its modification time on, not each row from its own time on");
+  replay->add_option("--from", parsed.replay.from,
+                     "First moment (default: the day of the first fact)");
+  replay->add_option("--to", parsed.replay.to,
+                     "Last moment (default: the day after the last fact)");
+  replay->add_flag(
+      "--by-arrival", parsed.replay.by_arrival,
+      "A file counts from its modification time on, not each row from its own time on");
   replay->add_option("--every", parsed.replay.every, "Cycles exactly this far apart: 6h");
-  replay->add_option("--trace", parsed.replay.trace, "Write day, model, customer, segment of whoever changed to this file");
+  replay->add_option("--trace", parsed.replay.trace,
+                     "Write day, model, customer, segment of whoever changed to this file");
   replay->add_flag("--quiet,-q", parsed.replay.quiet, "No summary at the end");
   replay->callback([&] { parsed.run = [&] { return RunReplay(parsed.common, parsed.replay); }; });
 
@@ -115,7 +128,8 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
 }  // namespace
 
 int RunCli(int argc, char** argv) {
-  CLI::App app{"Segue watches who your customers become, and does what your playbooks say about it."};
+  CLI::App app{
+      "Segue watches who your customers become, and does what your playbooks say about it."};
   app.set_version_flag("--version", SEGUE_VERSION);
   app.require_subcommand(1);
   Parsed parsed;

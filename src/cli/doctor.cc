@@ -1,4 +1,5 @@
-// doctor: whether the state is sound.  Counts what it holds, and computes every column again from the ledger.
+// doctor: whether the state is sound.  Counts what it holds, and computes every column again from
+// the ledger.
 
 #include <map>
 
@@ -18,22 +19,26 @@ int RunDoctor(const Common& common) {
   RequireState(common);
   Database db = Database::Open(StateFile(common));
   const Transaction nothing(db);  // Looks at one moment, and changes nothing.
-  State state(db, workspace, *checked.templates, MomentOf(common, workspace), OptionsFor(workspace, false));
+  State state(db, workspace, *checked.templates, MomentOf(common, workspace),
+              OptionsFor(workspace, false));
   std::map<std::string, std::int64_t> events;
   for (std::size_t kind = 0; kind < workspace.schema.events.size(); ++kind) {
     std::int64_t& count = events[workspace.schema.events[kind].name];
-    state.ledger().Scan(static_cast<int>(kind), TimePoint::min(), TimePoint::max(),
-                        [&](const StoredEvent& event) { count += event.kind == static_cast<int>(kind) ? 1 : 0; });
+    state.ledger().Scan(
+        static_cast<int>(kind), TimePoint::min(), TimePoint::max(),
+        [&](const StoredEvent& event) { count += event.kind == static_cast<int>(kind) ? 1 : 0; });
   }
   const std::string before = state.columns().Fingerprint();
   state.columns().Rebuild();
   const bool healthy = before == state.columns().Fingerprint();
   boost::json::object sources;
   Statement list = db.Prepare(
-      "SELECT source, rows, anonymous, (SELECT count(*) FROM bad_row WHERE bad_row.source = source_state.source) "
+      "SELECT source, rows, anonymous, (SELECT count(*) FROM bad_row WHERE bad_row.source = "
+      "source_state.source) "
       "FROM source_state ORDER BY source");
   while (list.Step()) {
-    sources[list.Text(0)] = {{"rows", list.Int(1)}, {"anonymous", list.Int(2)}, {"bad", list.Int(3)}};
+    sources[list.Text(0)] = {
+        {"rows", list.Int(1)}, {"anonymous", list.Int(2)}, {"bad", list.Int(3)}};
   }
   const OutboxCounts counts = state.outbox().Count();
   if (common.json) {
@@ -56,9 +61,11 @@ int RunDoctor(const Common& common) {
   for (const auto& [kind, count] : events) {
     table.Row({kind, Grouped(count)});
   }
-  fmt::print("{}\n{}\n", table.Text(),
-             healthy ? "every column equals one rebuilt from the ledger"
-                     : "a column differs from one rebuilt from the ledger: this is a bug, please report it");
+  fmt::print(
+      "{}\n{}\n", table.Text(),
+      healthy
+          ? "every column equals one rebuilt from the ledger"
+          : "a column differs from one rebuilt from the ledger: this is a bug, please report it");
   return healthy ? kFine : kFindings;
 }
 

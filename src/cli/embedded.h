@@ -1,4 +1,5 @@
-// The shipped library (config/, rules/, templates/), carried inside the program so that `init` needs nothing else.
+// The shipped library (config/, rules/, templates/), carried inside the program so that `init`
+// needs nothing else.
 
 #pragma once
 

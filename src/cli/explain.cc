@@ -30,11 +30,14 @@ class Explainer {
       const Membership member = segments->Get(customer_);
       const std::string name =
           member.segment == kNoSegment ? "not in this model" : model.segments[member.segment].id;
-      fmt::print("{}: {}{}\n", Bold(model.id), name,
-                 member.segment == kNoSegment ? "" : " since " + model.timezone.Format(member.since));
+      fmt::print(
+          "{}: {}{}\n", Bold(model.id), name,
+          member.segment == kNoSegment ? "" : " since " + model.timezone.Format(member.since));
       if (member.answer != member.segment) {
-        const std::string answer = member.answer == kNoSegment ? "none" : model.segments[member.answer].id;
-        fmt::print("   pending: {}, the same in {} of {} runs\n", answer, member.answer_runs, model.hold.runs);
+        const std::string answer =
+            member.answer == kNoSegment ? "none" : model.segments[member.answer].id;
+        fmt::print("   pending: {}, the same in {} of {} runs\n", answer, member.answer_runs,
+                   model.hold.runs);
       }
       const auto people = state_.PopulationOf(static_cast<int>(i), now_);
       for (const std::string& line : segments->Explain(*people, customer_, now_, *workspace.pool)) {
@@ -51,31 +54,36 @@ class Explainer {
     }
     Table table({"moved", "model", "from", "to", "cause", "why"});
     for (const MoveRow& move : moves) {
-      table.Row({Format(move.at), move.model, move.from, move.to, std::string(CauseName(move.cause)), move.why});
+      table.Row({Format(move.at), move.model, move.from, move.to,
+                 std::string(CauseName(move.cause)), move.why});
     }
     fmt::print("{}\n", table.Text());
   }
 
   // The runs of one playbook, or why there is none.
   void Playbook(const Playbook& playbook) const {
-    const std::vector<Decision> decisions = state_.playbooks().Decisions(customer_, playbook.id, TimePoint::min());
+    const std::vector<Decision> decisions =
+        state_.playbooks().Decisions(customer_, playbook.id, TimePoint::min());
     if (decisions.empty()) {
       return;
     }
     Headline(playbook, decisions);
     std::string heading;
     for (const Decision& decision : decisions) {
-      const std::string where = decision.step.empty() ? "start" : fmt::format("run {}  step {}", decision.run, decision.step);
+      const std::string where = decision.step.empty()
+                                    ? "start"
+                                    : fmt::format("run {}  step {}", decision.run, decision.step);
       if (std::string now = Format(decision.at) + "  " + where; now != heading) {
         heading = std::move(now);
         fmt::print(" {}\n", heading);
       }
-      const std::string mark =
-          decision.passed ? Coloured("✓", Colour::kGreen, colour_) : Coloured("✗", Colour::kRed, colour_);
-      fmt::print("   {} {}{}{}{}\n", mark, GateName(decision.gate),
-                 decision.reason.empty() ? "" : ": " + decision.reason,
-                 decision.detail.empty() ? "" : "   " + decision.detail,
-                 decision.where.empty() ? "" : "   " + Coloured(decision.where, Colour::kDim, colour_));
+      const std::string mark = decision.passed ? Coloured("✓", Colour::kGreen, colour_)
+                                               : Coloured("✗", Colour::kRed, colour_);
+      fmt::print(
+          "   {} {}{}{}{}\n", mark, GateName(decision.gate),
+          decision.reason.empty() ? "" : ": " + decision.reason,
+          decision.detail.empty() ? "" : "   " + decision.detail,
+          decision.where.empty() ? "" : "   " + Coloured(decision.where, Colour::kDim, colour_));
     }
     Deliveries(playbook);
     fmt::print("\n");
@@ -98,24 +106,28 @@ class Explainer {
   }
 
  private:
-  std::string Format(TimePoint time) const { return state_.workspace().schema.timezone.Format(time); }
+  std::string Format(TimePoint time) const {
+    return state_.workspace().schema.timezone.Format(time);
+  }
 
   std::string Bold(std::string_view text) const { return Coloured(text, Colour::kBold, colour_); }
 
   // The gate that decided the last thing, in words, first of all.
   void Headline(const segue::Playbook& playbook, const std::vector<Decision>& decisions) const {
-    const auto refused = std::find_if(decisions.rbegin(), decisions.rend(),
-                                      [](const Decision& one) { return !one.passed && !one.reason.empty(); });
-    const auto promised = std::find_if(decisions.rbegin(), decisions.rend(), [](const Decision& one) {
-      return one.gate == Gate::kOutbox && one.passed;
-    });
-    if (promised != decisions.rend() && (refused == decisions.rend() || promised->id > refused->id)) {
-      fmt::print("{}   {}   step {} on {}\n", Coloured("PROMISED", Colour::kGreen, colour_), Bold(playbook.id),
-                 promised->step, Format(promised->at));
+    const auto refused =
+        std::find_if(decisions.rbegin(), decisions.rend(),
+                     [](const Decision& one) { return !one.passed && !one.reason.empty(); });
+    const auto promised =
+        std::find_if(decisions.rbegin(), decisions.rend(),
+                     [](const Decision& one) { return one.gate == Gate::kOutbox && one.passed; });
+    if (promised != decisions.rend() &&
+        (refused == decisions.rend() || promised->id > refused->id)) {
+      fmt::print("{}   {}   step {} on {}\n", Coloured("PROMISED", Colour::kGreen, colour_),
+                 Bold(playbook.id), promised->step, Format(promised->at));
     } else if (refused != decisions.rend()) {
-      fmt::print("{}   {}   {}gate: {}   {}   {}\n", Coloured("NOT SENT", Colour::kRed, colour_), Bold(playbook.id),
-                 refused->step.empty() ? "" : "step " + refused->step + "   ", GateName(refused->gate),
-                 refused->reason, refused->detail);
+      fmt::print("{}   {}   {}gate: {}   {}   {}\n", Coloured("NOT SENT", Colour::kRed, colour_),
+                 Bold(playbook.id), refused->step.empty() ? "" : "step " + refused->step + "   ",
+                 GateName(refused->gate), refused->reason, refused->detail);
     } else {
       fmt::print("{}\n", Bold(playbook.id));
     }
@@ -131,7 +143,8 @@ class Explainer {
       const Payload& payload = delivery.payload;
       fmt::print("   → {} {} {}: {}{}\n", DeliveryKindName(delivery.kind), delivery.id,
                  payload.template_id.empty() ? payload.title + payload.name : payload.template_id,
-                 DeliveryStateName(delivery.state), delivery.detail.empty() ? "" : "   " + delivery.detail);
+                 DeliveryStateName(delivery.state),
+                 delivery.detail.empty() ? "" : "   " + delivery.detail);
     }
   }
 
@@ -145,7 +158,8 @@ class Explainer {
     const Model& model = state_.workspace().models[static_cast<std::size_t>(playbook.on.model)];
     std::string to;
     for (const SegmentIndex segment : playbook.on.to) {
-      to += (to.empty() ? "" : " or ") + (segment == kNoSegment ? "none" : model.segments[segment].id);
+      to += (to.empty() ? "" : " or ") +
+            (segment == kNoSegment ? "none" : model.segments[segment].id);
     }
     return "no move of " + model.id + (to.empty() ? "" : " to " + to) + " that it listens to";
   }
@@ -178,8 +192,9 @@ int ExplainJson(State& state, CustomerIndex customer, const std::string& playboo
                      {"cause", std::string(CauseName(move.cause))},
                      {"why", move.why}});
   }
-  const boost::json::object out{
-      {"customer", state.ledger().CustomerKey(customer)}, {"moves", moves}, {"decisions", decisions}};
+  const boost::json::object out{{"customer", state.ledger().CustomerKey(customer)},
+                                {"moves", moves},
+                                {"decisions", decisions}};
   fmt::print("{}\n", boost::json::serialize(out));
   return kFine;
 }

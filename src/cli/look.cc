@@ -49,8 +49,9 @@ void PrintModel(State& state, int index, boost::json::object* json) {
     (*json)[model.id] = std::move(one);
     return;
   }
-  const std::string as_of =
-      segments->last_slot() ? "as of " + model.timezone.Format(*segments->last_slot()) : "no slot yet";
+  const std::string as_of = segments->last_slot()
+                                ? "as of " + model.timezone.Format(*segments->last_slot())
+                                : "no slot yet";
   fmt::print("{}  {}  ({} customers, {})\n", model.id, model.title, Grouped(all), as_of);
   Table table({"segment", ">customers", ">share", ""});
   for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -118,10 +119,11 @@ int RunRender(const Common& common, const RenderOptions& options) {
     throw Failure{kUsage, fmt::format("there is no template {}{}\n", options.template_id,
                                       near ? "; did you mean " + *near + "?" : "")};
   }
-  Result<RenderedMessage> message = state.templates().Render(found->id, state.ContextOf(customer, opened.now));
+  Result<RenderedMessage> message =
+      state.templates().Render(found->id, state.ContextOf(customer, opened.now));
   if (!message) {
-    throw Failure{kFindings, fmt::format("{} cannot be rendered for {}: {}\n", found->id, options.customer,
-                                         message.error().message())};
+    throw Failure{kFindings, fmt::format("{} cannot be rendered for {}: {}\n", found->id,
+                                         options.customer, message.error().message())};
   }
   if (options.part == "html") {
     fmt::print("{}\n", message->html);
@@ -173,9 +175,12 @@ boost::json::object DeliverySummary(const Delivery& delivery) {
 }
 
 void PrintCounts(const OutboxCounts& counts) {
-  fmt::print("{} waiting · {} running · {} accepted · {} refused · {} suppressed · {} dropped · {} unknown · {} dead\n",
-             Grouped(counts.waiting), Grouped(counts.running), Grouped(counts.accepted), Grouped(counts.refused),
-             Grouped(counts.suppressed), Grouped(counts.dropped), Grouped(counts.unknown), Grouped(counts.dead));
+  fmt::print(
+      "{} waiting · {} running · {} accepted · {} refused · {} suppressed · {} dropped · {} "
+      "unknown · {} dead\n",
+      Grouped(counts.waiting), Grouped(counts.running), Grouped(counts.accepted),
+      Grouped(counts.refused), Grouped(counts.suppressed), Grouped(counts.dropped),
+      Grouped(counts.unknown), Grouped(counts.dead));
 }
 
 int ListOutbox(State& state, const OutboxOptions& options, bool json) {
@@ -183,9 +188,11 @@ int ListOutbox(State& state, const OutboxOptions& options, bool json) {
   if (!options.state_name.empty()) {
     filter.state = StateByName(options.state_name);
     if (!filter.state) {
-      throw Failure{kUsage, fmt::format("--in {}: the states are waiting running accepted refused suppressed unknown "
-                                        "dropped dead\n",
-                                        options.state_name)};
+      throw Failure{
+          kUsage,
+          fmt::format("--in {}: the states are waiting running accepted refused suppressed unknown "
+                      "dropped dead\n",
+                      options.state_name)};
     }
   }
   filter.connector = options.connector;
@@ -210,8 +217,8 @@ int ListOutbox(State& state, const OutboxOptions& options, bool json) {
                              : !payload.title.empty()     ? payload.title
                                                           : payload.name;
     table.Row({std::to_string(delivery.id), std::string(DeliveryStateName(delivery.state)),
-               std::string(DeliveryKindName(delivery.kind)), delivery.customer_key, what, delivery.playbook,
-               zone.Format(delivery.not_before), delivery.detail.substr(0, 60)});
+               std::string(DeliveryKindName(delivery.kind)), delivery.customer_key, what,
+               delivery.playbook, zone.Format(delivery.not_before), delivery.detail.substr(0, 60)});
   }
   fmt::print("{}", table.Text());
   if (static_cast<int>(all.size()) == options.limit) {
@@ -233,7 +240,8 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
   Outbox& outbox = opened.state->outbox();
   const std::optional<Delivery> delivery = outbox.Get(options.id);
   if (!delivery) {
-    throw Failure{kUsage, fmt::format("there is no delivery {}: `segue outbox` lists them\n", options.id)};
+    throw Failure{kUsage,
+                  fmt::format("there is no delivery {}: `segue outbox` lists them\n", options.id)};
   }
   if (options.action == "show") {
     fmt::print("{}\n", boost::json::serialize(DeliverySummary(*delivery)));
@@ -242,13 +250,15 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
   if (options.note.empty()) {
     throw Failure{kUsage, "say why with --note; it is kept with the delivery\n"};
   }
-  const Result<void> done = options.action == "retry"  ? outbox.RetryByHand(options.id, options.note, opened.now)
-                            : options.action == "drop" ? outbox.DropByHand(options.id, options.note, opened.now)
-                                                       : outbox.MarkSent(options.id, options.note, opened.now);
+  const Result<void> done =
+      options.action == "retry"  ? outbox.RetryByHand(options.id, options.note, opened.now)
+      : options.action == "drop" ? outbox.DropByHand(options.id, options.note, opened.now)
+                                 : outbox.MarkSent(options.id, options.note, opened.now);
   if (!done) {
     throw Failure{kFindings, done.error().message() + "\n"};
   }
-  fmt::print("delivery {} is {} now\n", options.id, DeliveryStateName(outbox.Get(options.id)->state));
+  fmt::print("delivery {} is {} now\n", options.id,
+             DeliveryStateName(outbox.Get(options.id)->state));
   return kFine;
 }
 

@@ -1,5 +1,5 @@
-// plan: one full cycle at a moment, on the state as it is, all of it rolled back afterwards.  It is the code that runs in
-// earnest, so it names the same people.
+// plan: one full cycle at a moment, on the state as it is, all of it rolled back afterwards.  It is
+// the code that runs in earnest, so it names the same people.
 
 #include <algorithm>
 #include <map>
@@ -33,7 +33,8 @@ TimePoint NextSlot(const Workspace& workspace, TimePoint now) {
 // "21 sent · 14 no consent · 1 no address", the largest first.
 std::string OutcomeLine(const std::map<std::string, std::int64_t>& outcomes) {
   std::vector<std::pair<std::string, std::int64_t>> sorted(outcomes.begin(), outcomes.end());
-  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   std::string line;
   for (const auto& [word, count] : sorted) {
     std::string words = word;
@@ -49,13 +50,17 @@ std::string WhenLine(const ForeseenStep& step, TimePoint at, const Zone& reader)
   }
   const std::string when = step.due <= at ? "at once" : reader.Format(step.due);
   const bool elsewhere = step.zone.name() != reader.name();
-  return when + (elsewhere ? " (" + step.zone.Format(step.due).substr(11) + " in " + step.zone.name() + ")" : "");
+  return when +
+         (elsewhere ? " (" + step.zone.Format(step.due).substr(11) + " in " + step.zone.name() + ")"
+                    : "");
 }
 
-void PrintPlaybook(const Foreseen& plan, const ForeseenPlaybook& one, const Workspace& workspace, bool everybody) {
+void PrintPlaybook(const Foreseen& plan, const ForeseenPlaybook& one, const Workspace& workspace,
+                   bool everybody) {
   const auto index = static_cast<std::size_t>(one.playbook);
   const Playbook& playbook = workspace.playbooks[index];
-  fmt::print("{} {}   {}{}\n", one.started > 0 ? "+" : "~", FormatPlace(playbook.place, workspace.files), playbook.id,
+  fmt::print("{} {}   {}{}\n", one.started > 0 ? "+" : "~",
+             FormatPlace(playbook.place, workspace.files), playbook.id,
              playbook.status == Status::kShadow ? "   (shadow: decides, delivers nothing)" : "");
   if (one.started > 0) {
     fmt::print("      {} would start{}\n", Grouped(one.started),
@@ -69,8 +74,8 @@ void PrintPlaybook(const Foreseen& plan, const ForeseenPlaybook& one, const Work
   std::size_t shown = 0;
   for (const ForeseenStep& step : one.steps) {
     if (!everybody && shown++ == kPeopleShown) {
-      fmt::print("      …  segue plan --people {} lists all {}\n", playbook.id, Grouped(
-                     static_cast<std::int64_t>(one.steps.size())));
+      fmt::print("      …  segue plan --people {} lists all {}\n", playbook.id,
+                 Grouped(static_cast<std::int64_t>(one.steps.size())));
       break;
     }
     fmt::print("      {:<28} {:<28} {}\n", step.person, step.what,
@@ -94,10 +99,11 @@ boost::json::object ToJson(const Foreseen& plan, const Workspace& workspace) {
     for (const auto& [word, count] : one.refused) {
       refused[word] = count;
     }
-    playbooks.push_back({{"playbook", workspace.playbooks[static_cast<std::size_t>(one.playbook)].id},
-                         {"started", one.started},
-                         {"refused", refused},
-                         {"steps", steps}});
+    playbooks.push_back(
+        {{"playbook", workspace.playbooks[static_cast<std::size_t>(one.playbook)].id},
+         {"started", one.started},
+         {"refused", refused},
+         {"steps", steps}});
   }
   boost::json::array models;
   for (const ForeseenModel& one : plan.models) {
@@ -119,7 +125,8 @@ void PrintModels(const Foreseen& plan, const Workspace& workspace) {
       fmt::print("  {}: its first run, a baseline: it places everybody and moves nobody\n", id);
     } else if (one.moved > 0) {
       fmt::print("  {}: {} would move ({}): {}\n", id, Grouped(one.moved),
-                 Percent(static_cast<double>(one.moved) / static_cast<double>(std::max<std::int64_t>(1, plan.customers))),
+                 Percent(static_cast<double>(one.moved) /
+                         static_cast<double>(std::max<std::int64_t>(1, plan.customers))),
                  OutcomeLine(one.by_cause));
     }
   }
@@ -137,22 +144,25 @@ int RunPlan(const Common& common, const PlanOptions& options) {
   const TimePoint now = MomentOf(common, workspace);
   const TimePoint at = common.at.empty() ? NextSlot(workspace, now) : now;
   Database db = Database::Open(StateFile(common));
-  const Foreseen plan = Foresee(db, workspace, *checked.templates, at, OptionsFor(workspace, false));
+  const Foreseen plan =
+      Foresee(db, workspace, *checked.templates, at, OptionsFor(workspace, false));
   if (common.json) {
     fmt::print("{}\n", boost::json::serialize(ToJson(plan, workspace)));
     return plan.people > 0 ? kPeopleAffected : kFine;
   }
-  fmt::print("plan for {} {}   {} customers\n", workspace.schema.timezone.Format(at), workspace.schema.timezone.name(),
-             Grouped(plan.customers));
+  fmt::print("plan for {} {}   {} customers\n", workspace.schema.timezone.Format(at),
+             workspace.schema.timezone.name(), Grouped(plan.customers));
   PrintModels(plan, workspace);
   for (const ForeseenPlaybook& one : plan.playbooks) {
-    const bool wanted = workspace.playbooks[static_cast<std::size_t>(one.playbook)].id == options.people;
+    const bool wanted =
+        workspace.playbooks[static_cast<std::size_t>(one.playbook)].id == options.people;
     if (options.people.empty() || wanted) {
       PrintPlaybook(plan, one, workspace, wanted);
     }
   }
-  fmt::print("{}\n", plan.people == 0 ? "nobody is affected"
-                                      : fmt::format("exit 2: {} people are affected", Grouped(plan.people)));
+  fmt::print("{}\n", plan.people == 0
+                         ? "nobody is affected"
+                         : fmt::format("exit 2: {} people are affected", Grouped(plan.people)));
   return plan.people > 0 ? kPeopleAffected : kFine;
 }
 

@@ -28,7 +28,8 @@ int RunCheck(const Common& common, const CheckOptions& options) {
     std::erase_if(found, [](const Diagnostic& one) { return one.severity == Severity::kInfo; });
   }
   const auto count = [&](Severity severity) {
-    return std::count_if(found.begin(), found.end(), [&](const Diagnostic& one) { return one.severity == severity; });
+    return std::count_if(found.begin(), found.end(),
+                         [&](const Diagnostic& one) { return one.severity == severity; });
   };
   if (common.json) {
     fmt::print("{}\n", DiagnosticsToJson(found, checked.files));
@@ -37,9 +38,9 @@ int RunCheck(const Common& common, const CheckOptions& options) {
     fmt::print("{} files: {} errors, {} warnings", checked.files.size(), count(Severity::kError),
                count(Severity::kWarning));
     if (checked.workspace != nullptr) {
-      fmt::print(" · {} models, {} playbooks, {} templates, {} columns", checked.workspace->models.size(),
-                 checked.workspace->playbooks.size(), checked.workspace->templates.size(),
-                 checked.workspace->aggregates.all().size());
+      fmt::print(" · {} models, {} playbooks, {} templates, {} columns",
+                 checked.workspace->models.size(), checked.workspace->playbooks.size(),
+                 checked.workspace->templates.size(), checked.workspace->aggregates.all().size());
     }
     fmt::print("\n");
   }
@@ -49,17 +50,22 @@ int RunCheck(const Common& common, const CheckOptions& options) {
 int RunInit(const InitOptions& options) {
   const std::filesystem::path folder(options.folder);
   if (std::filesystem::exists(folder) && !std::filesystem::is_empty(folder)) {
-    throw Failure{kUsage, fmt::format("{} is not empty: name a new folder, so that nothing of yours is written over\n",
-                                      options.folder)};
+    throw Failure{
+        kUsage,
+        fmt::format(
+            "{} is not empty: name a new folder, so that nothing of yours is written over\n",
+            options.folder)};
   }
   for (const EmbeddedFile& file : EmbeddedFiles()) {
     const std::filesystem::path path = folder / file.path;
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << file.content;
   }
-  fmt::print("Wrote {} files to {}.\n\n  cd {}\n  segue check          what is in them\n  segue run            "
-             "reads state/inbox and does what the playbooks say\n",
-             EmbeddedFiles().size(), options.folder, options.folder);
+  fmt::print(
+      "Wrote {} files to {}.\n\n  cd {}\n  segue check          what is in them\n  segue run       "
+      "     "
+      "reads state/inbox and does what the playbooks say\n",
+      EmbeddedFiles().size(), options.folder, options.folder);
   return kFine;
 }
 
@@ -89,12 +95,14 @@ int RunOnce(const Common& common) {
   const TimePoint now = MomentOf(common, *checked.workspace);
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));
-  State state(db, *checked.workspace, *checked.templates, now, OptionsFor(*checked.workspace, true));
+  State state(db, *checked.workspace, *checked.templates, now,
+              OptionsFor(*checked.workspace, true));
   const std::unique_ptr<FileReader> files = MakeDiskReader(common.state);
   Cycle cycle(state, files.get());
   CycleReport report;
   ProgressLine progress;
-  cycle.Pull(now, true, [&](auto what, auto done, auto all) { progress.Show(what, done, all); }, report);
+  cycle.Pull(
+      now, true, [&](auto what, auto done, auto all) { progress.Show(what, done, all); }, report);
   WriteQuarantine(state, common.state);
   cycle.Decide(now, report);
   progress.Finish();
@@ -110,11 +118,16 @@ int RunOnce(const Common& common) {
   PrintWarnings(report);
   const OutboxCounts counts = state.outbox().Count();
   if (common.json) {
-    boost::json::object out{{"now", FormatTime(now)},        {"moves", report.moves.size()},
-                            {"started", report.playbooks.started}, {"ended", report.playbooks.ended},
-                            {"promised", report.playbooks.promised}, {"skipped", report.playbooks.skipped},
-                            {"calls", calls.calls},          {"waiting", counts.waiting},
-                            {"unknown", counts.unknown},     {"dead", counts.dead}};
+    boost::json::object out{{"now", FormatTime(now)},
+                            {"moves", report.moves.size()},
+                            {"started", report.playbooks.started},
+                            {"ended", report.playbooks.ended},
+                            {"promised", report.playbooks.promised},
+                            {"skipped", report.playbooks.skipped},
+                            {"calls", calls.calls},
+                            {"waiting", counts.waiting},
+                            {"unknown", counts.unknown},
+                            {"dead", counts.dead}};
     boost::json::object intake;
     for (const auto& [word, count] : report.intake) {
       intake[word] = count;
@@ -125,11 +138,15 @@ int RunOnce(const Common& common) {
   }
   fmt::print("facts      {}\n", IntakeLine(report));
   fmt::print("moves      {}{}\n", Grouped(static_cast<std::int64_t>(report.moves.size())),
-             report.baselines.empty() ? "" : "   (first run of " + Join(report.baselines, ", ") + ": a baseline moves nobody)");
-  fmt::print("runs       {} started · {} ended\n", report.playbooks.started, report.playbooks.ended);
+             report.baselines.empty() ? ""
+                                      : "   (first run of " + Join(report.baselines, ", ") +
+                                            ": a baseline moves nobody)");
+  fmt::print("runs       {} started · {} ended\n", report.playbooks.started,
+             report.playbooks.ended);
   fmt::print("deliveries {} promised · {} skipped · {} calls made{}\n", report.playbooks.promised,
              report.playbooks.skipped, calls.calls, real ? "" : "   (--at never sends)");
-  fmt::print("outbox     {} waiting · {} unknown · {} dead\n", counts.waiting, counts.unknown, counts.dead);
+  fmt::print("outbox     {} waiting · {} unknown · {} dead\n", counts.waiting, counts.unknown,
+             counts.dead);
   fmt::print("next       {}\n", checked.workspace->schema.timezone.Format(report.next));
   return kFine;
 }
@@ -159,7 +176,8 @@ class ArrivedFiles final : public FileReader {
 // Day, model, customer and segment of everybody who stands elsewhere than the day before.
 class SegmentTrace {
  public:
-  SegmentTrace(State& state, const std::string& path) : state_(state), out_(path, std::ios::binary) {
+  SegmentTrace(State& state, const std::string& path)
+      : state_(state), out_(path, std::ios::binary) {
     if (!out_) {
       throw Failure{kCannotReach, fmt::format("cannot write {}\n", path)};
     }
@@ -207,8 +225,8 @@ class Replay {
   void Run() {
     if (!options_.by_arrival) {
       Result<Feed> feed = Feed::Read(
-          state_.workspace(), files_, [&](auto what, auto done, auto all) { progress_.Show(what, done, all); },
-          report_);
+          state_.workspace(), files_,
+          [&](auto what, auto done, auto all) { progress_.Show(what, done, all); }, report_);
       if (!feed) {
         throw Failure{kFindings, feed.error().message() + "\n"};
       }
@@ -220,7 +238,8 @@ class Replay {
     if (!options_.every.empty()) {
       every_ = ParseDuration(options_.every);
       if (!every_ || *every_ <= Duration::zero()) {
-        throw Failure{kUsage, fmt::format("--every {}: write a duration such as 6h\n", options_.every)};
+        throw Failure{kUsage,
+                      fmt::format("--every {}: write a duration such as 6h\n", options_.every)};
       }
     }
     if (!options_.trace.empty()) {
@@ -232,7 +251,8 @@ class Replay {
       if (trace_ && zone.ToLocal(after).day() != zone.ToLocal(now).day()) {
         trace_->EndOfDay(zone.Format(now).substr(0, 10));
       }
-      progress_.Show("replaying " + zone.Format(now).substr(0, 10), (now - from).count(), (to - from).count());
+      progress_.Show("replaying " + zone.Format(now).substr(0, 10), (now - from).count(),
+                     (to - from).count());
     }
     progress_.Finish();
   }
@@ -240,7 +260,8 @@ class Replay {
   const CycleReport& report() const { return report_; }
 
  private:
-  TimePoint Edge(const std::string& text, const Zone& zone, std::optional<TimePoint> otherwise) const {
+  TimePoint Edge(const std::string& text, const Zone& zone,
+                 std::optional<TimePoint> otherwise) const {
     if (!text.empty()) {
       Result<TimePoint> time = ParseTime(text, zone);
       if (!time) {
@@ -249,7 +270,9 @@ class Replay {
       return *time;
     }
     if (!otherwise) {
-      throw Failure{kFindings, "the sources hold nothing: name --from and --to, or put files into the inbox\n"};
+      throw Failure{
+          kFindings,
+          "the sources hold nothing: name --from and --to, or put files into the inbox\n"};
     }
     return *otherwise;
   }
@@ -283,7 +306,8 @@ class Replay {
     }
   }
 
-  // Full hours in which something arrives, and every moment at which the cycle or the dispatcher has something to do.
+  // Full hours in which something arrives, and every moment at which the cycle or the dispatcher
+  // has something to do.
   TimePoint NextTick(TimePoint now, TimePoint to) const {
     TimePoint next = std::min(cycle_.Next(now), now + kDay);
     if (const std::optional<TimePoint> due = dispatcher_.Next(now)) {
@@ -320,15 +344,20 @@ int RunReplay(const Common& common, const ReplayOptions& options) {
   const Workspace& workspace = *checked.workspace;
   for (const ConnectorSettings& connector : workspace.connectors) {
     if (connector.type != "file") {
-      throw Failure{kUsage, fmt::format("replay never speaks to anybody: connector {} is of type {}, and replay takes "
-                                        "file connectors only\n",
-                                        connector.id, connector.type)};
+      throw Failure{
+          kUsage,
+          fmt::format(
+              "replay never speaks to anybody: connector {} is of type {}, and replay takes "
+              "file connectors only\n",
+              connector.id, connector.type)};
     }
   }
   if (std::filesystem::exists(StateFile(common))) {
-    throw Failure{kUsage, fmt::format("{} exists: replay begins with a state of its own; name a new folder with "
-                                      "--state, or remove that file\n",
-                                      StateFile(common))};
+    throw Failure{
+        kUsage,
+        fmt::format("{} exists: replay begins with a state of its own; name a new folder with "
+                    "--state, or remove that file\n",
+                    StateFile(common))};
   }
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));

@@ -28,7 +28,8 @@ std::string SegmentTables(State& state) {
     for (std::size_t segment = 0; segment < counts.size(); ++segment) {
       const double share =
           all == 0 ? 0 : static_cast<double>(counts[segment]) / static_cast<double>(all);
-      table.Row({"  " + model.segments[segment].name, Grouped(counts[segment]), Percent(share), Bar(share, 24)});
+      table.Row({"  " + model.segments[segment].name, Grouped(counts[segment]), Percent(share),
+                 Bar(share, 24)});
     }
     text += table.Text() + "\n";
   }
@@ -39,17 +40,19 @@ std::string MoveTable(State& state) {
   Table table({"moves of", ">behaviour", ">time", ">import", ">merge", ">refit", ">edit"});
   for (auto& [model, causes] : MovesByCause(state)) {
     std::map<Cause, std::int64_t> by = causes;
-    table.Row({model, Grouped(by[Cause::kBehaviour]), Grouped(by[Cause::kTime]), Grouped(by[Cause::kImport]),
-               Grouped(by[Cause::kMerge]), Grouped(by[Cause::kRefit]), Grouped(by[Cause::kEdit])});
+    table.Row({model, Grouped(by[Cause::kBehaviour]), Grouped(by[Cause::kTime]),
+               Grouped(by[Cause::kImport]), Grouped(by[Cause::kMerge]), Grouped(by[Cause::kRefit]),
+               Grouped(by[Cause::kEdit])});
   }
   return table.Text() + "\n";
 }
 
 std::string PromisedTable(State& state) {
-  Table table({"playbook", "what", "kind", ">people", ">promised", ">delivered", ">waiting", ">dropped"});
+  Table table(
+      {"playbook", "what", "kind", ">people", ">promised", ">delivered", ">waiting", ">dropped"});
   for (const PromisedRow& row : Promised(state)) {
-    table.Row({row.playbook, row.what, row.kind, Grouped(row.people), Grouped(row.promised), Grouped(row.accepted),
-               Grouped(row.waiting), Grouped(row.dropped + row.other)});
+    table.Row({row.playbook, row.what, row.kind, Grouped(row.people), Grouped(row.promised),
+               Grouped(row.accepted), Grouped(row.waiting), Grouped(row.dropped + row.other)});
   }
   return table.Text() + "\n";
 }

@@ -26,9 +26,13 @@ std::string Padded(const std::string& text, std::size_t width, bool right) {
 
 }  // namespace
 
-bool OutputHasColour() { return WantsColour(STDOUT_FILENO); }
+bool OutputHasColour() {
+  return WantsColour(STDOUT_FILENO);
+}
 
-bool ErrorHasColour() { return WantsColour(STDERR_FILENO); }
+bool ErrorHasColour() {
+  return WantsColour(STDERR_FILENO);
+}
 
 std::string Coloured(std::string_view text, Colour colour, bool on) {
   if (!on) {
@@ -101,7 +105,9 @@ std::string Grouped(std::int64_t number) {
   return digits;
 }
 
-std::string Percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
+std::string Percent(double share) {
+  return fmt::format("{:.1f} %", 100 * share);
+}
 
 std::string Bar(double share, int width) {
   const int eighths = static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) * width * 8));
@@ -115,7 +121,9 @@ std::string Bar(double share, int width) {
 
 ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
 
-ProgressLine::~ProgressLine() { Finish(); }
+ProgressLine::~ProgressLine() {
+  Finish();
+}
 
 void ProgressLine::Show(std::string_view what, std::int64_t done, std::int64_t all) {
   const double share = all <= 0 ? 0 : static_cast<double>(done) / static_cast<double>(all);

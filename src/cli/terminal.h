@@ -37,8 +37,8 @@ std::string Percent(double share);
 // A bar of at most `width` columns for a share of 1.
 std::string Bar(double share, int width);
 
-// One line on standard error that is drawn over; silent where that is no terminal, but for a line at the end of
-// each piece of work.
+// One line on standard error that is drawn over; silent where that is no terminal, but for a line
+// at the end of each piece of work.
 class ProgressLine {
  public:
   ProgressLine();

@@ -12,16 +12,19 @@ namespace segue {
 struct InitOptions {
   std::string folder;
 };
+
 int RunInit(const InitOptions& options);
 
 struct CheckOptions {
   bool verbose = false;  // Show what is only information, too.
 };
+
 int RunCheck(const Common& common, const CheckOptions& options);
 
 struct PlanOptions {
   std::string people;  // A playbook: list everybody it would start.
 };
+
 int RunPlan(const Common& common, const PlanOptions& options);
 
 // Whether the state is sound.
@@ -30,28 +33,33 @@ int RunDoctor(const Common& common);
 int RunOnce(const Common& common);
 
 struct ReplayOptions {
-  std::string from, to;     // Moments; empty: the first and the day after the last fact.
-  bool by_arrival = false;  // A file is seen from its modification time on; else each row from its own time on.
-  std::string every;        // Cycles exactly this far apart; else whenever there is something to do.
-  std::string trace;        // A file: who is in another segment than the day before, day by day.
+  std::string from, to;  // Moments; empty: the first and the day after the last fact.
+  bool by_arrival =
+      false;  // A file is seen from its modification time on; else each row from its own time on.
+  std::string every;  // Cycles exactly this far apart; else whenever there is something to do.
+  std::string trace;  // A file: who is in another segment than the day before, day by day.
   bool quiet = false;
 };
+
 int RunReplay(const Common& common, const ReplayOptions& options);
 
 struct ExplainOptions {
   std::string customer, playbook;
 };
+
 int RunExplain(const Common& common, const ExplainOptions& options);
 
 struct SegmentsOptions {
   std::string model;
   bool people = false;  // One line per customer.
 };
+
 int RunSegments(const Common& common, const SegmentsOptions& options);
 
 struct RenderOptions {
   std::string template_id, customer, part = "text";
 };
+
 int RunRender(const Common& common, const RenderOptions& options);
 
 struct OutboxOptions {
@@ -60,9 +68,11 @@ struct OutboxOptions {
   std::string note, state_name, connector, playbook, customer;
   int limit = 50;
 };
+
 int RunOutbox(const Common& common, const OutboxOptions& options);
 
-// What a state holds now: customers per segment, moves by cause, who was sent what, who was not and why.
+// What a state holds now: customers per segment, moves by cause, who was sent what, who was not and
+// why.
 std::string Summary(State& state);
 
 }  // namespace segue

@@ -29,8 +29,8 @@ Checked OpenWorkspace(const Common& common) {
     std::copy_if(checked.diagnostics.begin(), checked.diagnostics.end(), std::back_inserter(errors),
                  [](const Diagnostic& one) { return one.severity == Severity::kError; });
     throw Failure{kFindings, FormatDiagnostics(errors, checked.files, ErrorHasColour()) +
-                                 fmt::format("{} errors in the workspace {}: nothing was run\n", errors.size(),
-                                             common.workspace)};
+                                 fmt::format("{} errors in the workspace {}: nothing was run\n",
+                                             errors.size(), common.workspace)};
   }
   return checked;
 }
@@ -85,25 +85,32 @@ StateLock::StateLock(const std::string& folder) {
   const std::string path = folder + "/segue.lock";
   file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (file_ < 0) {
-    throw Failure{kCannotReach, fmt::format("cannot open {}: {}\n", path,
-                                            std::strerror(errno))};  // NOLINT(concurrency-mt-unsafe)
+    throw Failure{kCannotReach,
+                  fmt::format("cannot open {}: {}\n", path,
+                              std::strerror(errno))};  // NOLINT(concurrency-mt-unsafe)
   }
   if (flock(file_, LOCK_EX | LOCK_NB) != 0) {
     close(file_);
-    throw Failure{kCannotReach,
-                  fmt::format("another segue is at work on {}: wait until it is done, or stop it\n", folder)};
+    throw Failure{
+        kCannotReach,
+        fmt::format("another segue is at work on {}: wait until it is done, or stop it\n", folder)};
   }
 }
 
-StateLock::~StateLock() { close(file_); }
+StateLock::~StateLock() {
+  close(file_);
+}
 
-std::string StateFile(const Common& common) { return common.state + "/segue.db"; }
+std::string StateFile(const Common& common) {
+  return common.state + "/segue.db";
+}
 
 void RequireState(const Common& common) {
   if (!std::filesystem::exists(StateFile(common))) {
-    throw Failure{kCannotReach, fmt::format("there is no state in {} yet: `segue run` makes one, or name another "
-                                            "folder with --state\n",
-                                            common.state)};
+    throw Failure{kCannotReach,
+                  fmt::format("there is no state in {} yet: `segue run` makes one, or name another "
+                              "folder with --state\n",
+                              common.state)};
   }
 }
 
@@ -121,7 +128,8 @@ StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
   return options;
 }
 
-DispatchCounts DispatchAll(State& state, Dispatcher& dispatcher, Transport& transport, Clock& clock) {
+DispatchCounts DispatchAll(State& state, Dispatcher& dispatcher, Transport& transport,
+                           Clock& clock) {
   (void)state;
   DispatchCounts counts;
   while (true) {
@@ -164,8 +172,10 @@ CustomerIndex FindPerson(State& state, const std::string& who) {
   if (email && who.find('@') != std::string::npos) {
     for (CustomerIndex customer = 0; customer < state.ledger().customer_count(); ++customer) {
       const TraitState* trait = state.ledger().Trait(customer, *email);
-      const std::string* address = trait == nullptr ? nullptr : std::get_if<std::string>(&trait->value);
-      if (address != nullptr && ToLower(*address) == ToLower(who) && state.ledger().IsAlive(customer)) {
+      const std::string* address =
+          trait == nullptr ? nullptr : std::get_if<std::string>(&trait->value);
+      if (address != nullptr && ToLower(*address) == ToLower(who) &&
+          state.ledger().IsAlive(customer)) {
         return customer;
       }
     }

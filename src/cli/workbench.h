@@ -56,11 +56,14 @@ void RequireState(const Common& common);
 
 StateOptions OptionsFor(const Workspace& workspace, bool needs_secret);
 
-// Performs what is due now, until nothing more is: each call and its reply.  `clock` is read between calls.
+// Performs what is due now, until nothing more is: each call and its reply.  `clock` is read
+// between calls.
 struct DispatchCounts {
   std::int64_t calls = 0;
 };
-DispatchCounts DispatchAll(State& state, Dispatcher& dispatcher, Transport& transport, Clock& clock);
+
+DispatchCounts DispatchAll(State& state, Dispatcher& dispatcher, Transport& transport,
+                           Clock& clock);
 
 // quarantine/SOURCE.csv for every source that has bad rows, whole or not at all.
 void WriteQuarantine(State& state, const std::string& state_folder);

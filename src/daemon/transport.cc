@@ -18,9 +18,13 @@ namespace segue {
 namespace {
 
 // Fails like an answer that never came: the caller cannot know how much of it is on disk.
-Reply Lost(std::string error) { return {Reply::Kind::kLost, 0, {}, {}, std::move(error)}; }
+Reply Lost(std::string error) {
+  return {Reply::Kind::kLost, 0, {}, {}, std::move(error)};
+}
 
-Reply NotSent(std::string error) { return {Reply::Kind::kNotSent, 0, {}, {}, std::move(error)}; }
+Reply NotSent(std::string error) {
+  return {Reply::Kind::kNotSent, 0, {}, {}, std::move(error)};
+}
 
 std::size_t TakeBody(char* bytes, std::size_t size, std::size_t count, void* target) {
   auto* body = static_cast<std::string*>(target);
@@ -72,13 +76,16 @@ bool FailedBeforeSending(CURLcode code) {
 }
 
 bool HasControl(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 class HeaderList {
  public:
   ~HeaderList() { curl_slist_free_all(list_); }
+
   void Add(const std::string& line) { list_ = curl_slist_append(list_, line.c_str()); }
+
   curl_slist* get() const { return list_; }
 
  private:
@@ -94,7 +101,8 @@ void SetCommon(CURL* curl, const Request& request, Reply& reply, char* error_tex
   curl_easy_setopt(curl, CURLOPT_PROXY, "");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  const auto timeout_ms = std::chrono::duration_cast<std::chrono::milliseconds>(request.timeout).count();
+  const auto timeout_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(request.timeout).count();
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout_ms));
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, TakeBody);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply.body);
@@ -114,7 +122,9 @@ Transport::Transport(std::string state_folder, Files files)
   }
 }
 
-Transport::~Transport() { curl_easy_cleanup(static_cast<CURL*>(curl_)); }
+Transport::~Transport() {
+  curl_easy_cleanup(static_cast<CURL*>(curl_));
+}
 
 Reply Transport::Perform(const Request& request) {
   switch (request.kind) {
@@ -148,7 +158,8 @@ Reply Transport::Http(const Request& request) {
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &reply.headers);
   curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   if (!request.body.empty() || request.method == "POST") {
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(request.body.size()));
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
   }
   const CURLcode code = curl_easy_perform(curl);
@@ -194,9 +205,12 @@ Reply Transport::Smtp(const Request& request) {
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   const std::string_view words = Trim(reply.body);
   const std::size_t last_line = words.rfind('\n');
-  reply.body = std::string(last_line == std::string_view::npos ? words : words.substr(last_line + 1));
-  // A refusal (4xx, 5xx) is an answer although libcurl calls it an error; an unencrypted line is not.
-  const bool refused = status >= 400 && code != CURLE_USE_SSL_FAILED && code != CURLE_OPERATION_TIMEDOUT;
+  reply.body =
+      std::string(last_line == std::string_view::npos ? words : words.substr(last_line + 1));
+  // A refusal (4xx, 5xx) is an answer although libcurl calls it an error; an unencrypted line is
+  // not.
+  const bool refused =
+      status >= 400 && code != CURLE_USE_SSL_FAILED && code != CURLE_OPERATION_TIMEDOUT;
   if (code != CURLE_OK && !refused) {
     return Failed(code, *error_text != '\0' ? error_text : curl_easy_strerror(code));
   }
@@ -222,7 +236,8 @@ std::string Below(const std::string& folder, const std::string& name) {
 }
 
 std::string Reason(std::string_view what, const std::string& path) {
-  return std::string(what) + " " + path + ": " + std::strerror(errno);  // NOLINT(concurrency-mt-unsafe)
+  return std::string(what) + " " + path + ": " +
+         std::strerror(errno);  // NOLINT(concurrency-mt-unsafe)
 }
 
 // The delivery's key in a line that was appended before: `"key":"…"`.
@@ -256,7 +271,8 @@ bool Transport::SyncFolder(const std::string& path) const {
   if (files_ == Files::kQuick) {
     return true;
   }
-  const int folder = open(std::filesystem::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder =
+      open(std::filesystem::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) {
     return false;
   }

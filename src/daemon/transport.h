@@ -1,7 +1,8 @@
 // The transport performs Requests: HTTP and SMTP through libcurl, files below the state folder.
 //
-// One call at a time; the caller's thread waits.  Only http, https, smtp and smtps are spoken, redirects are not followed,
-// proxies of the environment are ignored, and answers are cut off at a limit.
+// One call at a time; the caller's thread waits.  Only http, https, smtp and smtps are spoken,
+// redirects are not followed, proxies of the environment are ignored, and answers are cut off at a
+// limit.
 
 #pragma once
 
@@ -45,7 +46,8 @@ class Transport {
   std::string state_folder_;
   Files files_;
   void* curl_;  // A CURL handle: one, so that connections are kept.
-  std::map<std::string, std::set<std::string, std::less<>>> appended_;  // Keys in each kAppend file, by path.
+  std::map<std::string, std::set<std::string, std::less<>>>
+      appended_;  // Keys in each kAppend file, by path.
 };
 
 }  // namespace segue

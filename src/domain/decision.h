@@ -1,4 +1,5 @@
-// A Decision: one gate's answer for one run or step, with its reason.  Stored also, and above all, when the answer is no.
+// A Decision: one gate's answer for one run or step, with its reason.  Stored also, and above all,
+// when the answer is no.
 
 #pragma once
 
@@ -11,7 +12,8 @@
 
 namespace segue {
 
-// The gates in the order in which they are asked (docs/language.md, "Gate order").  Stored: never renumber.
+// The gates in the order in which they are asked (docs/language.md, "Gate order").  Stored: never
+// renumber.
 enum class Gate : std::uint8_t {
   kTrigger = 0,
   kStatus = 1,
@@ -52,7 +54,8 @@ struct Decision {
   std::string step;      // Empty at the start.
   Gate gate = Gate::kTrigger;
   bool passed = false;
-  // One word of the fixed list in docs/language.md when it did not pass; empty or a word such as `held` when it did.
+  // One word of the fixed list in docs/language.md when it did not pass; empty or a word such as
+  // `held` when it did.
   std::string reason;
   // For people: the values that were looked at.
   std::string detail;

@@ -42,8 +42,9 @@ std::string_view DeliveryStateName(DeliveryState state) {
   return "unknown";
 }
 
-std::string DeliveryKey(std::string_view workspace, std::string_view customer, std::string_view playbook,
-                        std::int64_t run, std::string_view step, std::string_view target) {
+std::string DeliveryKey(std::string_view workspace, std::string_view customer,
+                        std::string_view playbook, std::int64_t run, std::string_view step,
+                        std::string_view target) {
   const std::string run_text = std::to_string(run);
   std::string parts;
   for (const std::string_view part :

@@ -1,4 +1,5 @@
-// A Delivery: one message, task or change that has been promised, with a key that is unique in the store.
+// A Delivery: one message, task or change that has been promised, with a key that is unique in the
+// store.
 
 #pragma once
 
@@ -26,15 +27,16 @@ enum class DeliveryState : std::uint8_t {
   kSuppressed = 4,  // Consent or suppression stopped it, here or there.  Final.
   kUnknown = 5,     // The answer was lost and the other side cannot be asked: waits for a person.
   kDropped = 6,     // Too late, or dropped by a person.  Final.
-  kDead = 7,        // Retried for as long as the connector says, without success: waits for a person.
+  kDead = 7,  // Retried for as long as the connector says, without success: waits for a person.
 };
 
 std::string_view DeliveryStateName(DeliveryState state);
 
-// The parts, each with its length, hashed: the same promise has the same key for ever.  `target` is the connector, so that
-// a change which goes to two tools is two promises.
-std::string DeliveryKey(std::string_view workspace, std::string_view customer, std::string_view playbook,
-                        std::int64_t run, std::string_view step, std::string_view target);
+// The parts, each with its length, hashed: the same promise has the same key for ever.  `target` is
+// the connector, so that a change which goes to two tools is two promises.
+std::string DeliveryKey(std::string_view workspace, std::string_view customer,
+                        std::string_view playbook, std::int64_t run, std::string_view step,
+                        std::string_view target);
 
 // What is to be delivered, complete: nothing is looked up again when it is performed.
 struct Payload {
@@ -77,9 +79,10 @@ struct Outcome {
   enum class Kind : std::uint8_t { kAccepted, kRefused, kSuppressed, kRetry, kUnknown };
 
   Kind kind = Kind::kUnknown;
-  std::string detail;                           // The vendor's words, cut to a sane length.
-  Duration retry_after = Duration::zero();      // For kRetry: what the vendor asked for; zero when it said nothing.
-  std::string vendor_id;                        // For kAccepted: what the vendor calls it, when it says.
+  std::string detail;  // The vendor's words, cut to a sane length.
+  Duration retry_after =
+      Duration::zero();   // For kRetry: what the vendor asked for; zero when it said nothing.
+  std::string vendor_id;  // For kAccepted: what the vendor calls it, when it says.
 };
 
 }  // namespace segue

@@ -1,5 +1,5 @@
-// A Request that a connector wants performed, and the Reply that came of it.  The dispatcher performs them; connectors
-// and tests only describe them.
+// A Request that a connector wants performed, and the Reply that came of it.  The dispatcher
+// performs them; connectors and tests only describe them.
 
 #pragma once
 
@@ -15,11 +15,13 @@ namespace segue {
 
 struct Request {
   enum class Kind : std::uint8_t {
-    kHttp,   // method, url, headers, body
-    kSmtp,   // url smtp://host:port or smtps://, mail_from, rcpt_to, body is the whole RFC 5322 message with CRLF
-    kFile,   // url is a path below the state folder: body becomes that file, written whole or not at all
-    kAppend  // url is a path below the state folder: body is one line of JSON that holds `"key":"KEY"`; nothing happens if a
-             // line with that key stands there
+    kHttp,  // method, url, headers, body
+    kSmtp,  // url smtp://host:port or smtps://, mail_from, rcpt_to, body is the whole RFC 5322
+            // message with CRLF
+    kFile,  // url is a path below the state folder: body becomes that file, written whole or not at
+            // all
+    kAppend  // url is a path below the state folder: body is one line of JSON that holds
+             // `"key":"KEY"`; nothing happens if a line with that key stands there
   };
 
   Kind kind = Kind::kHttp;
@@ -36,9 +38,11 @@ struct Request {
 
 struct Reply {
   enum class Kind : std::uint8_t {
-    kAnswered,   // status, headers and body are those of the other side (for SMTP the reply code; for files 200)
-    kNotSent,    // It failed before the other side can have acted: refused connection, name not found, TLS failure
-    kLost        // It failed after the request may have arrived: timeout, reset, cut-off answer
+    kAnswered,  // status, headers and body are those of the other side (for SMTP the reply code;
+                // for files 200)
+    kNotSent,   // It failed before the other side can have acted: refused connection, name not
+                // found, TLS failure
+    kLost       // It failed after the request may have arrived: timeout, reset, cut-off answer
   };
 
   Kind kind = Kind::kLost;

@@ -1,4 +1,5 @@
-// A Fact: what a source says about a customer.  Facts go into the ledger and are never changed there.
+// A Fact: what a source says about a customer.  Facts go into the ledger and are never changed
+// there.
 //
 // A fact counts from its own time on: one whose time lies ahead of `now` is stored and waits.
 
@@ -15,15 +16,17 @@
 
 namespace segue {
 
-// Dense index of a customer, in the order of first sight.  It never changes and is never given to another.
+// Dense index of a customer, in the order of first sight.  It never changes and is never given to
+// another.
 using CustomerIndex = std::uint32_t;
 
 // Position of a fact in the ledger, counted from 1 in the order of arrival.
 using Sequence = std::uint64_t;
 
 struct Event {
-  int kind = 0;          // Index into Schema::events.
-  std::string customer;  // The customer's key; never empty here: anonymous rows are counted by the source.
+  int kind = 0;  // Index into Schema::events.
+  std::string
+      customer;  // The customer's key; never empty here: anonymous rows are counted by the source.
   TimePoint time;
   std::vector<Value> fields;  // One per Schema::events[kind].fields.
   // What makes it the same event wherever it comes from.  Empty: the whole content does.
@@ -31,7 +34,8 @@ struct Event {
   std::optional<std::int64_t> version;  // The larger one is the newer copy.
 };
 
-// `customer.plan` is from now on `value`.  A change with an older time than the stored one is kept out.
+// `customer.plan` is from now on `value`.  A change with an older time than the stored one is kept
+// out.
 struct TraitChange {
   std::string customer;
   int trait = 0;  // Index into Schema::customer_traits.

@@ -23,8 +23,9 @@ struct FieldSpec {
 struct EventSpec {
   std::string name;
   std::vector<FieldSpec> fields;
-  // Set when this event takes back one of another kind: the kind, this event's field that names which one, and the
-  // field of the original that holds that name.  Money fields of the same name in both are what is taken back.
+  // Set when this event takes back one of another kind: the kind, this event's field that names
+  // which one, and the field of the original that holds that name.  Money fields of the same name
+  // in both are what is taken back.
   std::optional<int> reverses;
   int by_field = -1;
   int by_original_field = -1;

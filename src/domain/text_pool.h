@@ -1,4 +1,5 @@
-// A TextPool gives every distinct text a small number, so that columns can hold texts and compare them as numbers.
+// A TextPool gives every distinct text a small number, so that columns can hold texts and compare
+// them as numbers.
 //
 // The numbers mean nothing outside this process and are never stored or ordered by.
 

@@ -22,6 +22,8 @@ enum class Type : std::uint8_t { kText, kChoice, kNumber, kMoney, kTime, kDurati
 
 using Value = std::variant<std::monostate, std::int64_t, std::string>;
 
-inline bool IsMissing(const Value& value) { return value.index() == 0; }
+inline bool IsMissing(const Value& value) {
+  return value.index() == 0;
+}
 
 }  // namespace segue

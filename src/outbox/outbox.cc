@@ -491,8 +491,9 @@ std::vector<Delivery> Outbox::List(const OutboxFilter& filter) const {
   if (filter.state) {
     select.Bind(1, Number(*filter.state));
   }
-  for (const auto& [index, text] : {std::pair(2, &filter.connector), std::pair(3, &filter.playbook),
-                                    std::pair(4, &filter.customer_key), std::pair(6, &filter.step)}) {
+  for (const auto& [index, text] :
+       {std::pair(2, &filter.connector), std::pair(3, &filter.playbook),
+        std::pair(4, &filter.customer_key), std::pair(6, &filter.step)}) {
     if (!text->empty()) {
       select.Bind(index, *text);
     }

@@ -57,24 +57,28 @@ SourcePosition LoadPosition(Database& db, std::string_view source) {
 
 void StoreBatch(Database& db, const Source& source, const Batch& batch) {
   Statement update = db.Prepare(
-      "INSERT INTO source_state(source, cursor, rows, anonymous, rounded) VALUES (?1, ?2, ?3, ?4, ?5) "
-      "ON CONFLICT(source) DO UPDATE SET cursor = ?2, rows = rows + ?3, anonymous = anonymous + ?4, "
+      "INSERT INTO source_state(source, cursor, rows, anonymous, rounded) VALUES (?1, ?2, ?3, ?4, "
+      "?5) "
+      "ON CONFLICT(source) DO UPDATE SET cursor = ?2, rows = rows + ?3, anonymous = anonymous + "
+      "?4, "
       "rounded = rounded + ?5");
   update.Bind(1, source.id).Bind(2, batch.cursor).Bind(3, batch.rows).Bind(4, batch.anonymous);
   update.Bind(5, batch.rounded).Run();
   for (const BadRow& row : batch.bad) {
-    Statement insert =
-        db.Prepare("INSERT INTO bad_row(source, file, line, column, reason, raw) VALUES (?, ?, ?, ?, ?, ?)");
+    Statement insert = db.Prepare(
+        "INSERT INTO bad_row(source, file, line, column, reason, raw) VALUES (?, ?, ?, ?, ?, ?)");
     insert.Bind(1, source.id).Bind(2, row.file).Bind(3, row.line).Bind(4, row.column);
     insert.Bind(5, row.reason).Bind(6, row.raw).Run();
   }
 }
 
-void StoreRead(Database& db, const Source& source, TimePoint slot, TimePoint now, std::string_view error) {
+void StoreRead(Database& db, const Source& source, TimePoint slot, TimePoint now,
+               std::string_view error) {
   Transaction work(db);
   Statement update = db.Prepare(
       "INSERT INTO source_state(source, last_slot, last_ok, error) VALUES (?1, ?2, ?3, ?4) "
-      "ON CONFLICT(source) DO UPDATE SET last_slot = ?2, last_ok = coalesce(?3, last_ok), error = ?4");
+      "ON CONFLICT(source) DO UPDATE SET last_slot = ?2, last_ok = coalesce(?3, last_ok), error = "
+      "?4");
   update.Bind(1, source.id).Bind(2, ToMicros(slot)).Bind(4, error);
   if (error.empty()) {
     update.Bind(3, ToMicros(now));
@@ -165,7 +169,8 @@ void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport&
   }
 }
 
-void Cycle::PullSource(const Source& source, TimePoint now, const Progress& progress, CycleReport& report) {
+void Cycle::PullSource(const Source& source, TimePoint now, const Progress& progress,
+                       CycleReport& report) {
   Database& db = state_.db();
   const TimePoint slot = source.every.SlotAtOrBefore(now, state_.workspace().schema.timezone);
   std::string cursor = LoadPosition(db, source.id).cursor;
@@ -195,8 +200,8 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
   StoreRead(db, source, slot, now, "");
 }
 
-void Cycle::Ingest(std::span<const Fact> facts, std::string_view source, Duration late_limit, TimePoint now,
-                   CycleReport& report) {
+void Cycle::Ingest(std::span<const Fact> facts, std::string_view source, Duration late_limit,
+                   TimePoint now, CycleReport& report) {
   Transaction work(state_.db());
   CountIntake(state_.ledger().Append(facts, source, now, late_limit), report);
   work.Commit();
@@ -204,7 +209,8 @@ void Cycle::Ingest(std::span<const Fact> facts, std::string_view source, Duratio
 
 void Cycle::MarkRead(TimePoint now) {
   for (const Source& source : state_.workspace().sources) {
-    StoreRead(state_.db(), source, source.every.SlotAtOrBefore(now, state_.workspace().schema.timezone), now, "");
+    StoreRead(state_.db(), source,
+              source.every.SlotAtOrBefore(now, state_.workspace().schema.timezone), now, "");
   }
 }
 
@@ -236,7 +242,8 @@ void Cycle::Decide(TimePoint now, CycleReport& report) {
 void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
   report.now = now;
   Transaction work(state_.db());
-  // A clock that was set back must not move windows back: facts and segments stay where they are until it catches up.
+  // A clock that was set back must not move windows back: facts and segments stay where they are
+  // until it catches up.
   state_.columns().Advance(std::max(now, state_.columns().edge()));
   Depart(now);
   const std::vector<Move> moves = RunModels(now, report);
@@ -278,12 +285,14 @@ std::vector<Move> Cycle::RunModels(TimePoint now, CycleReport& report) {
     const TimePoint slot = model.every.SlotAtOrBefore(now, model.timezone);
     const bool due = !segments->last_slot() || *segments->last_slot() < slot;
     const std::unique_ptr<Population> people = state_.PopulationOf(index, now);
-    SlotResult result = due ? segments->RunSlot(*people, slot, now) : segments->PlaceNew(*people, now);
+    SlotResult result =
+        due ? segments->RunSlot(*people, slot, now) : segments->PlaceNew(*people, now);
     if (due) {
       Statement position = state_.db().Prepare(
           "INSERT INTO model_position(model, sequence, now) VALUES (?1, ?2, ?3) "
           "ON CONFLICT(model) DO UPDATE SET sequence = ?2, now = ?3");
-      position.Bind(1, model.id).Bind(2, static_cast<std::int64_t>(state_.ledger().last_sequence()));
+      position.Bind(1, model.id)
+          .Bind(2, static_cast<std::int64_t>(state_.ledger().last_sequence()));
       position.Bind(3, ToMicros(now)).Run();
     }
     if (result.baseline) {
@@ -315,8 +324,9 @@ TimePoint Cycle::Next(TimePoint now) const {
 
 std::string QuarantineText(State& state, std::string_view source) {
   std::vector<BadRow> rows;
-  Statement list =
-      state.db().Prepare("SELECT file, line, column, reason, raw FROM bad_row WHERE source = ? ORDER BY file, line, id");
+  Statement list = state.db().Prepare(
+      "SELECT file, line, column, reason, raw FROM bad_row WHERE source = ? ORDER BY file, line, "
+      "id");
   list.Bind(1, source);
   while (list.Step()) {
     rows.push_back({list.Text(0), list.Int(1), list.Text(2), list.Text(3), list.Text(4)});

@@ -10,7 +10,8 @@
 namespace segue {
 namespace {
 
-// A lease outlives the slowest honest answer by this much, so that nobody takes over work that is still going on.
+// A lease outlives the slowest honest answer by this much, so that nobody takes over work that is
+// still going on.
 constexpr Duration kLeaseSlack = std::chrono::seconds(60);
 
 // A vendor that never says "done" must not keep us busy for ever.
@@ -27,7 +28,8 @@ struct Dispatcher::Inner {
     std::vector<Exchange> done;
   };
 
-  // A token bucket on the caller's time: `rate: 20 per 1s` gives a token every 50 ms, at most 20 in store.
+  // A token bucket on the caller's time: `rate: 20 per 1s` gives a token every 50 ms, at most 20 in
+  // store.
   struct Bucket {
     double tokens = 0;
     TimePoint filled;
@@ -39,7 +41,9 @@ struct Dispatcher::Inner {
       }
       const auto most = static_cast<double>(*settings.rate_calls);
       const double per_token = static_cast<double>(settings.rate_per.count()) / most;
-      tokens = started ? std::min(most, tokens + static_cast<double>((now - filled).count()) / per_token) : most;
+      tokens =
+          started ? std::min(most, tokens + static_cast<double>((now - filled).count()) / per_token)
+                  : most;
       filled = now;
       started = true;
       const int taken = std::min(wanted, static_cast<int>(tokens));
@@ -49,15 +53,17 @@ struct Dispatcher::Inner {
 
     // When there is a token again.
     TimePoint Refilled(const ConnectorSettings& settings) const {
-      const double per_token =
-          static_cast<double>(settings.rate_per.count()) / static_cast<double>(*settings.rate_calls);
-      return filled + Duration(static_cast<std::int64_t>(std::max(0.0, 1.0 - tokens) * per_token) + 1);
+      const double per_token = static_cast<double>(settings.rate_per.count()) /
+                               static_cast<double>(*settings.rate_calls);
+      return filled +
+             Duration(static_cast<std::int64_t>(std::max(0.0, 1.0 - tokens) * per_token) + 1);
     }
   };
 
   State& state;
   std::function<Result<Secrets>(const ConnectorSettings&)> secrets;
-  std::map<std::string, std::unique_ptr<Connector>> connectors;  // Made at first use, when the secrets are there.
+  std::map<std::string, std::unique_ptr<Connector>>
+      connectors;  // Made at first use, when the secrets are there.
   std::map<std::string, Bucket> buckets;
   std::map<std::string, int> in_flight;
   std::map<std::int64_t, Work> working;
@@ -71,7 +77,8 @@ struct Dispatcher::Inner {
   bool HeldBack(const Delivery& delivery, TimePoint now);
 };
 
-Dispatcher::Dispatcher(State& state, std::function<Result<Secrets>(const ConnectorSettings&)> secrets)
+Dispatcher::Dispatcher(State& state,
+                       std::function<Result<Secrets>(const ConnectorSettings&)> secrets)
     : inner_(std::make_unique<Inner>(Inner{state, std::move(secrets), {}, {}, {}, {}, 0})) {
   state.outbox().BreakLeases();
 }
@@ -110,7 +117,8 @@ void Dispatcher::Inner::StartConnector(const ConnectorSettings& settings, TimePo
   }
 }
 
-const Connector* Dispatcher::Inner::ConnectorFor(const ConnectorSettings& settings, std::string& error) {
+const Connector* Dispatcher::Inner::ConnectorFor(const ConnectorSettings& settings,
+                                                 std::string& error) {
   if (const auto found = connectors.find(settings.id); found != connectors.end()) {
     return found->second.get();
   }
@@ -130,12 +138,13 @@ bool Dispatcher::Inner::HeldBack(const Delivery& delivery, TimePoint now) {
     return false;
   }
   const bool applies =
-      quiet->channels.empty() ||
-      std::find(quiet->channels.begin(), quiet->channels.end(), delivery.payload.channel) != quiet->channels.end();
+      quiet->channels.empty() || std::find(quiet->channels.begin(), quiet->channels.end(),
+                                           delivery.payload.channel) != quiet->channels.end();
   if (!applies) {
     return false;
   }
-  const Zone zone = quiet->customer_zone ? state.ZoneOf(delivery.customer) : state.workspace().schema.timezone;
+  const Zone zone =
+      quiet->customer_zone ? state.ZoneOf(delivery.customer) : state.workspace().schema.timezone;
   const TimePoint allowed = AfterQuietHours(*quiet, now, zone);
   if (allowed <= now) {
     return false;
@@ -145,12 +154,15 @@ bool Dispatcher::Inner::HeldBack(const Delivery& delivery, TimePoint now) {
   return true;
 }
 
-std::optional<Call> Dispatcher::Inner::StartDelivery(const ConnectorSettings& settings, const Connector& connector,
-                                                     Delivery delivery, TimePoint now) {
-  const std::string refusal = now > delivery.stale_after ? "stale" : state.MayNotSend(delivery, now);
+std::optional<Call> Dispatcher::Inner::StartDelivery(const ConnectorSettings& settings,
+                                                     const Connector& connector, Delivery delivery,
+                                                     TimePoint now) {
+  const std::string refusal =
+      now > delivery.stale_after ? "stale" : state.MayNotSend(delivery, now);
   if (!refusal.empty()) {
     const bool consent = refusal != "stale" && refusal != "not_allowed";
-    state.outbox().Drop(delivery.id, consent ? DeliveryState::kSuppressed : DeliveryState::kDropped, refusal, now);
+    state.outbox().Drop(delivery.id, consent ? DeliveryState::kSuppressed : DeliveryState::kDropped,
+                        refusal, now);
     return std::nullopt;
   }
   if (HeldBack(delivery, now)) {
@@ -165,9 +177,10 @@ std::optional<Call> Dispatcher::Inner::StartDelivery(const ConnectorSettings& se
 }
 
 std::optional<Call> Dispatcher::Inner::Step(Work work, TimePoint now) {
-  NextStep next = work.done.size() < kExchangesMax
-                      ? work.connector->Next(work.delivery, work.done, now)
-                      : NextStep(Outcome{Outcome::Kind::kUnknown, "gave up after too many exchanges", {}, {}});
+  NextStep next =
+      work.done.size() < kExchangesMax
+          ? work.connector->Next(work.delivery, work.done, now)
+          : NextStep(Outcome{Outcome::Kind::kUnknown, "gave up after too many exchanges", {}, {}});
   if (auto* request = std::get_if<Request>(&next)) {
     const std::int64_t id = ++last_call;
     Call call{id, work.settings->id, *request};
@@ -175,7 +188,8 @@ std::optional<Call> Dispatcher::Inner::Step(Work work, TimePoint now) {
     working.emplace(id, std::move(work));
     return call;
   }
-  state.outbox().Record(work.delivery, std::get<Outcome>(next), work.settings->retry, work.settings->dedupe, now);
+  state.outbox().Record(work.delivery, std::get<Outcome>(next), work.settings->retry,
+                        work.settings->dedupe, now);
   --in_flight[work.settings->id];
   return std::nullopt;
 }
@@ -197,7 +211,8 @@ std::optional<TimePoint> Dispatcher::Next(TimePoint now) const {
       continue;
     }
     const auto bucket = inner_->buckets.find(settings.id);
-    if (*due <= now && settings.rate_calls && bucket != inner_->buckets.end() && bucket->second.tokens < 1) {
+    if (*due <= now && settings.rate_calls && bucket != inner_->buckets.end() &&
+        bucket->second.tokens < 1) {
       due = bucket->second.Refilled(settings);
     }
     next = next ? std::min(*next, *due) : *due;

@@ -60,9 +60,13 @@ void Feed::GiveUntil(TimePoint now, Cycle& cycle, CycleReport& report) {
   }
 }
 
-std::optional<TimePoint> Feed::first() const { return first_; }
+std::optional<TimePoint> Feed::first() const {
+  return first_;
+}
 
-std::optional<TimePoint> Feed::last() const { return last_; }
+std::optional<TimePoint> Feed::last() const {
+  return last_;
+}
 
 std::optional<TimePoint> Feed::next() const {
   return next_ < held_.size() ? std::optional(held_[next_].time) : std::nullopt;

@@ -1,5 +1,5 @@
-// A Feed reads everything that the sources hold and lets each fact out when its own time has come, so that history can be
-// lived through again as if it happened now.
+// A Feed reads everything that the sources hold and lets each fact out when its own time has come,
+// so that history can be lived through again as if it happened now.
 
 #pragma once
 

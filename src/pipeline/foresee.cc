@@ -99,7 +99,8 @@ class Summary {
       ForeseenModel one;
       one.model = static_cast<int>(i);
       const std::string& id = state_.workspace().models[i].id;
-      one.baseline = std::find(report.baselines.begin(), report.baselines.end(), id) != report.baselines.end();
+      one.baseline =
+          std::find(report.baselines.begin(), report.baselines.end(), id) != report.baselines.end();
       for (const Move& move : report.moves) {
         if (move.model == one.model) {
           ++one.moved;
@@ -134,13 +135,15 @@ class Summary {
     }
     if (decision.step.empty()) {
       if (!decision.passed) {
-        ++one.refused[decision.reason.empty() ? std::string(GateName(decision.gate)) : decision.reason];
+        ++one.refused[decision.reason.empty() ? std::string(GateName(decision.gate))
+                                              : decision.reason];
       }
       return;
     }
     const bool promised = decision.gate == Gate::kOutbox && decision.passed;
-    const bool refused = !decision.passed && decision.gate != Gate::kWait && decision.gate != Gate::kBranch &&
-                         decision.gate != Gate::kEnd && decision.gate != Gate::kGoalOrExit;
+    const bool refused = !decision.passed && decision.gate != Gate::kWait &&
+                         decision.gate != Gate::kBranch && decision.gate != Gate::kEnd &&
+                         decision.gate != Gate::kGoalOrExit;
     if (promised) {
       AddDeliveries(decision, one);
     } else if (refused) {
@@ -191,7 +194,8 @@ class Summary {
 
 }  // namespace
 
-Foreseen Summarise(State& state, const CycleReport& report, TimePoint at, std::int64_t after_decision) {
+Foreseen Summarise(State& state, const CycleReport& report, TimePoint at,
+                   std::int64_t after_decision) {
   return Summary(state, at, after_decision).Make(report);
 }
 

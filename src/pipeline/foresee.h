@@ -25,9 +25,9 @@ struct ForeseenStep {
 struct ForeseenPlaybook {
   int playbook = 0;
   std::int64_t started = 0;
-  std::map<std::string, std::int64_t> refused;                           // At the start, by reason.
-  std::map<std::string, std::map<std::string, std::int64_t>> by_step;    // What to reason to count.
-  std::vector<ForeseenStep> steps;                                       // In the order of the cycle.
+  std::map<std::string, std::int64_t> refused;                         // At the start, by reason.
+  std::map<std::string, std::map<std::string, std::int64_t>> by_step;  // What to reason to count.
+  std::vector<ForeseenStep> steps;                                     // In the order of the cycle.
 };
 
 struct ForeseenModel {
@@ -52,7 +52,8 @@ Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& temp
 
 // The same summary of what a cycle at `at` did in earnest: plan and run are compared by it.
 // `after_decision`: LastDecision before that cycle, since an earlier one may have had the same now.
-Foreseen Summarise(State& state, const CycleReport& report, TimePoint at, std::int64_t after_decision);
+Foreseen Summarise(State& state, const CycleReport& report, TimePoint at,
+                   std::int64_t after_decision);
 std::int64_t LastDecision(Database& db);
 
 }  // namespace segue

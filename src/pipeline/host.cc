@@ -44,7 +44,9 @@ const std::string& Host::CustomerKey(CustomerIndex customer) {
   return state_.ledger().CustomerKey(customer);
 }
 
-bool Host::IsAlive(CustomerIndex customer) { return state_.ledger().IsAlive(customer); }
+bool Host::IsAlive(CustomerIndex customer) {
+  return state_.ledger().IsAlive(customer);
+}
 
 std::string Host::TextTrait(CustomerIndex customer, int trait) {
   const TraitState* state = state_.ledger().Trait(customer, trait);
@@ -67,7 +69,9 @@ std::optional<bool> Host::YesNoTrait(CustomerIndex customer, int trait, std::str
   return *value == 1;
 }
 
-Zone Host::ZoneOf(CustomerIndex customer) { return state_.ZoneOf(customer); }
+Zone Host::ZoneOf(CustomerIndex customer) {
+  return state_.ZoneOf(customer);
+}
 
 std::string Host::Suppressed(CustomerIndex customer, std::string_view address) {
   Statement find = state_.db().Prepare("SELECT reason FROM suppression WHERE who = ? OR who = ?");
@@ -83,15 +87,16 @@ std::optional<Duration> Host::DataAge(TimePoint now) {
     Statement find = state_.db().Prepare("SELECT last_ok FROM source_state WHERE source = ?");
     find.Bind(1, source.id);
     // A source that was never read without error is as old as can be.
-    const Duration age = find.Step() && !find.IsNull(0) ? now - FromMicros(find.Int(0)) : now - TimePoint{};
+    const Duration age =
+        find.Step() && !find.IsNull(0) ? now - FromMicros(find.Int(0)) : now - TimePoint{};
     find.Reset();
     oldest = std::max(oldest.value_or(Duration::zero()), age);
   }
   return oldest;
 }
 
-Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIndex customer, TimePoint now,
-                          std::string_view /*delivery_key*/, Payload& payload) {
+Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIndex customer,
+                          TimePoint now, std::string_view /*delivery_key*/, Payload& payload) {
   const RenderContext context = state_.ContextOf(customer, now);
   switch (step.kind) {
     case Step::Kind::kSend:
@@ -120,8 +125,8 @@ Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIn
   return {};
 }
 
-Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step, const RenderContext& context,
-                                 Payload& payload) {
+Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step,
+                                 const RenderContext& context, Payload& payload) {
   const Workspace& workspace = state_.workspace();
   Result<RenderedMessage> message = state_.templates().Render(step.send, context);
   if (!message) {
@@ -134,7 +139,8 @@ Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step, con
   payload.from = workspace.sender_from;
   payload.reply_to = workspace.sender_reply_to;
   if (!found->reply_to.text.empty()) {
-    Result<std::string> reply_to = state_.templates().RenderText(found->reply_to, context, Escape::kHeader);
+    Result<std::string> reply_to =
+        state_.templates().RenderText(found->reply_to, context, Escape::kHeader);
     if (!reply_to) {
       return reply_to.error();
     }
@@ -171,7 +177,8 @@ Result<void> Host::RenderTask(const Step& step, const RenderContext& context, Pa
   return {};
 }
 
-bool Host::AddressHas(std::string_view address, std::string_view template_id, TimePoint now, Duration within) {
+bool Host::AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
+                      Duration within) {
   return state_.outbox().AddressHas(address, template_id, now, within);
 }
 
@@ -179,6 +186,8 @@ bool Host::HasOpenTask(std::string_view playbook, std::string_view step, Custome
   return state_.outbox().HasOpenTask(playbook, step, customer);
 }
 
-bool Host::Enqueue(const Delivery& delivery) { return state_.outbox().Enqueue(delivery); }
+bool Host::Enqueue(const Delivery& delivery) {
+  return state_.outbox().Enqueue(delivery);
+}
 
 }  // namespace segue

@@ -15,10 +15,11 @@ class Host final : public PlaybookHost {
  public:
   explicit Host(State& state) : state_(state) {}
 
-  double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now, std::optional<TimePoint> run_started,
-                  Trace* trace) override;
-  std::optional<TimePoint> Happened(CustomerIndex customer, int event, const std::optional<Condition>& where,
-                                    TimePoint after, TimePoint until) override;
+  double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
+                  std::optional<TimePoint> run_started, Trace* trace) override;
+  std::optional<TimePoint> Happened(CustomerIndex customer, int event,
+                                    const std::optional<Condition>& where, TimePoint after,
+                                    TimePoint until) override;
   SegmentIndex Settled(int model, CustomerIndex customer) override;
   SegmentIndex RawAnswer(int model, CustomerIndex customer) override;
   const std::string& CustomerKey(CustomerIndex customer) override;
@@ -28,15 +29,17 @@ class Host final : public PlaybookHost {
   Zone ZoneOf(CustomerIndex customer) override;
   std::string Suppressed(CustomerIndex customer, std::string_view address) override;
   std::optional<Duration> DataAge(TimePoint now) override;
-  Result<void> Render(const Playbook& playbook, const Step& step, CustomerIndex customer, TimePoint now,
-                      std::string_view delivery_key, Payload& payload) override;
-  bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now, Duration within) override;
-  bool HasOpenTask(std::string_view playbook, std::string_view step, CustomerIndex customer) override;
+  Result<void> Render(const Playbook& playbook, const Step& step, CustomerIndex customer,
+                      TimePoint now, std::string_view delivery_key, Payload& payload) override;
+  bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
+                  Duration within) override;
+  bool HasOpenTask(std::string_view playbook, std::string_view step,
+                   CustomerIndex customer) override;
   bool Enqueue(const Delivery& delivery) override;
 
  private:
-  Result<void> RenderMessage(const Playbook& playbook, const Step& step, const RenderContext& context,
-                             Payload& payload);
+  Result<void> RenderMessage(const Playbook& playbook, const Step& step,
+                             const RenderContext& context, Payload& payload);
   Result<void> RenderTask(const Step& step, const RenderContext& context, Payload& payload);
 
   State& state_;

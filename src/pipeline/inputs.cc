@@ -97,8 +97,8 @@ double RunInputs::Aggregated(const Aggregate& aggregate, CustomerIndex customer)
       continue;
     }
     if (!aggregate.where.empty() &&
-        !IsTrue(ExecuteOnEvent(aggregate.where.front(), spec, event.fields, *workspace_.pool, nullptr, moment,
-                               customer))) {
+        !IsTrue(ExecuteOnEvent(aggregate.where.front(), spec, event.fields, *workspace_.pool,
+                               nullptr, moment, customer))) {
       continue;
     }
     const bool has_field = aggregate.field >= 0 && !IsMissing(event.fields[field]);
@@ -112,7 +112,8 @@ double RunInputs::Aggregated(const Aggregate& aggregate, CustomerIndex customer)
       ++count;
     } else if (has_field && aggregate.op == AggregateOp::kDistinct) {
       distinct.insert(event.fields[field]);
-    } else if (has_field && (aggregate.op == AggregateOp::kSum || aggregate.op == AggregateOp::kAvg)) {
+    } else if (has_field &&
+               (aggregate.op == AggregateOp::kSum || aggregate.op == AggregateOp::kAvg)) {
       ++count;
       sum += std::get<std::int64_t>(event.fields[field]);
     }

@@ -35,8 +35,8 @@ class StateInputs final : public Inputs {
 // The same for one run: aggregates without a window cover what happened since the run began.
 class RunInputs final : public Inputs {
  public:
-  RunInputs(const Inputs& base, const Workspace& workspace, const Ledger& ledger, TimePoint run_started,
-            TimePoint now)
+  RunInputs(const Inputs& base, const Workspace& workspace, const Ledger& ledger,
+            TimePoint run_started, TimePoint now)
       : base_(base), workspace_(workspace), ledger_(ledger), run_started_(run_started), now_(now) {}
 
   void Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const override;

@@ -1,11 +1,13 @@
 // The pipeline joins the stages.  It is the only folder that knows them all.
 //
-//   State     everything that stands behind one state file: database, ledger, columns, segments, playbooks, outbox
-//   Cycle     pull → facts → columns → segments → moves → runs → decisions and deliveries, with one stored `now`
-//   Dispatcher  claims due deliveries, says which requests to perform, records each outcome
+//   State     everything that stands behind one state file: database, ledger, columns, segments,
+//   playbooks, outbox Cycle     pull → facts → columns → segments → moves → runs → decisions and
+//   deliveries, with one stored `now` Dispatcher  claims due deliveries, says which requests to
+//   perform, records each outcome
 //
-// Both loops take `now` as an argument and return when they want to be called next.  After an exception the State is thrown
-// away and opened again: the file is always whole, what is in memory may not be.
+// Both loops take `now` as an argument and return when they want to be called next.  After an
+// exception the State is thrown away and opened again: the file is always whole, what is in memory
+// may not be.
 
 #pragma once
 
@@ -31,13 +33,15 @@
 
 namespace segue {
 
-// Everything wrong with a set of files: LoadWorkspace, then the templates, then the lint of every model.
+// Everything wrong with a set of files: LoadWorkspace, then the templates, then the lint of every
+// model.
 struct Checked {
   std::shared_ptr<const Workspace> workspace;  // Null when something is an error.
   std::unique_ptr<Templates> templates;
   Diagnostics diagnostics;
   std::vector<SourceFile> files;
 };
+
 Checked CheckWorkspace(std::vector<SourceFile> files, bool tolerate_unbuilt = false);
 
 // Told how far a long piece of work is; the command line draws it.
@@ -45,7 +49,8 @@ using Progress = std::function<void(std::string_view what, std::int64_t done, st
 
 struct CycleReport {
   TimePoint now;
-  std::map<std::string, std::int64_t> intake;  // Word of Intake to count, plus rows, bad, anonymous.
+  std::map<std::string, std::int64_t>
+      intake;  // Word of Intake to count, plus rows, bad, anonymous.
   std::vector<Move> moves;
   std::vector<std::string> baselines;  // Models whose first slot this was.
   std::vector<std::string> warnings;
@@ -70,7 +75,8 @@ class State {
   const StateOptions& options() const;
   Ledger& ledger();
   Columns& columns();
-  const Inputs& inputs() const;  // Every leaf of every expression but those of a run and of an event.
+  const Inputs& inputs()
+      const;  // Every leaf of every expression but those of a run and of an event.
   Playbooks& playbooks();
   Outbox& outbox();
   // Null for a draft: it stores nothing.
@@ -79,12 +85,13 @@ class State {
   std::unique_ptr<Population> PopulationOf(int model, TimePoint now);
 
   // A condition for one customer at `now`, as a playbook would see it.
-  double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now, std::optional<TimePoint> run_started,
-                  Trace* trace) const;
+  double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
+                  std::optional<TimePoint> run_started, Trace* trace) const;
   Zone ZoneOf(CustomerIndex customer) const;
   // What {{ }} may name in a message to this customer: links, sender.
   RenderContext ContextOf(CustomerIndex customer, TimePoint now) const;
-  // Why this delivery may not go out at this moment (no_consent, suppressed, not_allowed …); empty when it may.
+  // Why this delivery may not go out at this moment (no_consent, suppressed, not_allowed …); empty
+  // when it may.
   std::string MayNotSend(const Delivery& delivery, TimePoint now) const;
   // Stops every message to this address or customer key, whatever the purpose.
   void Suppress(std::string_view address_or_key, std::string_view reason, TimePoint now);
@@ -100,12 +107,14 @@ class Cycle {
   // `files` may be null: then Pull does nothing.
   Cycle(State& state, FileReader* files);
 
-  // Reads every source that is due (or all) to its end: each batch in one transaction with its cursor.
+  // Reads every source that is due (or all) to its end: each batch in one transaction with its
+  // cursor.
   void Pull(TimePoint now, bool all, const Progress& progress, CycleReport& report);
   // Takes in facts that did not come through a source's own cursor, in one transaction.
-  void Ingest(std::span<const Fact> facts, std::string_view source, Duration late_limit, TimePoint now,
-              CycleReport& report);
-  // Says that every source was read up to now without error: for a replay, whose facts come through Ingest.
+  void Ingest(std::span<const Fact> facts, std::string_view source, Duration late_limit,
+              TimePoint now, CycleReport& report);
+  // Says that every source was read up to now without error: for a replay, whose facts come through
+  // Ingest.
   void MarkRead(TimePoint now);
   // Everything after the facts, in one transaction.  Models run in the slots that are due.
   // A cycle that a crash cut off is finished first, with its own stored now.
@@ -115,7 +124,8 @@ class Cycle {
   TimePoint Next(TimePoint now) const;
 
  private:
-  void PullSource(const Source& source, TimePoint now, const Progress& progress, CycleReport& report);
+  void PullSource(const Source& source, TimePoint now, const Progress& progress,
+                  CycleReport& report);
   void DecideOnce(TimePoint now, CycleReport& report);
   void Depart(TimePoint now);
   std::vector<Move> RunModels(TimePoint now, CycleReport& report);
@@ -137,7 +147,8 @@ struct Call {
 class Dispatcher {
  public:
   // `secrets` gives a connector's resolved secrets.
-  // Requires: this process holds the state's lock.  What another had claimed before it died is claimed anew, or unknown.
+  // Requires: this process holds the state's lock.  What another had claimed before it died is
+  // claimed anew, or unknown.
   Dispatcher(State& state, std::function<Result<Secrets>(const ConnectorSettings&)> secrets);
   ~Dispatcher();
 

@@ -9,15 +9,16 @@ std::vector<MoveRow> MovesOf(State& state, CustomerIndex customer) {
   list.Bind(1, static_cast<std::int64_t>(customer));
   std::vector<MoveRow> all;
   while (list.Step()) {
-    all.push_back({FromMicros(list.Int(0)), list.Text(1), list.Text(2), list.Text(3), static_cast<Cause>(list.Int(4)),
-                   list.Text(5)});
+    all.push_back({FromMicros(list.Int(0)), list.Text(1), list.Text(2), list.Text(3),
+                   static_cast<Cause>(list.Int(4)), list.Text(5)});
   }
   return all;
 }
 
 std::map<std::string, std::map<Cause, std::int64_t>> MovesByCause(State& state) {
   std::map<std::string, std::map<Cause, std::int64_t>> all;
-  Statement list = state.db().Prepare("SELECT model, cause, count(*) FROM move GROUP BY model, cause");
+  Statement list =
+      state.db().Prepare("SELECT model, cause, count(*) FROM move GROUP BY model, cause");
   while (list.Step()) {
     all[list.Text(0)][static_cast<Cause>(list.Int(1))] = list.Int(2);
   }
@@ -34,8 +35,8 @@ std::vector<PromisedRow> Promised(State& state) {
   std::vector<PromisedRow> all;
   while (list.Step()) {
     all.push_back({list.Text(0), list.Text(1),
-                   std::string(DeliveryKindName(static_cast<DeliveryKind>(list.Int(2)))), list.Int(3), list.Int(4),
-                   list.Int(5), list.Int(6), list.Int(7), list.Int(8)});
+                   std::string(DeliveryKindName(static_cast<DeliveryKind>(list.Int(2)))),
+                   list.Int(3), list.Int(4), list.Int(5), list.Int(6), list.Int(7), list.Int(8)});
   }
   return all;
 }

@@ -57,7 +57,8 @@ struct FactsRead {
   std::set<int> traits;
 };
 
-void AddReads(const Expr& expr, const Workspace& workspace, FactsRead& reads, std::set<int>& models) {
+void AddReads(const Expr& expr, const Workspace& workspace, FactsRead& reads,
+              std::set<int>& models) {
   ForEachFactRead(expr, workspace.aggregates, [&](bool is_event, int index) {
     (is_event ? reads.kinds : reads.traits).insert(index);
   });
@@ -69,7 +70,8 @@ void AddReads(const Expr& expr, const Workspace& workspace, FactsRead& reads, st
   }
 }
 
-void AddModel(const Model& model, const Workspace& workspace, FactsRead& reads, std::set<int>& models) {
+void AddModel(const Model& model, const Workspace& workspace, FactsRead& reads,
+              std::set<int>& models) {
   const auto add = [&](const std::optional<Condition>& condition) {
     if (condition) {
       AddReads(condition->expr, workspace, reads, models);
@@ -99,7 +101,8 @@ FactsRead ReadsOf(int model, const Workspace& workspace) {
   std::set<int> wanted{model};
   std::set<int> done;
   while (done.size() < wanted.size()) {
-    const auto next = std::find_if(wanted.begin(), wanted.end(), [&](int m) { return !done.contains(m); });
+    const auto next =
+        std::find_if(wanted.begin(), wanted.end(), [&](int m) { return !done.contains(m); });
     done.insert(*next);
     std::set<int> more;
     AddModel(workspace.models[static_cast<std::size_t>(*next)], workspace, reads, more);
@@ -118,15 +121,22 @@ FactsRead ReadsOf(int model, const Workspace& workspace) {
 // Who changed since a model's last slot is asked only when somebody may move.
 class LedgerPopulation final : public Population {
  public:
-  LedgerPopulation(const Ledger& ledger, const Inputs& inputs, FactsRead reads, Sequence sequence, TimePoint since,
-                   TimePoint now)
-      : ledger_(ledger), inputs_(inputs), reads_(std::move(reads)), sequence_(sequence), since_(since), now_(now) {}
+  LedgerPopulation(const Ledger& ledger, const Inputs& inputs, FactsRead reads, Sequence sequence,
+                   TimePoint since, TimePoint now)
+      : ledger_(ledger),
+        inputs_(inputs),
+        reads_(std::move(reads)),
+        sequence_(sequence),
+        since_(since),
+        now_(now) {}
 
   CustomerIndex count() const override { return ledger_.customer_count(); }
 
   bool IsAlive(CustomerIndex customer) const override { return ledger_.IsAlive(customer); }
 
-  const std::string& Key(CustomerIndex customer) const override { return ledger_.CustomerKey(customer); }
+  const std::string& Key(CustomerIndex customer) const override {
+    return ledger_.CustomerKey(customer);
+  }
 
   const Inputs& inputs() const override { return inputs_; }
 
@@ -150,8 +160,9 @@ class LedgerPopulation final : public Population {
       const std::vector<int> traits(reads_.traits.begin(), reads_.traits.end());
       touched_ = ledger_.Touched(sequence_, since_, now_, kinds, traits);
     }
-    const auto found = std::lower_bound(touched_->begin(), touched_->end(), customer,
-                                        [](const Touch& touch, CustomerIndex c) { return touch.customer < c; });
+    const auto found =
+        std::lower_bound(touched_->begin(), touched_->end(), customer,
+                         [](const Touch& touch, CustomerIndex c) { return touch.customer < c; });
     return found == touched_->end() || found->customer != customer ? nullptr : &*found;
   }
 
@@ -178,14 +189,15 @@ std::vector<int> ConsentTraits(const Workspace& workspace) {
 }  // namespace
 
 struct State::Inner {
-  Inner(Database& db_in, const Workspace& workspace_in, const Templates& templates_in, TimePoint now,
-        StateOptions options_in)
+  Inner(Database& db_in, const Workspace& workspace_in, const Templates& templates_in,
+        TimePoint now, StateOptions options_in)
       : db(db_in),
         workspace(workspace_in),
         templates(templates_in),
         options(std::move(options_in)),
         ledger(Prepared(db_in), workspace_in.schema, *workspace_in.pool),
-        columns(ledger, db_in, workspace_in.schema, *workspace_in.pool, workspace_in.aggregates, now),
+        columns(ledger, db_in, workspace_in.schema, *workspace_in.pool, workspace_in.aggregates,
+                now),
         segments(OpenModels(db_in, workspace_in)),
         inputs(workspace_in, ledger, columns, segments),
         outbox(db_in) {
@@ -200,7 +212,8 @@ struct State::Inner {
     return db;
   }
 
-  static std::vector<std::unique_ptr<Segments>> OpenModels(Database& db, const Workspace& workspace) {
+  static std::vector<std::unique_ptr<Segments>> OpenModels(Database& db,
+                                                           const Workspace& workspace) {
     std::vector<std::unique_ptr<Segments>> all;
     for (std::size_t model = 0; model < workspace.models.size(); ++model) {
       all.push_back(workspace.models[model].draft
@@ -233,29 +246,50 @@ State::State(Database& db, const Workspace& workspace, const Templates& template
 
 State::~State() = default;
 
-Database& State::db() { return inner_->db; }
+Database& State::db() {
+  return inner_->db;
+}
 
-const Workspace& State::workspace() const { return inner_->workspace; }
+const Workspace& State::workspace() const {
+  return inner_->workspace;
+}
 
-const Templates& State::templates() const { return inner_->templates; }
+const Templates& State::templates() const {
+  return inner_->templates;
+}
 
-const StateOptions& State::options() const { return inner_->options; }
+const StateOptions& State::options() const {
+  return inner_->options;
+}
 
-Ledger& State::ledger() { return inner_->ledger; }
+Ledger& State::ledger() {
+  return inner_->ledger;
+}
 
-Columns& State::columns() { return inner_->columns; }
+Columns& State::columns() {
+  return inner_->columns;
+}
 
-const Inputs& State::inputs() const { return inner_->inputs; }
+const Inputs& State::inputs() const {
+  return inner_->inputs;
+}
 
-Playbooks& State::playbooks() { return *inner_->playbooks; }
+Playbooks& State::playbooks() {
+  return *inner_->playbooks;
+}
 
-Outbox& State::outbox() { return inner_->outbox; }
+Outbox& State::outbox() {
+  return inner_->outbox;
+}
 
-Segments* State::segments(int model) { return inner_->segments[static_cast<std::size_t>(model)].get(); }
+Segments* State::segments(int model) {
+  return inner_->segments[static_cast<std::size_t>(model)].get();
+}
 
 std::unique_ptr<Population> State::PopulationOf(int model, TimePoint now) {
   const Model& found = inner_->workspace.models[static_cast<std::size_t>(model)];
-  Statement position = inner_->db.Prepare("SELECT sequence, now FROM model_position WHERE model = ?");
+  Statement position =
+      inner_->db.Prepare("SELECT sequence, now FROM model_position WHERE model = ?");
   position.Bind(1, found.id);
   Sequence sequence = 0;
   TimePoint since{};
@@ -265,7 +299,8 @@ std::unique_ptr<Population> State::PopulationOf(int model, TimePoint now) {
   }
   position.Reset();
   return std::make_unique<LedgerPopulation>(inner_->ledger, inner_->inputs,
-                                            inner_->reads[static_cast<std::size_t>(model)], sequence, since, now);
+                                            inner_->reads[static_cast<std::size_t>(model)],
+                                            sequence, since, now);
 }
 
 double State::Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
@@ -273,7 +308,8 @@ double State::Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
   const Workspace& workspace = inner_->workspace;
   const Moment moment{now, workspace.schema.timezone};
   if (!run_started) {
-    return ExecuteOne(expr, inner_->inputs, moment, customer, workspace.pool.get(), &workspace.schema, trace);
+    return ExecuteOne(expr, inner_->inputs, moment, customer, workspace.pool.get(),
+                      &workspace.schema, trace);
   }
   const RunInputs inputs(inner_->inputs, workspace, inner_->ledger, *run_started, now);
   return ExecuteOne(expr, inputs, moment, customer, workspace.pool.get(), &workspace.schema, trace);
@@ -306,8 +342,10 @@ RenderContext State::ContextOf(CustomerIndex customer, TimePoint now) const {
     context.names["links." + name] = workspace.links_base + path;
   }
   const std::string& key = inner_->ledger.CustomerKey(customer);
-  // The address says who it is for and proves that we wrote it, so nobody can sign off somebody else.
-  const std::string proof = HmacSha256Hex(inner_->options.links_key, "person/" + workspace.id + "/" + key);
+  // The address says who it is for and proves that we wrote it, so nobody can sign off somebody
+  // else.
+  const std::string proof =
+      HmacSha256Hex(inner_->options.links_key, "person/" + workspace.id + "/" + key);
   const std::string who = UrlEncode(key) + "/" + proof.substr(0, 32);
   context.names["links.unsubscribe"] = workspace.serve_url + "/unsubscribe/" + who;
   context.names["links.preferences"] = workspace.serve_url + "/preferences/" + who;
@@ -324,9 +362,10 @@ std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
     return "";
   }
   if (!workspace.allow_only.empty() &&
-      std::none_of(workspace.allow_only.begin(), workspace.allow_only.end(), [&](const std::string& allowed) {
-        return ToLower(allowed) == ToLower(delivery.payload.to);
-      })) {
+      std::none_of(workspace.allow_only.begin(), workspace.allow_only.end(),
+                   [&](const std::string& allowed) {
+                     return ToLower(allowed) == ToLower(delivery.payload.to);
+                   })) {
     return "not_allowed";
   }
   if (!inner_->host->Suppressed(delivery.customer, delivery.payload.to).empty()) {
@@ -341,7 +380,8 @@ std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
   const std::optional<int> playbook = workspace.FindPlaybook(delivery.playbook);
   const std::string topic =
       playbook ? workspace.playbooks[static_cast<std::size_t>(*playbook)].topic : std::string();
-  if (const auto trait = workspace.topic_consent.find(topic); trait != workspace.topic_consent.end()) {
+  if (const auto trait = workspace.topic_consent.find(topic);
+      trait != workspace.topic_consent.end()) {
     if (!inner_->host->YesNoTrait(delivery.customer, trait->second, nullptr).value_or(true)) {
       return "no_topic_consent";
     }
@@ -350,11 +390,14 @@ std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
   if (trait == workspace.consent.end()) {
     return "";
   }
-  return inner_->host->YesNoTrait(delivery.customer, trait->second, nullptr).value_or(false) ? "" : "no_consent";
+  return inner_->host->YesNoTrait(delivery.customer, trait->second, nullptr).value_or(false)
+             ? ""
+             : "no_consent";
 }
 
 void State::Suppress(std::string_view address_or_key, std::string_view reason, TimePoint now) {
-  Statement insert = inner_->db.Prepare("INSERT OR IGNORE INTO suppression(who, reason, at) VALUES (?, ?, ?)");
+  Statement insert =
+      inner_->db.Prepare("INSERT OR IGNORE INTO suppression(who, reason, at) VALUES (?, ?, ?)");
   insert.Bind(1, address_or_key).Bind(2, reason).Bind(3, ToMicros(now)).Run();
 }
 

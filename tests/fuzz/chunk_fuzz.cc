@@ -1,4 +1,5 @@
-// Fuzzes everything that decodes bytes of the ledger: whatever they are, the answer is a value or nothing.
+// Fuzzes everything that decodes bytes of the ledger: whatever they are, the answer is a value or
+// nothing.
 
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Golden files: a text that a person has read and approved, in tests/golden.  UPDATE_GOLDEN=1 writes them anew.
+// Golden files: a text that a person has read and approved, in tests/golden.  UPDATE_GOLDEN=1
+// writes them anew.
 
 #pragma once
 
@@ -25,7 +26,8 @@ inline void CheckGolden(const std::string& name, const std::string& text) {
   CHECK(text == ReadFile(path));
 }
 
-// A file or folder of the shared data that stands beside the checkout; nothing (and a word about it) where it is absent.
+// A file or folder of the shared data that stands beside the checkout; nothing (and a word about
+// it) where it is absent.
 inline std::optional<std::string> Shared(const std::string& name) {
   const std::string path = std::string(SEGUE_SOURCE_DIR) + "/../shared/" + name;
   if (!std::filesystem::exists(path)) {

@@ -19,14 +19,17 @@ class TempDir {
             ("segue-test-" + std::to_string(getpid()) + "-" + std::to_string(count++));
     std::filesystem::create_directories(path_);
   }
+
   ~TempDir() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
+
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
 
   std::string path() const { return path_.string(); }
+
   std::string operator/(const std::string& name) const { return (path_ / name).string(); }
 
   void Write(const std::string& name, const std::string& content) const {

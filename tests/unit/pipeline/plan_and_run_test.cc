@@ -1,4 +1,5 @@
-// The promise of `plan`: what it names is what the run at that moment does, on every day of a year of real orders.
+// The promise of `plan`: what it names is what the run at that moment does, on every day of a year
+// of real orders.
 
 #include <filesystem>
 #include <string>
@@ -18,20 +19,22 @@ namespace {
 std::string Told(const Foreseen& plan, const Workspace& workspace) {
   std::string text;
   for (const ForeseenModel& model : plan.models) {
-    text += fmt::format("{} {} {}", workspace.models[static_cast<std::size_t>(model.model)].id, model.baseline, model.moved);
+    text += fmt::format("{} {} {}", workspace.models[static_cast<std::size_t>(model.model)].id,
+                        model.baseline, model.moved);
     for (const auto& [cause, count] : model.by_cause) {
       text += fmt::format(" {} {}", cause, count);
     }
     text += "\n";
   }
   for (const ForeseenPlaybook& one : plan.playbooks) {
-    text += fmt::format("{} {}\n", workspace.playbooks[static_cast<std::size_t>(one.playbook)].id, one.started);
+    text += fmt::format("{} {}\n", workspace.playbooks[static_cast<std::size_t>(one.playbook)].id,
+                        one.started);
     for (const auto& [reason, count] : one.refused) {
       text += fmt::format("  refused {} {}\n", reason, count);
     }
     for (const ForeseenStep& step : one.steps) {
-      text += fmt::format("  {} {} {} {} {}\n", step.customer_key, step.what, step.reason, FormatTime(step.due),
-                          step.detail);
+      text += fmt::format("  {} {} {} {} {}\n", step.customer_key, step.what, step.reason,
+                          FormatTime(step.due), step.detail);
     }
   }
   return text;
@@ -39,7 +42,8 @@ std::string Told(const Foreseen& plan, const Workspace& workspace) {
 
 }  // namespace
 
-TEST_CASE("plan --at T and then the run at T name exactly the same people, on all days of the year") {
+TEST_CASE(
+    "plan --at T and then the run at T name exactly the same people, on all days of the year") {
   const std::string root = SEGUE_SOURCE_DIR;
   Diagnostics found;
   Checked checked = CheckWorkspace(ReadWorkspaceFiles(root, found));
@@ -48,7 +52,8 @@ TEST_CASE("plan --at T and then the run at T name exactly the same people, on al
   const TempDir temp;
   std::filesystem::create_directories(temp / "inbox");
   for (const char* file : {"orders.csv.gz", "refunds.csv.gz", "customers.csv.gz"}) {
-    std::filesystem::copy_file(root + "/scripts/data/online_retail/" + file, temp / (std::string("inbox/") + file));
+    std::filesystem::copy_file(root + "/scripts/data/online_retail/" + file,
+                               temp / (std::string("inbox/") + file));
   }
   Database db = Database::Open(temp / "segue.db");
   db.Execute("PRAGMA synchronous=OFF");

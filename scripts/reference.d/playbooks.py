@@ -330,8 +330,10 @@ class Playbooks:
     def label(self, run, step, now):
         if step.what in ("send", "track"):
             return step.document[step.what]
-        shown = [text.shown(self.ask(run.customer, now, run.start)) for text in step.texts]
-        return shown[0] if step.what == "task" else ", ".join(map("{}={}".format, step.document["set"], shown))
+        ask = self.ask(run.customer, now, run.start)
+        if step.what == "task":
+            return step.texts[0].shown(ask)
+        return ", ".join(f"{field}={text.shown(ask)}" for field, text in zip(step.document["set"], step.texts))
 
     def channel(self, step):
         return self.workspace.by_kind["template"][step.document["send"]]["channel"]

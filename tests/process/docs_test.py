@@ -29,7 +29,7 @@ def main():
     broken = []
     for path in pages:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
-            if "://" not in target and "{{" not in target and not (path.parent / target).exists():
+            if target.endswith(".md") and "://" not in target and not (path.parent / target).exists():
                 broken.append(f"{path.name}: {target}")
     check(not broken, f"the links of {len(pages)} pages lead somewhere {broken}")
     shown = re.findall(r"`(scripts/[a-z]+)", "".join(path.read_text() for path in pages))

@@ -16,23 +16,14 @@ bool IsMarkdown(std::string_view path) {
 }
 
 // `playbook: rfv` out of a document that could not be parsed.
-void Salvage(std::string_view text, int first_line, bool markdown, Names& names) {
-  const auto lines = Lines(text);
-  for (auto i = static_cast<std::size_t>(first_line - 1); i < lines.size(); ++i) {
-    const std::string_view line = Trim(lines[i]);
-    if (line.empty() || line.front() == '#') {
-      continue;
-    }
-    const std::size_t colon = line.find_first_of(": ");
-    const auto kind = FindKind(line.substr(0, colon));
-    std::string_view id = Trim(line.substr(std::min(colon, line.size() - 1) + 1));
+void Salvage(std::string_view line, Names& names) {
+  const std::size_t end = std::min(line.find_first_of(": "), line.size());
+  if (const auto kind = FindKind(line.substr(0, end))) {
+    std::string_view id = Trim(line.substr(std::min(end + 1, line.size())));
     id = Trim(id.substr(0, id.find_first_of(" #")));
-    if (kind) {
-      names.AddBroken(KindName(*kind), std::string(id));
-    }
-    names.AddBroken("any", markdown ? "template" : "document");
-    return;
+    names.AddBroken(KindName(*kind), std::string(id));
   }
+  names.AddBroken("any", "document");
 }
 
 std::optional<Document> MakeDocument(YamlDocument part, Report& report) {
@@ -153,7 +144,7 @@ std::vector<Document> ReadDocuments(const std::vector<SourceFile>& files, Report
     const bool markdown = IsMarkdown(files[i].path);
     for (YamlDocument& part : ParseYaml(static_cast<int>(i), files[i].text, markdown, report)) {
       if (part.broken) {
-        Salvage(files[i].text, part.first_line, markdown, names);
+        Salvage(part.first_text, names);
         continue;
       }
       if (auto document = MakeDocument(std::move(part), report)) {

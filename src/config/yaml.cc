@@ -200,10 +200,16 @@ std::string InWords(const std::string& message) {
   return message;
 }
 
+bool IsBlankLine(std::string_view line) {
+  const std::string_view text = Trim(line);
+  return text.empty() || text.front() == '#';
+}
+
 void ParsePart(int file, const std::vector<std::string_view>& lines, int first_line, Report& report,
                YamlDocument& document) {
   const std::size_t before = report.errors();
-  document.first_line = first_line;
+  const auto first = std::find_if_not(lines.begin(), lines.end(), IsBlankLine);
+  document.first_text = first == lines.end() ? "" : std::string(Trim(*first));
   if (ScanLines(file, lines, first_line, report)) {
     std::string text;
     for (std::string_view line : lines) {
@@ -235,10 +241,7 @@ bool IsSeparator(std::string_view line) {
 }
 
 bool IsBlank(const std::vector<std::string_view>& lines) {
-  return std::all_of(lines.begin(), lines.end(), [](std::string_view line) {
-    const std::string_view text = Trim(line);
-    return text.empty() || text.front() == '#';
-  });
+  return std::all_of(lines.begin(), lines.end(), IsBlankLine);
 }
 
 // Bytes that no text may contain, once for each file: the first one is reported.

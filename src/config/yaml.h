@@ -52,7 +52,7 @@ struct Node {
 struct YamlDocument {
   Node root;  // Kind::kNull when it could not be read: the report says why.
   bool broken = false;
-  int first_line = 1;
+  std::string first_text;  // Its first line that is no comment.
 };
 
 // Every part of the file that is not empty.  For `markdown` the part between the first two `---`

@@ -40,12 +40,14 @@ class Result : public boost::system::result<T, Error> {
  public:
   Result() = default;  // The default T; of Result<void>: it went well.
 
+  // NOLINTNEXTLINE(google-explicit-constructor): `return Error(…)` is how a failure is said.
   Result(Error error) : Base(boost::system::in_place_error, std::move(error)) {}
 
   template <typename From,
             typename = std::enable_if_t<std::is_convertible_v<From, T> &&
                                         !std::is_same_v<std::remove_cvref_t<From>, Error> &&
                                         !std::is_same_v<std::remove_cvref_t<From>, Result>>>
+  // NOLINTNEXTLINE(google-explicit-constructor): and `return value` how a success is.
   Result(From&& value) : Base(boost::system::in_place_value, std::forward<From>(value)) {}
 };
 

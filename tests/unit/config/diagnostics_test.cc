@@ -428,8 +428,8 @@ TEST_CASE("everything in the example that is not built yet is named at its line"
   const Loaded loaded = Load(ExampleFiles(*folder));
   CHECK(loaded.workspace == nullptr);
   std::string all;
-  for (const std::string_view line :
-       Lines(FormatDiagnostics(Problems(loaded), loaded.files, false))) {
+  const std::string shown = FormatDiagnostics(Problems(loaded), loaded.files, false);
+  for (const std::string_view line : Lines(shown)) {
     all += line.find(": error ") != std::string_view::npos ? std::string(line) + "\n" : "";
   }
   CheckGolden("diagnostics/SG099.txt", all);

@@ -142,8 +142,8 @@ DispatchCounts DispatchAll(State& state, Dispatcher& dispatcher, Transport& tran
       calls.pop_back();
       ++counts.calls;
       const Reply reply = transport.Perform(call.request);
-      if (std::optional<Call> next = dispatcher.Finish(call.id, reply, clock.Now())) {
-        calls.push_back(std::move(*next));
+      for (Call& next : dispatcher.Finish(call.id, reply, clock.Now())) {
+        calls.push_back(std::move(next));
       }
     }
   }

@@ -265,6 +265,17 @@ Outcome ClassifyHttp(const Reply& reply, TimePoint now) {
   return outcome;
 }
 
+NextStep Ended(Outcome outcome) {
+  return std::vector<Outcome>{std::move(outcome)};
+}
+
+NextStep Refused(std::string_view why) {
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::kRefused;
+  outcome.detail = CutWords(why);
+  return Ended(std::move(outcome));
+}
+
 std::string CutWords(std::string_view text) {
   // A body may be megabytes of which little is kept; white space at its start is skipped first.
   text = Trim(text);
@@ -322,6 +333,7 @@ std::string DeliveryJson(const Delivery& delivery) {
       break;
     case DeliveryKind::kSet:
     case DeliveryKind::kTrack:
+    case DeliveryKind::kAudience:
       AddText(object, "name", payload.name);
       break;
   }

@@ -1,8 +1,8 @@
-// A Connector turns one Delivery into exchanges with one vendor.
+// A Connector turns a batch of Deliveries into exchanges with one vendor.
 //
 // It does no I/O.  The dispatcher asks Next() what to do, performs the request that it returns, and
-// asks again with the answer added, until Next() returns the outcome.  The same delivery and the
-// same answers give the same result, so a test or the simulator can stand in for the vendor.
+// asks again with the answer added, until Next() returns the outcomes.  The same deliveries,
+// answers and session give the same result, so a test or the simulator can stand in for the vendor.
 //
 // To add a vendor: write connectors/<vendor>.cc and name its spec in kConnectors below.  The
 // conformance tests pick it up from there.
@@ -29,16 +29,31 @@ namespace segue {
 // Secrets by the name that `auth` gives them; resolved by the process, never in a file or a text.
 using Secrets = std::map<std::string, std::string>;
 
-using NextStep = std::variant<Request, Outcome>;
+// What a connector remembers from one attempt to the next: an access token and the address that
+// came with it.  In memory only; as secret as the secrets.
+using Session = std::map<std::string, std::string>;
+
+// The next request, or one outcome per delivery of the batch, in its order.
+using NextStep = std::variant<Request, std::vector<Outcome>>;
 
 class Connector {
  public:
   virtual ~Connector() = default;
 
   // `done` holds this attempt's exchanges in order; it is empty on the first call.
-  // Requires: the last call for this attempt did not return an outcome.
-  [[nodiscard]] virtual NextStep Next(const Delivery& delivery, std::span<const Exchange> done,
+  // Requires: the batch is not empty and within BatchMax and Together; the last call for this
+  // attempt did not return outcomes.
+  [[nodiscard]] virtual NextStep Next(std::span<const Delivery> batch,
+                                      std::span<const Exchange> done, Session& session,
                                       TimePoint now) const = 0;
+
+  // How many deliveries one attempt that begins with this one may carry.
+  [[nodiscard]] virtual std::size_t BatchMax(const Delivery& /*first*/) const { return 1; }
+
+  // Whether `other` may be carried by the attempt that begins with `first`.
+  [[nodiscard]] virtual bool Together(const Delivery& /*first*/, const Delivery& /*other*/) const {
+    return false;
+  }
 };
 
 struct ConnectorSpec {
@@ -62,6 +77,11 @@ const ConnectorSpec* FindConnectorSpec(std::string_view name);
 // retry (Retry-After honoured, at most a day); other 4xx and 3xx refused; kNotSent retry; kLost and
 // all else unknown.
 Outcome ClassifyHttp(const Reply& reply, TimePoint now);
+
+// The outcomes of a batch of one.
+NextStep Ended(Outcome outcome);
+// Refused by ourselves, before anything was sent.
+NextStep Refused(std::string_view why);
 
 // An RFC 5322 message: headers (RFC 2047 where they are not ASCII), multipart/alternative of the
 // text and HTML parts, quoted-printable, CRLF.  The Message-ID and the boundary come from the

@@ -44,19 +44,21 @@ class FileConnector final : public Connector {
     path_ = path == settings.text.end() ? "" : path->second;
   }
 
-  NextStep Next(const Delivery& delivery, std::span<const Exchange> done,
-                TimePoint /*now*/) const override {
+  NextStep Next(std::span<const Delivery> batch, std::span<const Exchange> done,
+                Session& /*session*/, TimePoint /*now*/) const override {
+    const Delivery& delivery = batch.front();
     if (!done.empty()) {
-      return Classify(RedactReply(done.back().reply, secrets_));
+      return Ended(Classify(RedactReply(done.back().reply, secrets_)));
     }
     if (!StaysBelow(path_)) {
-      return Refuse("path must be a file or folder below the state folder, and is '" + path_ + "'");
+      return Refused("path must be a file or folder below the state folder, and is '" + path_ +
+                     "'");
     }
     const bool mail = delivery.kind == DeliveryKind::kMessage &&
                       delivery.payload.channel == "email" && path_.ends_with('/');
     if (mail) {
       if (std::string problem = MailProblem(delivery); !problem.empty()) {
-        return Refuse(std::move(problem));
+        return Refused(problem);
       }
     }
     Request request;
@@ -76,13 +78,6 @@ class FileConnector final : public Connector {
   }
 
  private:
-  static Outcome Refuse(std::string why) {
-    Outcome outcome;
-    outcome.kind = Outcome::Kind::kRefused;
-    outcome.detail = CutWords(why);
-    return outcome;
-  }
-
   static Outcome Classify(const Reply& reply) {
     Outcome outcome;
     if (reply.kind == Reply::Kind::kAnswered && reply.status == 200) {

@@ -43,20 +43,21 @@ class SmtpConnector final : public Connector {
     }
   }
 
-  NextStep Next(const Delivery& delivery, std::span<const Exchange> done,
-                TimePoint /*now*/) const override {
+  NextStep Next(std::span<const Delivery> batch, std::span<const Exchange> done,
+                Session& /*session*/, TimePoint /*now*/) const override {
+    const Delivery& delivery = batch.front();
     if (!done.empty()) {
-      return Classify(RedactReply(done.back().reply, secrets_));
+      return Ended(Classify(RedactReply(done.back().reply, secrets_)));
     }
     if (delivery.kind != DeliveryKind::kMessage) {
-      return Refuse("mail carries messages only, not a " +
-                    std::string(DeliveryKindName(delivery.kind)));
+      return Refused("mail carries messages only, not a " +
+                     std::string(DeliveryKindName(delivery.kind)));
     }
     if (url_.empty()) {
-      return Refuse("the connector names no server");
+      return Refused("the connector names no server");
     }
     if (const std::string problem = MailProblem(delivery); !problem.empty()) {
-      return Refuse(problem);
+      return Refused(problem);
     }
     Request request;
     request.kind = Request::Kind::kSmtp;
@@ -77,13 +78,6 @@ class SmtpConnector final : public Connector {
   }
 
  private:
-  static Outcome Refuse(const std::string& why) {
-    Outcome outcome;
-    outcome.kind = Outcome::Kind::kRefused;
-    outcome.detail = CutWords(why);
-    return outcome;
-  }
-
   static Outcome Classify(const Reply& reply) {
     Outcome outcome;
     if (reply.kind == Reply::Kind::kNotSent) {

@@ -38,16 +38,17 @@ class WebhookConnector final : public Connector {
     }
   }
 
-  NextStep Next(const Delivery& delivery, std::span<const Exchange> done,
-                TimePoint now) const override {
+  NextStep Next(std::span<const Delivery> batch, std::span<const Exchange> done,
+                Session& /*session*/, TimePoint now) const override {
+    const Delivery& delivery = batch.front();
     if (!done.empty()) {
-      return ClassifyHttp(RedactReply(done.back().reply, secrets_), now);
+      return Ended(ClassifyHttp(RedactReply(done.back().reply, secrets_), now));
     }
     if (!IsWebAddress(url_)) {
-      return Refuse("the connector's url is not an address that begins with https:// or http://");
+      return Refused("the connector's url is not an address that begins with https:// or http://");
     }
     if (!IsHeaderValue(delivery.key)) {
-      return Refuse("the delivery's key cannot stand in a header");
+      return Refused("the delivery's key cannot stand in a header");
     }
     Request request;
     request.kind = Request::Kind::kHttp;
@@ -69,13 +70,6 @@ class WebhookConnector final : public Connector {
   }
 
  private:
-  static Outcome Refuse(std::string_view why) {
-    Outcome outcome;
-    outcome.kind = Outcome::Kind::kRefused;
-    outcome.detail = why;
-    return outcome;
-  }
-
   std::string url_;
   Duration timeout_;
   Secrets secrets_;

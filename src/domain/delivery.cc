@@ -16,6 +16,8 @@ std::string_view DeliveryKindName(DeliveryKind kind) {
       return "set";
     case DeliveryKind::kTrack:
       return "track";
+    case DeliveryKind::kAudience:
+      return "audience";
   }
   return "unknown";
 }

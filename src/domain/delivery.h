@@ -14,7 +14,14 @@
 
 namespace segue {
 
-enum class DeliveryKind : std::uint8_t { kMessage = 0, kTask = 1, kSet = 2, kTrack = 3 };
+enum class DeliveryKind : std::uint8_t {
+  kMessage = 0,
+  kTask = 1,
+  kSet = 2,
+  kTrack = 3,
+  kAudience =
+      4  // Joins the list that payload.name names; leaves it where values["action"] is "remove".
+};
 
 std::string_view DeliveryKindName(DeliveryKind kind);
 
@@ -76,7 +83,15 @@ struct Delivery {
 
 // What came of one attempt at one delivery.
 struct Outcome {
-  enum class Kind : std::uint8_t { kAccepted, kRefused, kSuppressed, kRetry, kUnknown };
+  enum class Kind : std::uint8_t {
+    kAccepted,
+    kRefused,
+    kSuppressed,
+    kRetry,
+    kUnknown,
+    kSplit  // Of a batch of several only: too large together, nothing was done; its halves are
+            // tried.
+  };
 
   Kind kind = Kind::kUnknown;
   std::string detail;  // The vendor's words, cut to a sane length.

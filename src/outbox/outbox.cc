@@ -58,6 +58,12 @@ CREATE TABLE attempt(
   words TEXT NOT NULL
 ) STRICT;
 CREATE INDEX attempt_delivery ON attempt(delivery);
+CREATE TABLE calls(
+  connector TEXT NOT NULL,
+  day INTEGER NOT NULL,
+  made INTEGER NOT NULL,
+  PRIMARY KEY (connector, day)
+) STRICT;
 )";
 
 constexpr std::string_view kColumns =
@@ -238,6 +244,8 @@ void Outbox::Record(const Delivery& delivery, const Outcome& outcome, const segu
     case Outcome::Kind::kRetry:
       Retry(*row, outcome, retry, now);
       break;
+    case Outcome::Kind::kSplit:
+      SEGUE_CHECK(false);  // The dispatcher tries the halves instead.
     case Outcome::Kind::kUnknown:
       row->unresolved = true;
       if (dedupe == Dedupe::kNone) {
@@ -552,6 +560,19 @@ std::optional<TimePoint> Outbox::NextDue(std::string_view connector) const {
     }
   }
   return next;
+}
+
+void Outbox::CountCall(std::string_view connector, std::int64_t day) {
+  Statement count = db_.Prepare(
+      "INSERT INTO calls(connector, day, made) VALUES (?,?,1) "
+      "ON CONFLICT DO UPDATE SET made = made + 1");
+  count.Bind(1, connector).Bind(2, day).Run();
+}
+
+std::int64_t Outbox::CallsOn(std::string_view connector, std::int64_t day) const {
+  Statement select = db_.Prepare("SELECT made FROM calls WHERE connector = ? AND day = ?");
+  select.Bind(1, connector).Bind(2, day);
+  return select.Step() ? select.Int(0) : 0;
 }
 
 bool Outbox::AddressHas(std::string_view address, std::string_view template_id, TimePoint now,

@@ -98,6 +98,10 @@ class Outbox {
   // The next moment at which some delivery of the connector becomes due or a lease runs out.
   std::optional<TimePoint> NextDue(std::string_view connector) const;
 
+  // Calls made on a local day (days since 1970), for connectors with a limit per day.
+  void CountCall(std::string_view connector, std::int64_t day);
+  std::int64_t CallsOn(std::string_view connector, std::int64_t day) const;
+
   // Whether this template was promised to this address at or after now - within, and was not
   // refused, suppressed or dropped (same-address gate).
   bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now,

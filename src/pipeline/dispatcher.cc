@@ -5,81 +5,70 @@
 #include <utility>
 
 #include "base/check.h"
+#include "pipeline/limits.h"
 #include "pipeline/pipeline.h"
 
 namespace segue {
 namespace {
 
-// A lease outlives the slowest honest answer by this much, so that nobody takes over work that is
+// A lease outlives the slowest honest attempt by this much, so that nobody takes over work that is
 // still going on.
 constexpr Duration kLeaseSlack = std::chrono::seconds(60);
 
 // A vendor that never says "done" must not keep us busy for ever.
-constexpr std::size_t kExchangesMax = 20;
+constexpr int kExchangesMax = 20;
+
+// Claimed at once: more would only be given back when a limit is reached.
+constexpr std::size_t kClaimMax = 2000;
 
 }  // namespace
 
 struct Dispatcher::Inner {
-  // One delivery that is being performed.
-  struct Work {
-    Delivery delivery;
+  // What is known of one connector.  In memory: a restart begins with a closed breaker.
+  struct Line {
     const ConnectorSettings* settings = nullptr;
-    const Connector* connector = nullptr;
-    std::vector<Exchange> done;
+    std::unique_ptr<Connector> connector;  // Made at first use, when the secrets are there.
+    Session session;
+    Bucket bucket;
+    Breaker breaker;
+    std::size_t batch_max = kClaimMax;  // Smaller once the vendor found a batch too large.
+    int in_flight = 0;
+    std::string words;
   };
 
-  // A token bucket on the caller's time: `rate: 20 per 1s` gives a token every 50 ms, at most 20 in
-  // store.
-  struct Bucket {
-    double tokens = 0;
-    TimePoint filled;
-    bool started = false;
-
-    int Take(const ConnectorSettings& settings, TimePoint now, int wanted) {
-      if (!settings.rate_calls) {
-        return wanted;
-      }
-      const auto most = static_cast<double>(*settings.rate_calls);
-      const double per_token = static_cast<double>(settings.rate_per.count()) / most;
-      tokens =
-          started ? std::min(most, tokens + static_cast<double>((now - filled).count()) / per_token)
-                  : most;
-      filled = now;
-      started = true;
-      const int taken = std::min(wanted, static_cast<int>(tokens));
-      tokens -= taken;
-      return taken;
-    }
-
-    // When there is a token again.
-    TimePoint Refilled(const ConnectorSettings& settings) const {
-      const double per_token = static_cast<double>(settings.rate_per.count()) /
-                               static_cast<double>(*settings.rate_calls);
-      return filled +
-             Duration(static_cast<std::int64_t>(std::max(0.0, 1.0 - tokens) * per_token) + 1);
-    }
+  // One attempt that is under way.
+  struct Work {
+    std::vector<Delivery> batch;
+    Line* line = nullptr;
+    std::vector<Exchange> done;
   };
 
   State& state;
   std::function<Result<Secrets>(const ConnectorSettings&)> secrets;
-  std::map<std::string, std::unique_ptr<Connector>>
-      connectors;  // Made at first use, when the secrets are there.
-  std::map<std::string, Bucket> buckets;
-  std::map<std::string, int> in_flight;
+  std::vector<std::unique_ptr<Line>> lines;
   std::map<std::int64_t, Work> working;
   std::int64_t last_call = 0;
 
-  void StartConnector(const ConnectorSettings& settings, TimePoint now, std::vector<Call>& calls);
-  std::optional<Call> StartDelivery(const ConnectorSettings& settings, const Connector& connector,
-                                    Delivery delivery, TimePoint now);
-  std::optional<Call> Step(Work work, TimePoint now);
-  const Connector* ConnectorFor(const ConnectorSettings& settings, std::string& error);
+  void StartLine(Line& line, TimePoint now, std::vector<Call>& calls);
+  std::vector<std::vector<Delivery>> Claim(Line& line, int attempts, TimePoint now);
+  int Room(const Line& line, TimePoint now) const;
+  std::int64_t DayOf(TimePoint now) const;
+  TimePoint NextDay(TimePoint now) const;
+  bool Make(Line& line);
+  bool StillWanted(const Line& line, const Delivery& delivery, TimePoint now);
   bool HeldBack(const Delivery& delivery, TimePoint now);
+  void Step(Work work, TimePoint now, std::vector<Call>& calls);
+  void Split(Work work, TimePoint now, std::vector<Call>& calls);
+  void Conclude(const Work& work, const std::vector<Outcome>& outcomes, TimePoint now);
 };
 
 Dispatcher::Dispatcher(State& state,
                        std::function<Result<Secrets>(const ConnectorSettings&)> secrets)
-    : inner_(std::make_unique<Inner>(Inner{state, std::move(secrets), {}, {}, {}, {}, 0})) {
+    : inner_(std::make_unique<Inner>(Inner{state, std::move(secrets), {}, {}, 0})) {
+  for (const ConnectorSettings& settings : state.workspace().connectors) {
+    inner_->lines.push_back(std::make_unique<Inner::Line>());
+    inner_->lines.back()->settings = &settings;
+  }
   state.outbox().BreakLeases();
 }
 
@@ -87,49 +76,128 @@ Dispatcher::~Dispatcher() = default;
 
 std::vector<Call> Dispatcher::Start(TimePoint now) {
   std::vector<Call> calls;
-  for (const ConnectorSettings& settings : inner_->state.workspace().connectors) {
-    inner_->StartConnector(settings, now, calls);
+  for (const std::unique_ptr<Inner::Line>& line : inner_->lines) {
+    inner_->StartLine(*line, now, calls);
   }
   return calls;
 }
 
-void Dispatcher::Inner::StartConnector(const ConnectorSettings& settings, TimePoint now,
-                                       std::vector<Call>& calls) {
+// How many attempts may begin now.
+int Dispatcher::Inner::Room(const Line& line, TimePoint now) const {
+  const ConnectorSettings& settings = *line.settings;
+  int room = settings.parallel - line.in_flight;
+  room = std::min(room, line.breaker.Room(now, line.in_flight));
+  room = std::min(room, line.bucket.Room(settings, now));
+  if (settings.daily) {
+    const std::int64_t left = *settings.daily - state.outbox().CallsOn(settings.id, DayOf(now));
+    room = static_cast<int>(std::min<std::int64_t>(room, left));
+  }
+  return std::max(room, 0);
+}
+
+std::int64_t Dispatcher::Inner::DayOf(TimePoint now) const {
+  return state.workspace().schema.timezone.ToLocal(now).day();
+}
+
+TimePoint Dispatcher::Inner::NextDay(TimePoint now) const {
+  return state.workspace().schema.timezone.ToUtc({(DayOf(now) + 1) * kDay.count()});
+}
+
+void Dispatcher::Inner::StartLine(Line& line, TimePoint now, std::vector<Call>& calls) {
+  const ConnectorSettings& settings = *line.settings;
   Outbox& outbox = state.outbox();
   outbox.Rescue(settings.id, settings.dedupe, now);
-  int room = settings.parallel - in_flight[settings.id];
-  if (room <= 0 || outbox.NextDue(settings.id).value_or(TimePoint::max()) > now) {
-    return;
-  }
-  std::string error;
-  const Connector* connector = ConnectorFor(settings, error);
-  if (connector == nullptr) {
-    return;  // Its deliveries wait; `connect test` and the log say why.
-  }
-  room = buckets[settings.id].Take(settings, now, room);
-  if (room <= 0) {
-    return;
-  }
-  for (Delivery& delivery : outbox.Claim(settings.id, now, settings.timeout + kLeaseSlack, room)) {
-    if (std::optional<Call> call = StartDelivery(settings, *connector, std::move(delivery), now)) {
-      calls.push_back(std::move(*call));
+  // Attempts that end without a call (stale, no consent) leave their room to the next ones.
+  while (outbox.NextDue(settings.id).value_or(TimePoint::max()) <= now) {
+    const int room = Room(line, now);
+    if (room == 0 || !Make(line)) {
+      return;
+    }
+    std::vector<std::vector<Delivery>> batches = Claim(line, room, now);
+    for (std::vector<Delivery>& batch : batches) {
+      ++line.in_flight;
+      Step(Work{std::move(batch), &line, {}}, now, calls);
     }
   }
 }
 
-const Connector* Dispatcher::Inner::ConnectorFor(const ConnectorSettings& settings,
-                                                 std::string& error) {
-  if (const auto found = connectors.find(settings.id); found != connectors.end()) {
-    return found->second.get();
+// At most `attempts` batches of what is due and may go out at this moment.
+std::vector<std::vector<Delivery>> Dispatcher::Inner::Claim(Line& line, int attempts,
+                                                            TimePoint now) {
+  const ConnectorSettings& settings = *line.settings;
+  const Connector& connector = *line.connector;
+  const Duration lease = settings.timeout * kExchangesMax + kLeaseSlack;
+  std::vector<std::vector<Delivery>> batches;
+  const auto place = [&](Delivery& delivery) {
+    for (std::vector<Delivery>& batch : batches) {
+      const std::size_t most = std::min(line.batch_max, connector.BatchMax(batch.front()));
+      if (batch.size() < most && connector.Together(batch.front(), delivery)) {
+        batch.push_back(std::move(delivery));
+        return;
+      }
+    }
+    if (std::cmp_less(batches.size(), attempts)) {
+      batches.emplace_back().push_back(std::move(delivery));
+    } else {
+      state.outbox().Release(delivery.id, delivery.not_before);
+    }
+  };
+  const auto claim = [&](std::size_t limit) {
+    std::vector<Delivery> due =
+        state.outbox().Claim(settings.id, now, lease, static_cast<int>(limit));
+    for (Delivery& delivery : due) {
+      if (StillWanted(line, delivery, now)) {
+        place(delivery);
+      }
+    }
+  };
+  claim(static_cast<std::size_t>(attempts));
+  if (!batches.empty()) {
+    // Fill up those that can carry more than one.
+    std::size_t more = 0;
+    for (const std::vector<Delivery>& batch : batches) {
+      more += std::min(line.batch_max, connector.BatchMax(batch.front())) - batch.size();
+    }
+    if (more > 0) {
+      claim(std::min(more, kClaimMax));
+    }
   }
-  const ConnectorSpec* spec = FindConnectorSpec(settings.type);
+  return batches;
+}
+
+bool Dispatcher::Inner::Make(Line& line) {
+  if (line.connector) {
+    return true;
+  }
+  const ConnectorSpec* spec = FindConnectorSpec(line.settings->type);
   SEGUE_CHECK(spec != nullptr);  // The loader refuses types that are not built.
-  Result<Secrets> resolved = secrets(settings);
+  Result<Secrets> resolved = secrets(*line.settings);
   if (!resolved) {
-    error = resolved.error().message();
-    return nullptr;
+    line.words = resolved.error().message();  // Its deliveries wait.
+    return false;
   }
-  return connectors.emplace(settings.id, spec->make(settings, *resolved)).first->second.get();
+  line.connector = spec->make(*line.settings, *resolved);
+  return true;
+}
+
+// Asked again at the moment of sending; ends or puts back what must not go out now.
+bool Dispatcher::Inner::StillWanted(const Line& line, const Delivery& delivery, TimePoint now) {
+  const std::string refusal =
+      now > delivery.stale_after ? "stale" : state.MayNotSend(delivery, now);
+  if (!refusal.empty()) {
+    const bool consent = refusal != "stale" && refusal != "not_allowed";
+    state.outbox().Drop(delivery.id, consent ? DeliveryState::kSuppressed : DeliveryState::kDropped,
+                        refusal, now);
+    return false;
+  }
+  if (HeldBack(delivery, now)) {
+    return false;
+  }
+  if (line.settings->dry_run) {
+    state.outbox().Drop(delivery.id, DeliveryState::kDropped, "dry_run", now);
+    return false;
+  }
+  return true;
 }
 
 bool Dispatcher::Inner::HeldBack(const Delivery& delivery, TimePoint now) {
@@ -154,70 +222,118 @@ bool Dispatcher::Inner::HeldBack(const Delivery& delivery, TimePoint now) {
   return true;
 }
 
-std::optional<Call> Dispatcher::Inner::StartDelivery(const ConnectorSettings& settings,
-                                                     const Connector& connector, Delivery delivery,
-                                                     TimePoint now) {
-  const std::string refusal =
-      now > delivery.stale_after ? "stale" : state.MayNotSend(delivery, now);
-  if (!refusal.empty()) {
-    const bool consent = refusal != "stale" && refusal != "not_allowed";
-    state.outbox().Drop(delivery.id, consent ? DeliveryState::kSuppressed : DeliveryState::kDropped,
-                        refusal, now);
-    return std::nullopt;
-  }
-  if (HeldBack(delivery, now)) {
-    return std::nullopt;
-  }
-  if (settings.dry_run) {
-    state.outbox().Drop(delivery.id, DeliveryState::kDropped, "dry_run", now);
-    return std::nullopt;
-  }
-  ++in_flight[settings.id];
-  return Step(Work{std::move(delivery), &settings, &connector, {}}, now);
-}
-
-std::optional<Call> Dispatcher::Inner::Step(Work work, TimePoint now) {
-  NextStep next =
-      work.done.size() < kExchangesMax
-          ? work.connector->Next(work.delivery, work.done, now)
-          : NextStep(Outcome{Outcome::Kind::kUnknown, "gave up after too many exchanges", {}, {}});
+void Dispatcher::Inner::Step(Work work, TimePoint now, std::vector<Call>& calls) {
+  Line& line = *work.line;
+  const auto too_many = [&] {
+    return NextStep(std::vector<Outcome>(
+        work.batch.size(),
+        Outcome{Outcome::Kind::kUnknown, "gave up after too many exchanges", {}, {}}));
+  };
+  NextStep next = std::cmp_less(work.done.size(), kExchangesMax)
+                      ? line.connector->Next(work.batch, work.done, line.session, now)
+                      : too_many();
   if (auto* request = std::get_if<Request>(&next)) {
+    line.bucket.Spend();
+    if (line.settings->daily) {
+      state.outbox().CountCall(line.settings->id, DayOf(now));
+    }
     const std::int64_t id = ++last_call;
-    Call call{id, work.settings->id, *request};
+    calls.push_back({id, line.settings->id, *request});
     work.done.push_back({std::move(*request), {}});
     working.emplace(id, std::move(work));
-    return call;
+    return;
   }
-  state.outbox().Record(work.delivery, std::get<Outcome>(next), work.settings->retry,
-                        work.settings->dedupe, now);
-  --in_flight[work.settings->id];
-  return std::nullopt;
+  const auto& outcomes = std::get<std::vector<Outcome>>(next);
+  SEGUE_CHECK(outcomes.size() == work.batch.size());
+  if (outcomes.front().kind == Outcome::Kind::kSplit) {
+    Split(std::move(work), now, calls);
+    return;
+  }
+  Conclude(work, outcomes, now);
+  --line.in_flight;
 }
 
-std::optional<Call> Dispatcher::Finish(std::int64_t call, const Reply& reply, TimePoint now) {
+void Dispatcher::Inner::Split(Work work, TimePoint now, std::vector<Call>& calls) {
+  SEGUE_CHECK(work.batch.size() > 1);
+  Line& line = *work.line;
+  const std::size_t half = work.batch.size() / 2;
+  line.batch_max = std::min(line.batch_max, std::max<std::size_t>(half, 1));
+  const auto middle = work.batch.begin() + static_cast<std::ptrdiff_t>(half);
+  Work second{
+      {std::make_move_iterator(middle), std::make_move_iterator(work.batch.end())}, &line, {}};
+  work.batch.erase(middle, work.batch.end());
+  work.done.clear();
+  ++line.in_flight;
+  Step(std::move(work), now, calls);
+  Step(std::move(second), now, calls);
+}
+
+void Dispatcher::Inner::Conclude(const Work& work, const std::vector<Outcome>& outcomes,
+                                 TimePoint now) {
+  Line& line = *work.line;
+  Transaction all(state.db());
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    state.outbox().Record(work.batch[i], outcomes[i], line.settings->retry, line.settings->dedupe,
+                          now);
+  }
+  all.Commit();
+  // An attempt of which the vendor judged nothing speaks of the vendor, not of a delivery.
+  const bool failed = std::all_of(outcomes.begin(), outcomes.end(), [](const Outcome& outcome) {
+    return outcome.kind == Outcome::Kind::kRetry || outcome.kind == Outcome::Kind::kUnknown;
+  });
+  if (!failed) {
+    line.breaker.Succeeded();
+    line.words.clear();
+    return;
+  }
+  Duration asked = Duration::zero();
+  for (const Outcome& outcome : outcomes) {
+    asked = std::max(asked, outcome.retry_after);
+  }
+  line.breaker.Failed(now, asked);
+  line.words = outcomes.front().detail;
+}
+
+std::vector<Call> Dispatcher::Finish(std::int64_t call, const Reply& reply, TimePoint now) {
   const auto found = inner_->working.find(call);
   SEGUE_CHECK(found != inner_->working.end());
   Inner::Work work = std::move(found->second);
   inner_->working.erase(found);
   work.done.back().reply = reply;
-  return inner_->Step(std::move(work), now);
+  std::vector<Call> calls;
+  inner_->Step(std::move(work), now, calls);
+  return calls;
 }
 
 std::optional<TimePoint> Dispatcher::Next(TimePoint now) const {
   std::optional<TimePoint> next;
-  for (const ConnectorSettings& settings : inner_->state.workspace().connectors) {
+  for (const std::unique_ptr<Inner::Line>& line : inner_->lines) {
+    const ConnectorSettings& settings = *line->settings;
     std::optional<TimePoint> due = inner_->state.outbox().NextDue(settings.id);
-    if (!due) {
-      continue;
+    if (!due || line->in_flight >= settings.parallel) {
+      continue;  // A reply makes room.
     }
-    const auto bucket = inner_->buckets.find(settings.id);
-    if (*due <= now && settings.rate_calls && bucket != inner_->buckets.end() &&
-        bucket->second.tokens < 1) {
-      due = bucket->second.Refilled(settings);
+    due = std::max({*due, line->bucket.Refilled(settings), line->breaker.until()});
+    if (settings.daily &&
+        inner_->state.outbox().CallsOn(settings.id, inner_->DayOf(now)) >= *settings.daily) {
+      due = std::max(*due, inner_->NextDay(now));
     }
     next = next ? std::min(*next, *due) : *due;
   }
   return next;
+}
+
+std::vector<ConnectorHealth> Dispatcher::Health() const {
+  std::vector<ConnectorHealth> all;
+  for (const std::unique_ptr<Inner::Line>& line : inner_->lines) {
+    ConnectorHealth health{
+        line->settings->id, line->in_flight, line->breaker.failures(), {}, line->words};
+    if (line->breaker.until() > TimePoint::min()) {
+      health.paused = line->breaker.until();
+    }
+    all.push_back(std::move(health));
+  }
+  return all;
 }
 
 }  // namespace segue

@@ -144,6 +144,15 @@ struct Call {
   Request request;
 };
 
+// How a connector stands at this moment.
+struct ConnectorHealth {
+  std::string id;
+  int in_flight = 0;                // Attempts that are under way.
+  int failures = 0;                 // In a row.
+  std::optional<TimePoint> paused;  // Until then nothing goes to it: its breaker is open.
+  std::string words;                // Of the last failure, or why it cannot be used at all.
+};
+
 class Dispatcher {
  public:
   // `secrets` gives a connector's resolved secrets.
@@ -152,12 +161,17 @@ class Dispatcher {
   Dispatcher(State& state, std::function<Result<Secrets>(const ConnectorSettings&)> secrets);
   ~Dispatcher();
 
-  // Rescues, claims within the limits, asks consent again, and returns what to perform now.
+  // Rescues, claims within the limits, asks consent again, and returns what to perform now.  Each
+  // connector has a queue of its own: what one cannot take delays no other.
+  // The caller may hold a Transaction open over Start and several Finish, and then must commit it
+  // before it performs a call.
   std::vector<Call> Start(TimePoint now);
-  // The reply to one call; may return the next call of the same delivery.
-  std::optional<Call> Finish(std::int64_t call, const Reply& reply, TimePoint now);
-  // When Start has something to do again.
+  // The reply to one call; may return the next call of the same attempt, or those of its halves.
+  std::vector<Call> Finish(std::int64_t call, const Reply& reply, TimePoint now);
+  // When Start has something to do again, unless a reply comes first.
   std::optional<TimePoint> Next(TimePoint now) const;
+  // In the order of the files.
+  std::vector<ConnectorHealth> Health() const;
 
  private:
   struct Inner;

@@ -38,8 +38,10 @@ void Try(const std::string& bytes) {
   for (const ConnectorSpec* spec : kConnectors) {
     const auto connector = spec->make(settings, secrets);
     const Exchange done{{}, reply};
-    const NextStep step = connector->Next(delivery, std::span(&done, 1), TimePoint());
-    const Outcome& outcome = std::get<Outcome>(step);
+    Session session;
+    const NextStep step =
+        connector->Next(std::span(&delivery, 1), std::span(&done, 1), session, TimePoint());
+    const Outcome& outcome = std::get<std::vector<Outcome>>(step).at(0);
     SEGUE_CHECK(outcome.detail.size() <= kWordsBytesMax && IsUtf8(outcome.detail));
     SEGUE_CHECK(outcome.detail.find_first_of("\r\n") == std::string::npos);
     SEGUE_CHECK(outcome.retry_after >= Duration::zero() && outcome.retry_after <= kDay);

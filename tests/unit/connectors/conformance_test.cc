@@ -37,7 +37,7 @@ TEST_CASE("connectors: the example of each is a valid document of its type") {
     CHECK(loaded.workspace->connectors[0].type == spec->name);
     // The file's keys reach the connector.
     const auto connector = spec->make(loaded.workspace->connectors[0], kSecrets);
-    const NextStep step = connector->Next(MakeDelivery(spec->carries()[0]), {}, kNow);
+    const NextStep step = NextOf(*connector, MakeDelivery(spec->carries()[0]));
     CHECK(std::holds_alternative<Request>(step));
   }
 }
@@ -50,11 +50,11 @@ TEST_CASE(
       INFO("connector " << spec->name << ", " << DeliveryKindName(kind));
       const auto connector = Make(spec->name);
       const Delivery delivery = MakeDelivery(kind);
-      const NextStep first = connector->Next(delivery, {}, kNow);
+      const NextStep first = NextOf(*connector, delivery);
       REQUIRE(std::holds_alternative<Request>(first));
       const Request request = std::get<Request>(first);
       CHECK(request.key == delivery.key);
-      const Request again = std::get<Request>(Make(spec->name)->Next(delivery, {}, kNow));
+      const Request again = std::get<Request>(NextOf(*Make(spec->name), delivery));
       CHECK(again.body == request.body);
       CHECK(again.url == request.url);
       CHECK(again.headers == request.headers);
@@ -62,7 +62,7 @@ TEST_CASE(
       // A later attempt carries the same key too.
       Delivery later = delivery;
       later.attempts = 4;
-      CHECK(std::get<Request>(connector->Next(later, {}, kNow + kDay)).key == delivery.key);
+      CHECK(std::get<Request>(NextOf(*connector, later, {}, kNow + kDay)).key == delivery.key);
     }
   }
 }
@@ -92,7 +92,7 @@ TEST_CASE(
     const auto connector = Make(spec->name);
     for (const DeliveryKind kind : spec->carries()) {
       const Delivery delivery = MakeDelivery(kind);
-      const Request request = std::get<Request>(connector->Next(delivery, {}, kNow));
+      const Request request = std::get<Request>(NextOf(*connector, delivery));
       for (const auto& [name, secret] : kSecrets) {
         INFO("connector " << spec->name << ", secret " << name);
         CHECK(request.body.find(secret) == std::string::npos);

@@ -12,11 +12,11 @@ namespace {
 using Kind = Outcome::Kind;
 
 Request First(const Connector& connector, const Delivery& delivery) {
-  return std::get<Request>(connector.Next(delivery, {}, kNow));
+  return std::get<Request>(NextOf(connector, delivery));
 }
 
 Outcome Refusal(const Connector& connector, const Delivery& delivery) {
-  const Outcome outcome = std::get<Outcome>(connector.Next(delivery, {}, kNow));
+  const Outcome outcome = OutcomeIn(NextOf(connector, delivery));
   CHECK(outcome.kind == Kind::kRefused);
   return outcome;
 }

@@ -50,6 +50,10 @@ inline Delivery MakeDelivery(DeliveryKind kind) {
     case DeliveryKind::kTrack:
       payload.name = "winback_finished";
       break;
+    case DeliveryKind::kAudience:
+      payload.name = "Win-back";
+      payload.values = {{"action", "add"}};
+      break;
   }
   return delivery;
 }
@@ -87,11 +91,22 @@ inline Reply Failure(Reply::Kind kind, std::string error) {
   return reply;
 }
 
+// What a batch of one gets, by a connector that remembers nothing.
+inline NextStep NextOf(const Connector& connector, const Delivery& delivery,
+                       std::span<const Exchange> done = {}, TimePoint now = kNow) {
+  Session session;
+  return connector.Next(std::span(&delivery, 1), done, session, now);
+}
+
+inline Outcome OutcomeIn(const NextStep& step) {
+  return std::get<std::vector<Outcome>>(step).at(0);
+}
+
 // What the connector makes of a delivery whose one request got this reply.
 inline Outcome OutcomeOf(const Connector& connector, const Delivery& delivery, const Reply& reply) {
-  const NextStep first = connector.Next(delivery, {}, kNow);
+  const NextStep first = NextOf(connector, delivery);
   const Exchange done{std::get<Request>(first), reply};
-  return std::get<Outcome>(connector.Next(delivery, std::span(&done, 1), kNow));
+  return OutcomeIn(NextOf(connector, delivery, std::span(&done, 1)));
 }
 
 }  // namespace segue

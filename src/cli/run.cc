@@ -245,14 +245,16 @@ class Replay {
     if (!options_.trace.empty()) {
       trace_ = std::make_unique<SegmentTrace>(state_, options_.trace);
     }
-    for (TimePoint now = from; now <= to; now = every_ ? now + *every_ : NextTick(now, to)) {
-      const TimePoint after = every_ ? now + *every_ : now;
+    for (TimePoint now = from; now <= to;) {
       Tick(now);
-      if (trace_ && zone.ToLocal(after).day() != zone.ToLocal(now).day()) {
+      const TimePoint next = every_ ? now + *every_ : NextTick(now, to);
+      const std::int64_t day = zone.ToLocal(now).day();
+      if (trace_ && (next > to || zone.ToLocal(next).day() != day)) {
         trace_->EndOfDay(zone.Format(now).substr(0, 10));
       }
       progress_.Show("replaying " + zone.Format(now).substr(0, 10), (now - from).count(),
                      (to - from).count());
+      now = next;
     }
     progress_.Finish();
   }

@@ -125,21 +125,33 @@ class Workbench:
             sys.exit(f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
-    def run_and_kill(self, after_seconds, *words, **more):
-        """Starts the program and kills it; True when it was still alive then."""
-        process = subprocess.Popen(
+    def start(self, *words, **more):
+        return subprocess.Popen(
             self.command(*words), env=self.environment(**more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        try:
-            process.wait(timeout=after_seconds)
-            return False
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            return True
+
+    def run_and_kill(self, when, *words, **more):
+        """Starts the program and kills it as soon as when(process) holds; True when it was still alive then.
+
+        What a program has done, not how long it took, says when: so the kill meets the same place on any machine."""
+        process = self.start(*words, **more)
+        while process.poll() is None:
+            if when(process):
+                process.kill()
+            time.sleep(0.0005)
+        return process.returncode == -signal.SIGKILL
 
     def doctor(self):
         return json.loads(self.run("doctor", "--json", "--at", "2040-01-01"))
+
+
+def bytes_written(process):
+    """All that the process has handed to the system so far."""
+    try:
+        words = Path(f"/proc/{process.pid}/io").read_text().split()
+        return int(words[words.index("wchar:") + 1])
+    except (OSError, ValueError):
+        return 0  # It ends at this moment.
 
 
 def stamp(moment):

@@ -2,8 +2,9 @@
 `unknown` only where the other side cannot deduplicate."""
 
 import http.server
+import os
 import random
-import sys
+import signal
 import threading
 import time
 from collections import Counter
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 
 from harness import Workbench, check, stamp, write_rows
 
-PEOPLE = 1500
+PEOPLE = 600
 KILLS = 20
 
 HOOK = """\
@@ -34,6 +35,9 @@ class Sink(http.server.ThreadingHTTPServer):
         self.remembers = remembers
         self.effects = Counter()
         self.calls = 0
+        self.victim = None  # Killed at the call of this number,
+        self.kill_at = 0
+        self.kill_before = False  # before its effect or after it, and never answered.
         self.lock = threading.Lock()
 
     def handle_error(self, request, client_address):
@@ -47,9 +51,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.calls += 1
             lost = self.server.calls % 50 == 0
-            if not (self.server.remembers and self.server.effects[key]):
+            kill = self.server.victim is not None and self.server.calls >= self.server.kill_at
+            if kill and self.server.kill_before:
+                self.server.victim.kill()
+            elif not (self.server.remembers and self.server.effects[key]):
                 self.server.effects[key] += 1
-        if lost:
+            if kill:
+                self.server.victim.kill()
+                self.server.victim = None
+        if lost or kill:
             self.close_connection = True
             self.connection.close()
             return
@@ -82,10 +92,13 @@ def story(dedupe, seed, kills):
     bench = bench_with_people(HOOK.replace("DEDUPE", dedupe))
     chance = random.Random(seed)
     killed = 0
-    for _ in range(300):
-        killed += bench.run_and_kill(chance.uniform(0.05, 0.6), "run", HOOK=url)
-        if killed == kills:
-            break
+    while killed < kills:
+        process = bench.start("run", HOOK=url)
+        with sink.lock:
+            sink.victim, sink.kill_before = process, chance.random() < 0.5
+            sink.kill_at = sink.calls + chance.randrange(1, PEOPLE // kills)
+        killed += process.wait() == -signal.SIGKILL
+    sink.victim = None
     counts = {}
     for _ in range(50):
         bench.run("run", HOOK=url)
@@ -108,13 +121,15 @@ def story(dedupe, seed, kills):
 def files(kills):
     bench = bench_with_people("connector: box\ntype: file\npath: outgoing/mail/\n")
     chance = random.Random(3)
+    box = bench.state / "outgoing" / "mail"
+    box.mkdir(parents=True)
     killed = 0
-    for _ in range(100):
-        killed += bench.run_and_kill(chance.uniform(0.05, 0.4), "run")
-        if killed == kills:
-            break
+    for number in range(kills):
+        enough = PEOPLE * number // kills + chance.randrange(1, PEOPLE // kills)
+        killed += bench.run_and_kill(lambda _: len(os.listdir(box)) >= enough, "run")
+    check(killed == kills, f"the program was killed {killed} times while it wrote")
     bench.run("run")
-    mails = list((bench.state / "outgoing" / "mail").glob("*.eml"))
+    mails = list(box.glob("*.eml"))
     counts = bench.doctor()["outbox"]
     check(len(mails) == PEOPLE and counts["accepted"] == PEOPLE,
           f"after {killed} kills there are {len(mails)} mails for {PEOPLE} people")

@@ -2,10 +2,9 @@
 
 import random
 import sys
-import time
 from datetime import datetime, timedelta, timezone
 
-from harness import Workbench, check, stamp, write_rows
+from harness import Workbench, bytes_written, check, stamp, write_rows
 
 ROWS = 120_000
 KILLS = 20
@@ -45,16 +44,22 @@ def main():
 
     for number in range(len(files)):
         drop(calm, number)
-    began = time.monotonic()
-    calm.run("run", "--at", "2026-01-01")
-    per_file = (time.monotonic() - began) / len(files)
+    written = 0
+
+    def watch(process):
+        nonlocal written
+        written = max(written, bytes_written(process))
+        return False
+
+    calm.run_and_kill(watch, "run", "--at", "2026-01-01")
+    per_file = written / len(files)
     chance = random.Random(1)
     killed = dropped = in_a_row = 0
     drop(stormy, 0)
     while True:
         # Longer each time that it did not come to its end, so that it will.
-        patience = per_file * chance.uniform(0.2, 1.2) * (1 + in_a_row) + 0.02
-        if stormy.run_and_kill(patience, "run", "--at", "2026-01-01"):
+        patience = per_file * chance.uniform(0.0, 1.2) * (1 + in_a_row)
+        if stormy.run_and_kill(lambda process: bytes_written(process) > patience, "run", "--at", "2026-01-01"):
             killed += 1
             in_a_row += 1
         elif dropped + 1 < len(files):

@@ -54,6 +54,10 @@ class Compiler {
   void EmailNeeds(const Document& document);
   void SourceOf(const Document& document);
   void SourceColumns(const Document& document, Source& source);
+  void SqlOf(const Document& document, Source& source);
+  void SegmentMap(const Document& document, Source& source);
+  void Misplaced(const Document& document, const std::vector<std::string_view>& keys,
+                 std::string_view whose);
   void ConnectorOf(const Document& document);
 
   // compile_model.cc

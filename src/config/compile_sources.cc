@@ -7,6 +7,8 @@
 #include "base/money.h"
 #include "base/text.h"
 #include "config/compile.h"
+#include "config/forms.h"
+#include "config/sql_text.h"
 #include "expression/parse.h"
 
 namespace segue {
@@ -86,11 +88,17 @@ void Compiler::SourceOf(const Document& document) {
   }
   if (file) {
     Missing(root, "path", "it says which files are read");
+    Misplaced(document, {"auth", "query", "cursor", "overlap", "timeout"}, "sources of type sql");
   }
   if (source.type == SourceType::kSql) {
-    Missing(root, "query", "it names the file with the SELECT");
+    Misplaced(document, {"path"}, "sources of type csv and jsonl");
+    SqlOf(document, source);
   }
-  if (rows) {
+  if (source.type == SourceType::kJsonLines && root.Find("emits") == nullptr) {
+    Misplaced(document, {"time", "dedupe", "version"},
+              "rows (`emits`); a line in the Segment shape has its timestamp and messageId");
+    SegmentMap(document, source);
+  } else if (rows) {
     Missing(root, "emits", "it says what a row is");
     if (emits != "customer" && emits != "account") {
       Missing(root, "time", "it names the column with the time of the event");
@@ -98,6 +106,107 @@ void Compiler::SourceOf(const Document& document) {
     SourceColumns(document, source);
   }
   workspace_.sources.push_back(std::move(source));
+}
+
+// Reports keys that this source does not have.
+void Compiler::Misplaced(const Document& document, const std::vector<std::string_view>& keys,
+                         std::string_view whose) {
+  for (const Node& key : document.root.keys) {
+    if (std::find(keys.begin(), keys.end(), key.text) != keys.end()) {
+      Wrong(key, fmt::format("`{}` is a key of {}", key.text, whose), "take it out");
+    }
+  }
+}
+
+void Compiler::SqlOf(const Document& document, Source& source) {
+  const Node& root = document.root;
+  const Node* auth = document.Find("auth");
+  for (std::size_t i = 0; auth != nullptr && i < auth->keys.size(); ++i) {
+    const Node& key = auth->keys[i];
+    if (key.text == "url") {
+      source.sql.url = auth->items[i].text;
+    } else if (key.text == "tunnel") {
+      report_.Unbuilt(key.place, "a tunnel to the database");
+    } else {
+      report_.Error("SG001", key.place, fmt::format("`auth` of type sql has no key `{}`", key.text),
+                    {}, "it has `url`");
+    }
+  }
+  if (auth == nullptr || auth->Find("url") == nullptr) {
+    report_.Error("SG006", document.place, "`auth.url` is missing: it says where the database is",
+                  {}, "add `auth: {url: env:NAME}`");
+  }
+  Missing(root, "query", "it names the file with the SELECT");
+  source.sql.cursor = TextAt(root, "cursor");
+  const std::string overlap = TextAt(root, "overlap");
+  source.sql.overlap_time = ParsePlainDuration(overlap);
+  source.sql.overlap_count = ParseCount(overlap);
+  source.sql.timeout = ParseDuration(TextAt(root, "timeout")).value_or(source.sql.timeout);
+  if (source.sql.timeout <= Duration::zero()) {
+    Wrong(*document.Find("timeout"), "`timeout` is longer than nothing");
+  }
+  if (source.sql.cursor.empty()) {
+    Misplaced(document, {"overlap"}, "sources with a `cursor`");
+  }
+  const Node* query = document.Find("query");
+  if (query == nullptr) {
+    return;
+  }
+  source.sql.query_path = query->text;
+  const auto file = std::find_if(files_.begin(), files_.end(), [&](const SourceFile& one) {
+    return one.path == "config/" + query->text;
+  });
+  if (file == files_.end() || !query->text.ends_with(".sql")) {
+    report_.Error("SG002", query->place,
+                  fmt::format("there is no file config/{} with a SELECT", query->text), {},
+                  "write it there, with a name that ends with .sql");
+    return;
+  }
+  Result<std::vector<std::string>> parts = SplitQuery(file->text);
+  if (!parts) {
+    Wrong(*query, fmt::format("config/{}: {}", query->text, parts.error().message()),
+          "one SELECT stands there; it may say :since for the cursor's value");
+    return;
+  }
+  if (parts->size() > 1 && source.sql.cursor.empty()) {
+    Missing(root, "cursor", "the query says :since, which is the largest value of that column");
+  }
+  source.sql.query = std::move(*parts);
+}
+
+// `map` of lines in the Segment shape: an event, EVENT.FIELD or customer.TRAIT on the left.
+void Compiler::SegmentMap(const Document& document, Source& source) {
+  const struct Schema& schema = workspace_.schema;
+  std::vector<std::string> events, known;
+  bool money = false;
+  const auto add = [&](const std::string& prefix, const std::vector<FieldSpec>& fields) {
+    for (const FieldSpec& field : fields) {
+      known.push_back(prefix + "." + field.name);
+      money = money || field.type == Type::kMoney;
+    }
+  };
+  for (const EventSpec& event : schema.events) {
+    events.push_back(event.name);
+    add(event.name, event.fields);
+  }
+  add("customer", schema.customer_traits);
+  known.insert(known.end(), events.begin(), events.end());
+  const Node* map = document.Find("map");
+  for (std::size_t i = 0; map != nullptr && i < map->keys.size(); ++i) {
+    const Node& key = map->keys[i];
+    const Node& value = map->items[i];
+    const bool event = std::find(events.begin(), events.end(), key.text) != events.end();
+    if (std::find(known.begin(), known.end(), key.text) == known.end()) {
+      Unknown(key, "event, EVENT.FIELD or customer.TRAIT", key.text, known);
+    } else if (!event && !value.bad && !IsColumns(value.text)) {
+      Wrong(value, fmt::format("`{}` wants a name, or names and numbers with + - * /", key.text));
+    } else {
+      source.map.push_back(ColumnMap{key.text, value.text, value.place});
+    }
+  }
+  if (money) {
+    Missing(document.root, "currency", "amounts are read, and each has one");
+  }
 }
 
 void Compiler::SourceColumns(const Document& document, Source& source) {

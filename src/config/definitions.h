@@ -145,6 +145,17 @@ struct ColumnMap {
   Place place;
 };
 
+// What only sources of type sql have.
+struct SqlSettings {
+  std::string url;                            // The secret's name: "env:NAME" or "cred:NAME".
+  std::string query_path;                     // As it is named to people.
+  std::vector<std::string> query;             // One SELECT, in parts; `:since` stands between them.
+  std::string cursor;                         // A column; empty: everything is read each time.
+  std::optional<Duration> overlap_time;       // For a cursor that is a time …
+  std::optional<std::int64_t> overlap_count;  // … and for one that is a number.
+  Duration timeout = std::chrono::minutes(5);  // Of one statement.
+};
+
 struct Source {
   std::string id;
   SourceType type = SourceType::kCsv;
@@ -163,7 +174,13 @@ struct Source {
   std::string version_column;
   Duration late_events = std::chrono::hours(72);
   bool stop_on_bad_rows = false;
+  SqlSettings sql;
   Place place;
+
+  // Lines in the Segment shape, each of which says itself what it is.
+  bool segment_shape() const {
+    return type == SourceType::kJsonLines && !emits_event && !emits_customer && !emits_account;
+  }
 };
 
 enum class Dedupe : std::uint8_t { kKey, kLookup, kNone };

@@ -141,6 +141,9 @@ std::vector<Document> ReadDocuments(const std::vector<SourceFile>& files, Report
   std::vector<Document> documents;
   std::map<std::pair<DocumentKind, std::string>, Place> first;
   for (std::size_t i = 0; i < files.size(); ++i) {
+    if (files[i].path.ends_with(".sql")) {
+      continue;  // Sources name them; see compile_sources.cc.
+    }
     const bool markdown = IsMarkdown(files[i].path);
     for (YamlDocument& part : ParseYaml(static_cast<int>(i), files[i].text, markdown, report)) {
       if (part.broken) {

@@ -277,6 +277,11 @@ constexpr std::array kForms = {
     FormRow{Form::kLimit, "a limit such as 1 per 180d", CanonicalLimit},
     FormRow{Form::kRate, "a rate such as 5 per 1s",
             [](View text) { return IfAny(ParseRate(text), text); }},
+    FormRow{Form::kOverlap, "a duration such as 10m, or a whole number such as 10000",
+            [](View text) {
+              return ParseCount(text) ? NotEmpty(text)
+                                      : CanonicalDuration(ParsePlainDuration(text));
+            }},
     FormRow{Form::kBudget, "a budget such as 15000 EUR per month", CanonicalBudget},
     FormRow{Form::kValid, "14d, 1 month or end of month",
             [](View text) {

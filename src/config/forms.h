@@ -40,6 +40,7 @@ enum class Form : std::uint8_t {
   kCurrency,
   kLimit,
   kRate,
+  kOverlap,
   kBudget,
   kValid,
   kReenter,

@@ -12,9 +12,11 @@
 namespace segue {
 namespace {
 
-bool IsWorkspaceFile(const std::filesystem::path& path, bool templates) {
+bool IsWorkspaceFile(const std::filesystem::path& path, std::string_view folder) {
   const std::string extension = path.extension().string();
-  return extension == ".yaml" || extension == ".yml" || (templates && extension == ".md");
+  return extension == ".yaml" || extension == ".yml" ||
+         (folder == "templates" && extension == ".md") ||
+         (folder == "config" && extension == ".sql");
 }
 
 void AddFile(const std::filesystem::path& path, std::string shown, std::vector<SourceFile>& files,
@@ -74,7 +76,7 @@ std::vector<SourceFile> ReadWorkspaceFiles(const std::string& root, Diagnostics&
         std::filesystem::recursive_directory_iterator(std::filesystem::path(root) / folder, error);
     for (; !error && walk != std::filesystem::recursive_directory_iterator();
          walk.increment(error)) {
-      if (walk->is_regular_file(error) && IsWorkspaceFile(walk->path(), folder == "templates")) {
+      if (walk->is_regular_file(error) && IsWorkspaceFile(walk->path(), folder)) {
         paths.push_back(walk->path());
       }
     }

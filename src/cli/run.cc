@@ -106,12 +106,11 @@ int RunOnce(const Common& common) {
   WriteQuarantine(state, common.state);
   cycle.Decide(now, report);
   progress.Finish();
-  DispatchCounts calls;
+  std::int64_t calls = 0;
   if (real) {
-    Transport transport(common.state);
     Dispatcher dispatcher(state, ResolveSecrets);
     SystemClock clock;
-    calls = DispatchAll(state, dispatcher, transport, clock);
+    calls = DispatchAll(state, dispatcher, common.state, clock);
   }
   state.ledger().Seal();
   state.columns().Snapshot();
@@ -124,7 +123,7 @@ int RunOnce(const Common& common) {
                             {"ended", report.playbooks.ended},
                             {"promised", report.playbooks.promised},
                             {"skipped", report.playbooks.skipped},
-                            {"calls", calls.calls},
+                            {"calls", calls},
                             {"waiting", counts.waiting},
                             {"unknown", counts.unknown},
                             {"dead", counts.dead}};
@@ -144,7 +143,7 @@ int RunOnce(const Common& common) {
   fmt::print("runs       {} started · {} ended\n", report.playbooks.started,
              report.playbooks.ended);
   fmt::print("deliveries {} promised · {} skipped · {} calls made{}\n", report.playbooks.promised,
-             report.playbooks.skipped, calls.calls, real ? "" : "   (--at never sends)");
+             report.playbooks.skipped, calls, real ? "" : "   (--at never sends)");
   fmt::print("outbox     {} waiting · {} unknown · {} dead\n", counts.waiting, counts.unknown,
              counts.dead);
   fmt::print("next       {}\n", checked.workspace->schema.timezone.Format(report.next));
@@ -219,7 +218,7 @@ class Replay {
         options_(options),
         arrived_(files, clock_),
         cycle_(state, options.by_arrival ? &arrived_ : nullptr),
-        transport_(common.state, Transport::Files::kQuick),
+        writer_(common.state, false),
         dispatcher_(state, ResolveSecrets) {}
 
   void Run() {
@@ -302,7 +301,7 @@ class Replay {
     }
     report_.moves.clear();
     cycle_.Decide(now, report_);
-    DispatchAll(state_, dispatcher_, transport_, clock_);
+    DispatchFiles(dispatcher_, writer_, now);
     if (++ticks_ % 200 == 0) {
       state_.ledger().Seal();
     }
@@ -329,7 +328,7 @@ class Replay {
   ManualClock clock_{TimePoint{}};
   ArrivedFiles arrived_;
   Cycle cycle_;
-  Transport transport_;
+  FileWriter writer_;
   Dispatcher dispatcher_;
   ProgressLine progress_;
   Feed feed_;

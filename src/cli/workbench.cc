@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 #include <sys/file.h>
 #include <unistd.h>
@@ -128,21 +130,84 @@ StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
   return options;
 }
 
-DispatchCounts DispatchAll(State& state, Dispatcher& dispatcher, Transport& transport,
-                           Clock& clock) {
-  (void)state;
-  DispatchCounts counts;
-  while (true) {
-    std::vector<Call> calls = dispatcher.Start(clock.Now());
-    if (calls.empty()) {
-      return counts;
+namespace {
+
+// Where the transport's thread leaves replies for this one.
+class ReplyQueue {
+ public:
+  using Replies = std::vector<std::pair<std::int64_t, Reply>>;
+
+  void Put(std::int64_t id, Reply reply) {
+    {
+      const std::lock_guard lock(mutex_);
+      replies_.emplace_back(id, std::move(reply));
     }
+    some_.notify_one();
+  }
+
+  // What there is, as soon as there is something; nothing when none comes in that time.
+  Replies Take(Duration most) {
+    std::unique_lock lock(mutex_);
+    some_.wait_for(lock, most, [this] { return !replies_.empty(); });
+    return std::exchange(replies_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable some_;
+  Replies replies_;
+};
+
+constexpr Duration kPatience = std::chrono::seconds(2);
+
+}  // namespace
+
+std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, const std::string& state_folder,
+                         Clock& clock) {
+  ReplyQueue queue;
+  Transport transport(state_folder,
+                      [&](std::int64_t id, Reply reply) { queue.Put(id, std::move(reply)); });
+  std::int64_t made = 0;
+  std::int64_t in_flight = 0;
+  ReplyQueue::Replies replies;
+  while (true) {
+    const TimePoint now = clock.Now();
+    std::vector<Call> calls;
+    {
+      Transaction work(state.db());
+      for (const auto& [id, reply] : replies) {
+        for (Call& next : dispatcher.Finish(id, reply, now)) {
+          calls.push_back(std::move(next));
+        }
+      }
+      for (Call& call : dispatcher.Start(now)) {
+        calls.push_back(std::move(call));
+      }
+      work.Commit();
+    }
+    in_flight += std::ssize(calls) - std::ssize(replies);
+    made += std::ssize(calls);
+    for (Call& call : calls) {
+      transport.Start(call.id, std::move(call.request));
+    }
+    Duration wait = kDay;
+    if (in_flight == 0) {
+      const std::optional<TimePoint> next = dispatcher.Next(now);
+      if (!next || *next > now + kPatience) {
+        return made;
+      }
+      wait = std::max(Duration::zero(), *next - now);
+    }
+    replies = queue.Take(wait);
+  }
+}
+
+void DispatchFiles(Dispatcher& dispatcher, FileWriter& files, TimePoint now) {
+  for (std::vector<Call> calls; !(calls = dispatcher.Start(now)).empty();) {
     while (!calls.empty()) {
       const Call call = std::move(calls.back());
       calls.pop_back();
-      ++counts.calls;
-      const Reply reply = transport.Perform(call.request);
-      for (Call& next : dispatcher.Finish(call.id, reply, clock.Now())) {
+      for (Call& next : dispatcher.Finish(call.id, files.Perform(call.request), now)) {
         calls.push_back(std::move(next));
       }
     }

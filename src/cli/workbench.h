@@ -56,14 +56,12 @@ void RequireState(const Common& common);
 
 StateOptions OptionsFor(const Workspace& workspace, bool needs_secret);
 
-// Performs what is due now, until nothing more is: each call and its reply.  `clock` is read
-// between calls.
-struct DispatchCounts {
-  std::int64_t calls = 0;
-};
-
-DispatchCounts DispatchAll(State& state, Dispatcher& dispatcher, Transport& transport,
-                           Clock& clock);
+// Performs what is due now, until nothing more is, and returns the number of calls.  What a rate
+// limit frees within two seconds is waited for; a longer pause is left to the next run.
+std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, const std::string& state_folder,
+                         Clock& clock);
+// The same for a replay: every connector writes files, and the clock stands still.
+void DispatchFiles(Dispatcher& dispatcher, FileWriter& files, TimePoint now);
 
 // quarantine/SOURCE.csv for every source that has bad rows, whole or not at all.
 void WriteQuarantine(State& state, const std::string& state_folder);

@@ -1,53 +1,52 @@
-// The transport performs Requests: HTTP and SMTP through libcurl, files below the state folder.
-//
-// One call at a time; the caller's thread waits.  Only http, https, smtp and smtps are spoken,
-// redirects are not followed, proxies of the environment are ignored, and answers are cut off at a
-// limit.
+// The transport performs Requests on a thread of its own, as many at once as there are: HTTP and
+// SMTP through libcurl, files below the state folder.
 
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <set>
+#include <memory>
+#include <mutex>
 #include <string>
-#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
 
+#include "daemon/files.h"
+#include "daemon/transfer.h"
 #include "domain/exchange.h"
 
 namespace segue {
 
-// An answer of a vendor is a few kilobytes; more is somebody else's page.
-constexpr std::size_t kReplyBytesMax = 1024 * 1024;
-
 class Transport {
  public:
-  enum class Files : std::uint8_t {
-    kDurable,  // On disk when the answer comes.
-    kQuick     // Left to the system: for a replay, which is started anew after a crash.
-  };
+  // Called on the transport's thread.
+  using Done = std::function<void(std::int64_t id, Reply reply)>;
 
-  // Files are written below `state_folder`.
-  explicit Transport(std::string state_folder, Files files = Files::kDurable);
+  // Files are written below `state_folder`, and are on disk when the reply comes.
+  Transport(std::string state_folder, Done done);
+  // What is under way is given up; nobody hears of it.
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
 
-  Reply Perform(const Request& request);
+  // Exactly one reply comes for each id.
+  void Start(std::int64_t id, Request request);
 
  private:
-  Reply Http(const Request& request);
-  Reply Smtp(const Request& request);
-  Reply File(const Request& request);
-  Reply Append(const Request& request);
+  void Run();
+  void Begin(std::int64_t id, Request request);
+  void Collect();
 
-  bool WriteAll(int file, std::string_view bytes) const;
-  bool SyncFolder(const std::string& path) const;
-
-  std::string state_folder_;
-  Files files_;
-  void* curl_;  // A CURL handle: one, so that connections are kept.
-  std::map<std::string, std::set<std::string, std::less<>>>
-      appended_;  // Keys in each kAppend file, by path.
+  FileWriter files_;
+  Done done_;
+  void* multi_;  // A CURLM handle: it keeps connections for the next request.
+  std::map<void*, std::pair<std::int64_t, std::unique_ptr<Transfer>>> running_;  // By easy handle.
+  std::mutex mutex_;  // Guards the two below.
+  std::vector<std::pair<std::int64_t, Request>> waiting_;
+  bool stopping_ = false;
+  std::thread thread_;  // Last: it uses all of the above.
 };
 
 }  // namespace segue

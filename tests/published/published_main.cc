@@ -1,7 +1,7 @@
 // Compares what Segue computes with published results, figure by figure.
 //
-//   published [DATA]      DATA is the folder with rfm_orders/ and online_retail/; ../shared/data
-//   when not given
+//   published [DATA]      DATA is the folder with rfm_orders/, online_retail/ and cdnow/;
+//   ../shared/data when not given
 //
 // Each data set has a workspace beside this file, written in the language; its facts come in
 // through its CSV source, and its models run their first slot on the day of the publication. Prints
@@ -27,6 +27,7 @@
 #include "config/load.h"
 #include "ledger/columns.h"
 #include "ledger/ledger.h"
+#include "published/cdnow.h"
 #include "segments/score.h"
 #include "segments/segments.h"
 #include "sources/source.h"
@@ -414,6 +415,13 @@ void CompareRankBins(const Bench& bench, const std::string& folder, Comparison& 
   out.Text(set, "rank_bins, all customers", "4338", Whole(customers));
 }
 
+void CompareCdnowFigures(const std::string& data, Comparison& out) {
+  for (const PublishedFigure& figure : CompareCdnow(data + "/cdnow")) {
+    out.Number("cdnow", fmt::format("{} {}, {}", figure.model, figure.quantity, figure.inputs),
+               figure.published, figure.computed, figure.tolerance, "  " + figure.source);
+  }
+}
+
 void CompareOnlineRetail(const std::string& data, Comparison& out) {
   const std::string folder = data + "/online_retail";
   TempDir inbox;
@@ -429,16 +437,19 @@ void CompareOnlineRetail(const std::string& data, Comparison& out) {
 
 int Main(const std::string& data) {
   if (!std::filesystem::exists(data + "/rfm_orders") ||
-      !std::filesystem::exists(data + "/online_retail")) {
-    fmt::print(stderr,
-               "published: {} has no rfm_orders/ and online_retail/: say where the data are\n",
-               data);
+      !std::filesystem::exists(data + "/online_retail") ||
+      !std::filesystem::exists(data + "/cdnow")) {
+    fmt::print(
+        stderr,
+        "published: {} lacks rfm_orders/, online_retail/ or cdnow/: say where the data are\n",
+        data);
     return 2;
   }
   Comparison comparison;
   fmt::print("{:<14} {:<52} {:>18} {:>18}\n", "data set", "quantity", "published", "computed");
   CompareRfmOrders(data, comparison);
   CompareOnlineRetail(data, comparison);
+  CompareCdnowFigures(data, comparison);
   fmt::print("{} figures, {} differ\n", comparison.all(), comparison.differ());
   return comparison.differ() == 0 ? 0 : 1;
 }

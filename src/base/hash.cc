@@ -5,10 +5,13 @@
 #include <array>
 #include <bit>
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
@@ -114,6 +117,39 @@ std::string Base64(std::string_view bytes) {
                                       static_cast<int>(bytes.size()));
   text.resize(static_cast<std::size_t>(written));
   return text;
+}
+
+std::string Md5Hex(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  const int done =
+      EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_md5(), nullptr);
+  SEGUE_CHECK(done == 1 && size == 16);
+  return ToHex(digest.data(), size);
+}
+
+std::optional<std::string> SignRs256(std::string_view key_pem, std::string_view bytes) {
+  const std::unique_ptr<BIO, int (*)(BIO*)> text(
+      BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size())), BIO_free);
+  // Without a passphrase: nobody is there to be asked for one.
+  const auto no_passphrase = [](char*, int, int, void*) { return -1; };
+  const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(
+      PEM_read_bio_PrivateKey(text.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
+  if (!key || EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_RSA) {
+    ERR_clear_error();  // What is left in its queue would be taken for a later call's.
+    return std::nullopt;
+  }
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> sign(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(key.get()));
+  std::string signature(size, '\0');
+  if (EVP_DigestSignInit(sign.get(), nullptr, EVP_sha256(), nullptr, key.get()) != 1 ||
+      EVP_DigestSign(sign.get(), reinterpret_cast<unsigned char*>(signature.data()), &size,
+                     Bytes(bytes), bytes.size()) != 1) {
+    ERR_clear_error();
+    return std::nullopt;  // A key too short to sign with.
+  }
+  signature.resize(size);
+  return signature;
 }
 
 int Bucket(std::string_view salt, std::string_view experiment, std::string_view person) {

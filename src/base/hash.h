@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,11 @@ std::string Sha256Hex(std::string_view bytes);
 // Lower-case hex of HMAC-SHA-256.
 std::string HmacSha256Hex(std::string_view key, std::string_view bytes);
 std::string Base64(std::string_view bytes);
+// Lower-case hex of MD5: only where a vendor names things by it, never for safety.
+std::string Md5Hex(std::string_view bytes);
+// The bytes of an RS256 signature (RSA PKCS #1 v1.5 with SHA-256), which are the same each time.
+// Nothing when the text is no RSA private key in PEM.
+std::optional<std::string> SignRs256(std::string_view key_pem, std::string_view bytes);
 // 0 to 9999: where a person falls in an experiment.  From SHA-256, so that it can be recomputed
 // anywhere.
 int Bucket(std::string_view salt, std::string_view experiment, std::string_view person);

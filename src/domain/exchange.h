@@ -34,6 +34,9 @@ struct Request {
   std::vector<std::string> rcpt_to;
   std::string user, password;  // kSmtp; never in any text that leaves the process.
   Duration timeout = std::chrono::seconds(30);
+  // Not performed earlier than this after it was asked for: a vendor that works in the background
+  // is asked every few seconds whether it is done.
+  Duration pause = Duration::zero();
 };
 
 struct Reply {

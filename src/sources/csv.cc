@@ -25,6 +25,9 @@ bool CsvParser::Next(std::string_view text, bool last) {
   row_.problem = {};
   cells_.clear();
 
+  if (mode_ == Mode::kLines) {
+    return NextLine(text, last);
+  }
   const std::string_view window = text.substr(0, kCsvRowBytesMax);
   const bool whole = last && window.size() == text.size();
   std::size_t at = 0;
@@ -44,6 +47,16 @@ bool CsvParser::Next(std::string_view text, bool last) {
         return FirstLineOnly(text, last, kAfterQuote);
     }
   }
+}
+
+bool CsvParser::NextLine(std::string_view text, bool last) {
+  if (!FirstLineOnly(text, last, {})) {
+    return false;
+  }
+  if (row_.raw.find_first_not_of(" \t") != std::string_view::npos && row_.problem.empty()) {
+    row_.fields.push_back(row_.raw);
+  }
+  return true;
 }
 
 // A cell without quotes, from `at` to the next comma or line end.

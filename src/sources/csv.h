@@ -34,6 +34,12 @@ struct CsvRow {
 
 class CsvParser {
  public:
+  // kLines: rows are lines, whatever stands in them, of one field each; one that holds nothing but
+  // spaces is empty.
+  enum class Mode : std::uint8_t { kCells, kLines };
+
+  explicit CsvParser(Mode mode = Mode::kCells) : mode_(mode) {}
+
   // Reads the row at the beginning of `text`, which is not empty.  `last`: nothing follows `text`.
   // False: more text is needed.  How a row is read does not depend on how much text stands behind
   // it.
@@ -54,6 +60,9 @@ class CsvParser {
   bool FirstLineOnly(std::string_view text, bool last, std::string_view problem);
   void SetFields(std::string_view text);
 
+  bool NextLine(std::string_view text, bool last);
+
+  Mode mode_;
   CsvRow row_;
   std::vector<Cell> cells_;
   std::string unquoted_;  // Fields whose doubled quotes are made single.

@@ -24,7 +24,7 @@ Result<RowReader> RowReader::Make(const Source& source, const Workspace& workspa
 
 std::optional<Error> RowReader::FindColumns() {
   if (!source_.emits_event && !source_.emits_customer) {
-    return Error("a csv source gives events or customers' traits; rows of accounts are not read");
+    return Error("a source of rows gives events or customers' traits; rows of accounts are not read");
   }
   const EventSpec* event = nullptr;
   if (source_.emits_event) {
@@ -101,7 +101,7 @@ std::optional<Error> RowReader::FindInputs(const std::vector<FieldSpec>& fields)
     inputs_.push_back(std::move(input));
   }
   if (!any && source_.emits_customer) {
-    return Error("the header names no trait of customers, and map fills none");
+    return Error(fmt::format("{} names no trait of customers, and map fills none", Header()));
   }
   return std::nullopt;
 }
@@ -179,15 +179,20 @@ std::optional<Error> RowReader::FindDedupe(const EventSpec& event) {
   return std::nullopt;
 }
 
+// What names the columns, for people.
+std::string_view RowReader::Header() const {
+  return source_.type == SourceType::kSql ? "the query" : "the header";
+}
+
 Result<std::size_t> RowReader::FindColumn(std::string_view name, std::string_view wanted_by) const {
   const std::optional<std::size_t> column = FindHeader(name);
   if (column) {
     if (std::count(header_.begin(), header_.end(), name) > 1) {
-      return Error(fmt::format("the header has two columns {:?} ({})", name, wanted_by));
+      return Error(fmt::format("{} has two columns {:?} ({})", Header(), name, wanted_by));
     }
     return *column;
   }
-  std::string message = fmt::format("the header has no column {:?} ({})", name, wanted_by);
+  std::string message = fmt::format("{} has no column {:?} ({})", Header(), name, wanted_by);
   if (const std::optional<std::string> near = Nearest(name, header_)) {
     message += fmt::format("; did you mean {:?}?", *near);
   } else if (header_.size() == 1 && header_[0].find_first_of(";\t|") != std::string::npos) {

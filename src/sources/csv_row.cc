@@ -17,8 +17,6 @@ namespace {
 constexpr std::size_t kRawBytesMax = 4 * 1024;
 constexpr std::size_t kShownMax = 60;
 constexpr std::size_t kChoicesShownMax = 8;
-// A key is an id, a number or an address; RFC 5321 allows addresses of 254 bytes.
-constexpr std::size_t kCustomerKeyBytesMax = 256;
 
 RowResult<Value> ReadChoice(const FieldSpec& field, std::string_view text) {
   const auto found = std::find(field.choices.begin(), field.choices.end(), text);
@@ -59,6 +57,14 @@ RowResult<Value> ReadDuration(std::string_view text) {
 
 }  // namespace
 
+void SetAside(const RowProblem& problem, std::string_view raw, std::int64_t line, Batch& batch) {
+  batch.bad.push_back({.file = batch.file,
+                       .line = line,
+                       .column = problem.column(),
+                       .reason = problem.reason(),
+                       .raw = std::string(raw.substr(0, kRawBytesMax))});
+}
+
 void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line,
                      Batch& batch) const {
   ++batch.rows;
@@ -72,11 +78,7 @@ void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line,
   }
   if (problem) {
     batch.facts.resize(facts_before);
-    batch.bad.push_back({.file = batch.file,
-                         .line = line,
-                         .column = problem->column(),
-                         .reason = problem->reason(),
-                         .raw = std::string(raw.substr(0, kRawBytesMax))});
+    SetAside(*problem, raw, line, batch);
   }
 }
 
@@ -164,12 +166,22 @@ RowResult<bool> RowReader::ReadEvent(Fields fields, std::string_view customer, T
   return true;
 }
 
+// Whether the row says anything about this trait: the file has its column, and the row has the
+// field.
+bool RowReader::Says(const Input& input, Fields fields) {
+  if (input.column) {
+    return fields[*input.column].data() != nullptr;
+  }
+  return std::any_of(input.formula_columns.begin(), input.formula_columns.end(),
+                     [&](std::size_t column) { return fields[column].data() != nullptr; });
+}
+
 RowResult<bool> RowReader::ReadTraits(Fields fields, std::string_view customer, TimePoint time,
                                       Batch& batch) const {
   std::int64_t rounded = 0;
   for (const Input& input : inputs_) {
-    if (!input.column && !input.formula) {
-      continue;  // The file says nothing about this trait.
+    if (!Says(input, fields)) {
+      continue;
     }
     RowResult<Typed> typed = ReadValue(input, fields);
     if (!typed) {

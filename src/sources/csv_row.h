@@ -47,6 +47,12 @@ using RowResult = boost::system::result<T, RowProblem>;
   throw std::logic_error(problem.reason());
 }
 
+// A key is an id, a number or an address; RFC 5321 allows addresses of 254 bytes.
+constexpr std::size_t kCustomerKeyBytesMax = 256;
+
+// Adds a row that cannot be read to the batch's bad ones; `raw` as it stands in the file.
+void SetAside(const RowProblem& problem, std::string_view raw, std::int64_t line, Batch& batch);
+
 class RowReader {
  public:
   // Finds the columns in the header.  Requires: source and workspace outlive it.
@@ -55,7 +61,8 @@ class RowReader {
                                 std::span<const std::string_view> header);
 
   // Adds the row to the batch: as facts, as anonymous, or as bad.  `raw` is the row as it stands in
-  // the file.
+  // the file.  A field whose data() is null is one that the row does not have (lines of JSON),
+  // other than one that is empty: it leaves a trait as it is.
   void Take(const CsvRow& row, std::string_view raw, std::int64_t line, Batch& batch) const;
 
  private:
@@ -86,11 +93,13 @@ class RowReader {
   std::optional<Error> FindDedupe(const EventSpec& event);
   std::optional<Error> CheckMapTargets(const std::vector<FieldSpec>& fields) const;
   Result<Input> FindInput(const ColumnMap& map, const FieldSpec& field) const;
+  std::string_view Header() const;
   Result<std::size_t> FindColumn(std::string_view name, std::string_view wanted_by) const;
   std::optional<std::size_t> FindHeader(std::string_view name) const;
   const ColumnMap* FindMap(std::string_view target) const;
 
   std::optional<RowProblem> CheckShape(const CsvRow& row) const;
+  static bool Says(const Input& input, Fields fields);
   RowResult<bool> ReadRow(Fields fields, Batch& batch) const;
   RowResult<bool> ReadEvent(Fields fields, std::string_view customer, TimePoint time,
                             Batch& batch) const;

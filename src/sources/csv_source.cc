@@ -1,7 +1,8 @@
-// PullCsv: picks the next file of a drop folder that has something to read, and reads a batch of
-// it.
+// PullFiles: picks the next file of a drop folder that has something to read, and reads a batch of
+// it.  Files of CSV begin with a header, files of JSON lines with their first line.
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "sources/csv_cursor.h"
 #include "sources/csv_row.h"
 #include "sources/csv_stream.h"
+#include "sources/jsonl.h"
+#include "sources/reading.h"
 #include "sources/source.h"
 
 namespace segue {
@@ -28,9 +31,24 @@ Error InFile(std::string_view path, const Error& error) {
   return Error(fmt::format("{}: {}", path, error.message()));
 }
 
+bool IsUtf16(std::string_view text) {
+  return text.substr(0, 2) == "\xFF\xFE" || text.substr(0, 2) == "\xFE\xFF";
+}
+
+// What can be said of a file of JSON lines by its first line; all others are read one by one.
+std::optional<Error> CheckFirstLine(std::string_view line) {
+  if (IsUtf16(line)) {
+    return Error("the file is UTF-16 text; save it as UTF-8");
+  }
+  if (Trim(line).substr(0, 1) == "[") {
+    return Error("the file is a list of JSON; write one object on each line");
+  }
+  return std::nullopt;
+}
+
 std::optional<Error> CheckHeader(const CsvStream& stream) {
   const std::string_view raw = stream.raw();
-  if (raw.substr(0, 2) == "\xFF\xFE" || raw.substr(0, 2) == "\xFE\xFF") {
+  if (IsUtf16(raw)) {
     return Error("the file is UTF-16 text; save it as UTF-8");
   }
   if (raw.find('\0') != std::string_view::npos || !IsUtf8(raw)) {
@@ -48,12 +66,15 @@ std::optional<Error> CheckHeader(const CsvStream& stream) {
   return std::nullopt;
 }
 
+using Taker = std::function<void(const CsvStream& stream, Batch& batch)>;
+
 // Reads one file on from its state, and brings the state forward.
 class FilePull {
  public:
-  // Requires: all outlive it.
-  FilePull(const Source& source, const Workspace& workspace, FileReader& files)
-      : source_(source), workspace_(workspace), files_(files) {}
+  // `lines`: null for CSV.  Requires: all outlive it.
+  FilePull(const Source& source, const Workspace& workspace, FileReader& files,
+           const JsonLineReader* lines)
+      : source_(source), workspace_(workspace), files_(files), lines_(lines) {}
 
   // Adds to the batch.  True: it came forward.  On an error the state is of no use any more.
   Result<bool> Pull(const FileReader::Info& info, std::int64_t rows_max, FileState& state,
@@ -62,13 +83,22 @@ class FilePull {
  private:
   std::optional<Error> Notice(const FileReader::Info& info, FileState& state);
   Result<bool> ReadHeader(FileState& state);
-  std::optional<Error> CheckRest(const RowReader& reader, const FileState& state);
-  std::optional<Error> ReadRows(const RowReader& reader, std::int64_t rows_max, FileState& state,
+  Result<bool> PullCells(std::int64_t rows_max, FileState& state, Batch& batch);
+  std::optional<Error> PullLines(std::int64_t rows_max, FileState& state, Batch& batch);
+  std::optional<Error> TakeRows(const Taker& take, std::int64_t rows_max, FileState& state,
                                 Batch& batch);
+  std::optional<Error> CheckRest(const Taker& take, const FileState& state);
+  std::optional<Error> ReadRows(const Taker& take, std::int64_t rows_max, FileState& state,
+                                Batch& batch);
+
+  CsvParser::Mode mode() const {
+    return lines_ == nullptr ? CsvParser::Mode::kCells : CsvParser::Mode::kLines;
+  }
 
   const Source& source_;
   const Workspace& workspace_;
   FileReader& files_;
+  const JsonLineReader* lines_;
 };
 
 // The file is new, grew, was replaced, or is as it was.
@@ -116,34 +146,15 @@ Result<bool> FilePull::Pull(const FileReader::Info& info, std::int64_t rows_max,
   if (const std::optional<Error> error = Notice(info, state)) {
     return *error;
   }
-  bool has_rows = true;
-  if (state.header.empty()) {
-    const Result<bool> header = ReadHeader(state);
-    if (!header) {
-      return header.error();
+  if (lines_ == nullptr) {
+    const Result<bool> has_rows = PullCells(rows_max, state, batch);
+    if (!has_rows) {
+      return has_rows.error();
     }
-    has_rows = *header;
+    state.done = state.done || !*has_rows;
+  } else if (std::optional<Error> error = PullLines(rows_max, state, batch)) {
+    return *error;
   }
-  if (!state.header.empty()) {
-    CsvParser parser;
-    parser.Next(state.header, true);
-    const Result<RowReader> reader = RowReader::Make(source_, workspace_, parser.row().fields);
-    if (!reader) {
-      return reader.error();
-    }
-    std::optional<Error> error;
-    if (has_rows && source_.stop_on_bad_rows && !state.checked) {
-      error = CheckRest(*reader, state);
-      state.checked = true;
-    }
-    if (has_rows && !error) {
-      error = ReadRows(*reader, rows_max, state, batch);
-    }
-    if (error) {
-      return *error;
-    }
-  }
-  state.done = state.done || !has_rows;
   if (state.done) {
     state.header.clear();
     state.checked = false;
@@ -153,13 +164,80 @@ Result<bool> FilePull::Pull(const FileReader::Info& info, std::int64_t rows_max,
   return batch.rows > 0 || (!state.done && state.position != before);
 }
 
+// False: the file has no rows yet.
+Result<bool> FilePull::PullCells(std::int64_t rows_max, FileState& state, Batch& batch) {
+  bool has_rows = true;
+  if (state.header.empty()) {
+    const Result<bool> header = ReadHeader(state);
+    if (!header) {
+      return header.error();
+    }
+    has_rows = *header;
+  }
+  if (state.header.empty()) {
+    return has_rows;
+  }
+  CsvParser parser;
+  parser.Next(state.header, true);
+  const Result<RowReader> reader = RowReader::Make(source_, workspace_, parser.row().fields);
+  if (!reader) {
+    return reader.error();
+  }
+  const Taker take = [&](const CsvStream& stream, Batch& into) {
+    reader->Take(stream.row(), stream.raw(), stream.here().line, into);
+  };
+  std::optional<Error> error;
+  if (has_rows) {
+    error = TakeRows(take, rows_max, state, batch);
+  }
+  return error ? Result<bool>(*error) : Result<bool>(has_rows);
+}
+
+std::optional<Error> FilePull::PullLines(std::int64_t rows_max, FileState& state, Batch& batch) {
+  if (state.position.at == 0) {
+    CsvStream stream(files_, state.path, {}, mode());
+    const Result<bool> found = stream.Next();
+    std::optional<Error> error;
+    if (!found) {
+      error = found.error();
+    } else if (*found) {
+      error = CheckFirstLine(stream.raw());
+    }
+    if (error) {
+      return error;
+    }
+  }
+  const Taker take = [&](const CsvStream& stream, Batch& into) {
+    if (stream.row().problem.empty()) {
+      lines_->Take(stream.raw(), stream.here().line, into);
+      return;
+    }
+    ++into.rows;
+    SetAside(RowProblem("", std::string(stream.row().problem)), stream.raw(), stream.here().line,
+             into);
+  };
+  return TakeRows(take, rows_max, state, batch);
+}
+
+std::optional<Error> FilePull::TakeRows(const Taker& take, std::int64_t rows_max, FileState& state,
+                                        Batch& batch) {
+  if (source_.stop_on_bad_rows && !state.checked) {
+    std::optional<Error> error = CheckRest(take, state);
+    state.checked = true;
+    if (error) {
+      return error;
+    }
+  }
+  return ReadRows(take, rows_max, state, batch);
+}
+
 // With `bad_rows: stop` the file is read twice, so that nothing of it is taken in when one row is
 // bad.
-std::optional<Error> FilePull::CheckRest(const RowReader& reader, const FileState& state) {
+std::optional<Error> FilePull::CheckRest(const Taker& take, const FileState& state) {
   FileState trial = state;
   while (!trial.done) {
     Batch batch;
-    if (std::optional<Error> error = ReadRows(reader, kCheckedRowsAtOnce, trial, batch)) {
+    if (std::optional<Error> error = ReadRows(take, kCheckedRowsAtOnce, trial, batch)) {
       return error;
     }
     if (!batch.bad.empty()) {
@@ -172,9 +250,9 @@ std::optional<Error> FilePull::CheckRest(const RowReader& reader, const FileStat
   return std::nullopt;
 }
 
-std::optional<Error> FilePull::ReadRows(const RowReader& reader, std::int64_t rows_max,
-                                        FileState& state, Batch& batch) {
-  CsvStream stream(files_, state.path, state.position);
+std::optional<Error> FilePull::ReadRows(const Taker& take, std::int64_t rows_max, FileState& state,
+                                        Batch& batch) {
+  CsvStream stream(files_, state.path, state.position, mode());
   const std::uint64_t begin = state.position.at;
   while (batch.rows < rows_max && stream.next().at - begin < kBatchBytesMax) {
     const Result<bool> more = stream.Next();
@@ -185,7 +263,7 @@ std::optional<Error> FilePull::ReadRows(const RowReader& reader, std::int64_t ro
       state.done = true;
       break;
     }
-    reader.Take(stream.row(), stream.raw(), stream.here().line, batch);
+    take(stream, batch);
     if (!stream.ended()) {
       // Perhaps only half of it is written yet: should the file grow, the row is read again as a
       // whole.
@@ -201,7 +279,13 @@ std::optional<Error> FilePull::ReadRows(const RowReader& reader, std::int64_t ro
 }  // namespace
 
 Result<Batch> PullCsv(const Source& source, const Workspace& workspace, FileReader& files,
-                      std::string_view cursor_text, std::int64_t rows_max) {
+                      std::string_view cursor, std::int64_t rows_max) {
+  return PullFiles(source, workspace, files, nullptr, cursor, rows_max);
+}
+
+Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileReader& files,
+                        const JsonLineReader* lines, std::string_view cursor_text,
+                        std::int64_t rows_max) {
   Result<CsvCursor> cursor = CsvCursor::FromText(cursor_text);
   if (!cursor) {
     return cursor.error();
@@ -212,7 +296,7 @@ Result<Batch> PullCsv(const Source& source, const Workspace& workspace, FileRead
   }
   cursor->Follow(listing);
 
-  FilePull pull(source, workspace, files);
+  FilePull pull(source, workspace, files, lines);
   Batch batch;
   bool came_forward = false;
   // One refused file does not keep the others from being read: its error comes when they are.

@@ -31,8 +31,9 @@ struct CsvPosition {
 class CsvStream {
  public:
   // Requires: `files` outlives it.
-  CsvStream(FileReader& files, std::string path, CsvPosition from)
-      : files_(files), path_(std::move(path)), here_(from), next_(from) {}
+  CsvStream(FileReader& files, std::string path, CsvPosition from,
+            CsvParser::Mode mode = CsvParser::Mode::kCells)
+      : files_(files), path_(std::move(path)), parser_(mode), here_(from), next_(from) {}
 
   // Steps to the next row that is not an empty line.  False: the file ends here.
   Result<bool> Next();

@@ -1,0 +1,45 @@
+// A Reading takes one source from its stored cursor to its end, batch after batch, whatever its
+// type: what the pipeline calls.
+//
+//   Reading reading(source, workspace, &files, &databases);
+//   do { batch = reading.Next(cursor, 5000); … store batch and cursor … } while (!batch.done);
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "base/result.h"
+#include "config/definitions.h"
+#include "sources/jsonl.h"
+#include "sources/source.h"
+#include "sources/sql.h"
+
+namespace segue {
+
+// As PullCsv, of lines that `lines` reads where it is not null.
+Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileReader& files,
+                        const JsonLineReader* lines, std::string_view cursor,
+                        std::int64_t rows_max);
+
+class Reading {
+ public:
+  // Either reader may be null: then its sources are an error.  Requires: all outlive it.
+  Reading(const Source& source, const Workspace& workspace, FileReader* files, SqlReader* databases)
+      : source_(source), workspace_(workspace), files_(files), databases_(databases) {}
+
+  // Reads on from `cursor` (empty: from the start), about `rows_max` rows.
+  Result<Batch> Next(std::string_view cursor, std::int64_t rows_max);
+
+ private:
+  const Source& source_;
+  const Workspace& workspace_;
+  FileReader* files_;
+  SqlReader* databases_;
+  std::unique_ptr<JsonLineReader> lines_;
+  std::optional<SqlPull> rows_;
+};
+
+}  // namespace segue

@@ -170,11 +170,12 @@ double ExpectedByIntegral(double r, double u, double a, double b) {
   const double to = std::min(right, mode + 12 * deviation + 45 / b);
   const int steps = static_cast<int>(std::ceil((to - from) / step));
   const double width = (to - from) / steps;
-  for (int i = 0; i <= steps; ++i) {
-    add(from + i * width, width * (i == 0 || i == steps ? 0.5 : 1));
+  for (int i = 1; i < steps; ++i) {
+    add(from + i * width, 1);
   }
-  add(from, 1 / a);
-  add(to, 1 / b);
+  // The points beyond the ends are a geometric series each.
+  add(from, -1 / std::expm1(-a * width));
+  add(from + steps * width, -1 / std::expm1(-b * width));
   return sum / weights;
 }
 

@@ -25,7 +25,7 @@ constexpr std::array kUnbuilt = {
     Unbuilt{"workspace", "mirror", "", "writing segments back (mirror)"},
     Unbuilt{"workspace", "serve.tls", "", "TLS"},
     Unbuilt{"workspace", "serve.people", "", "people of the console"},
-    Unbuilt{"source", "type", "!csv", "this type of source"},
+    Unbuilt{"source", "type", "!csv jsonl sql", "this type of source"},
     Unbuilt{"source", "emits", "account", "rows of account traits"},
     Unbuilt{"connector", "type", "!smtp file webhook", "this type of connector"},
     Unbuilt{"connector", "inbound", "", "hooks from vendors (inbound)"},

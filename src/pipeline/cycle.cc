@@ -1,10 +1,13 @@
 // Cycle: pull → facts → columns → segments → moves → runs → decisions and deliveries.
 
 #include <algorithm>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "base/text.h"
 #include "pipeline/pipeline.h"
+#include "sources/reading.h"
 
 namespace segue {
 namespace {
@@ -70,6 +73,29 @@ void StoreBatch(Database& db, const Source& source, const Batch& batch) {
     insert.Bind(1, source.id).Bind(2, row.file).Bind(3, row.line).Bind(4, row.column);
     insert.Bind(5, row.reason).Bind(6, row.raw).Run();
   }
+}
+
+// Rows of a database are read again within the overlap; those that were set aside stay set aside
+// once.
+void DropKnownBadRows(Database& db, const Source& source, Batch& batch) {
+  if (source.type != SourceType::kSql || batch.bad.empty()) {
+    return;
+  }
+  const auto content = [](const BadRow& row) {
+    return std::tie(row.file, row.column, row.reason, row.raw);
+  };
+  const auto less = [&](const BadRow& a, const BadRow& b) { return content(a) < content(b); };
+  const std::set<BadRow, decltype(less)> here(batch.bad.begin(), batch.bad.end(), less);
+  std::set<BadRow, decltype(less)> known(less);
+  Statement all = db.Prepare("SELECT file, column, reason, raw FROM bad_row WHERE source = ?");
+  all.Bind(1, source.id);
+  while (all.Step()) {
+    BadRow row{all.Text(0), 0, all.Text(1), all.Text(2), all.Text(3)};
+    if (here.contains(row)) {
+      known.insert(std::move(row));
+    }
+  }
+  std::erase_if(batch.bad, [&](const BadRow& row) { return known.contains(row); });
 }
 
 void StoreRead(Database& db, const Source& source, TimePoint slot, TimePoint now,
@@ -154,10 +180,11 @@ std::vector<int> ModelOrder(const Workspace& workspace) {
 
 }  // namespace
 
-Cycle::Cycle(State& state, FileReader* files) : state_(state), files_(files) {}
+Cycle::Cycle(State& state, FileReader* files, SqlReader* databases)
+    : state_(state), files_(files), databases_(databases) {}
 
 void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport& report) {
-  if (files_ == nullptr) {
+  if (files_ == nullptr && databases_ == nullptr) {
     return;
   }
   for (const Source& source : state_.workspace().sources) {
@@ -174,20 +201,23 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
   Database& db = state_.db();
   const TimePoint slot = source.every.SlotAtOrBefore(now, state_.workspace().schema.timezone);
   std::string cursor = LoadPosition(db, source.id).cursor;
+  Reading reading(source, state_.workspace(), files_, databases_);
   while (true) {
-    Result<Batch> batch = PullCsv(source, state_.workspace(), *files_, cursor, kRowsPerBatch);
+    Result<Batch> batch = reading.Next(cursor, kRowsPerBatch);
     if (!batch) {
       StoreRead(db, source, slot, now, batch.error().message());
       report.warnings.push_back("source " + source.id + ": " + batch.error().message());
       return;
     }
     Transaction work(db);
+    DropKnownBadRows(db, source, *batch);
     CountIntake(state_.ledger().Append(batch->facts, source.id, now, source.late_events), report);
     StoreBatch(db, source, *batch);
     work.Commit();
     report.intake["rows"] += batch->rows;
     report.intake["bad"] += static_cast<std::int64_t>(batch->bad.size());
     report.intake["anonymous"] += batch->anonymous;
+    report.intake["ignored"] += batch->ignored;
     cursor = batch->cursor;
     if (progress && !batch->file.empty()) {
       progress("reading " + batch->file, static_cast<std::int64_t>(batch->bytes_done),

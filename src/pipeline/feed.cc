@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sources/reading.h"
+
 namespace segue {
 namespace {
 
@@ -18,9 +20,15 @@ Result<Feed> Feed::Read(const Workspace& workspace, FileReader& files, const Pro
                         CycleReport& report) {
   Feed feed;
   for (const Source& source : workspace.sources) {
+    if (source.type == SourceType::kSql) {
+      return Error("source " + source.id +
+                   ": a replay speaks to nobody, and this source is a database; write its rows to "
+                   "a file and read that in its place");
+    }
+    Reading reading(source, workspace, &files, nullptr);
     std::string cursor;
     for (bool done = false; !done;) {
-      Result<Batch> batch = PullCsv(source, workspace, files, cursor, kRowsPerBatch);
+      Result<Batch> batch = reading.Next(cursor, kRowsPerBatch);
       if (!batch) {
         return Error("source " + source.id + ": " + batch.error().message());
       }
@@ -30,6 +38,7 @@ Result<Feed> Feed::Read(const Workspace& workspace, FileReader& files, const Pro
       }
       report.intake["rows"] += batch->rows;
       report.intake["anonymous"] += batch->anonymous;
+      report.intake["ignored"] += batch->ignored;
       report.intake["bad"] += static_cast<std::int64_t>(batch->bad.size());
       cursor = batch->cursor;
       done = batch->done;

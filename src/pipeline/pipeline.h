@@ -44,6 +44,8 @@ struct Checked {
 
 Checked CheckWorkspace(std::vector<SourceFile> files, bool tolerate_unbuilt = false);
 
+class SqlReader;  // sources/sql.h
+
 // Told how far a long piece of work is; the command line draws it.
 using Progress = std::function<void(std::string_view what, std::int64_t done, std::int64_t all)>;
 
@@ -104,8 +106,8 @@ class State {
 
 class Cycle {
  public:
-  // `files` may be null: then Pull does nothing.
-  Cycle(State& state, FileReader* files);
+  // Either reader may be null: then its sources cannot be read.  Without both Pull does nothing.
+  Cycle(State& state, FileReader* files, SqlReader* databases = nullptr);
 
   // Reads every source that is due (or all) to its end: each batch in one transaction with its
   // cursor.
@@ -132,6 +134,7 @@ class Cycle {
 
   State& state_;
   FileReader* files_;
+  SqlReader* databases_;
 };
 
 // Every quarantined row of a source as a CSV text; empty when there is none.

@@ -43,7 +43,8 @@ const std::map<std::string, std::vector<std::string>>& MayInclude() {
       {"pipeline",
        {"base", "domain", "expression", "config", "store", "sources", "ledger", "segments",
         "insights", "playbooks", "templates", "outbox", "connectors"}},
-      {"daemon", {"base", "domain", "expression", "config", "store", "connectors", "pipeline"}},
+      {"daemon",
+       {"base", "domain", "expression", "config", "store", "sources", "connectors", "pipeline"}},
       {"cli",
        {"base", "domain", "expression", "config", "store", "connectors", "pipeline", "daemon"}},
       {"main", {"cli"}},
@@ -61,7 +62,7 @@ const std::vector<Fence> kFences = {
     {"<curl/", {"daemon"}},     {"<CLI/", {"cli"}},         {"<date/", {"base"}},
     {"<openssl/", {"base"}},    {"<zlib.h>", {"sources"}},  {"<boost/asio", {"daemon"}},
     {"<thread>", {"daemon"}},   {"<random>", {}},           {"<spdlog/", {"daemon", "cli"}},
-    {"<iostream>", {}},         {"<ranges>", {}},
+    {"<libpq-fe.h>", {"daemon"}}, {"<iostream>", {}},         {"<ranges>", {}},
 };
 
 struct Ban {

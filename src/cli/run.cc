@@ -15,6 +15,7 @@
 #include "cli/embedded.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "daemon/postgres.h"
 #include "pipeline/feed.h"
 
 namespace segue {
@@ -98,7 +99,8 @@ int RunOnce(const Common& common) {
   State state(db, *checked.workspace, *checked.templates, now,
               OptionsFor(*checked.workspace, true));
   const std::unique_ptr<FileReader> files = MakeDiskReader(common.state);
-  Cycle cycle(state, files.get());
+  const std::unique_ptr<SqlReader> databases = MakePostgresReader(ResolveSecret);
+  Cycle cycle(state, files.get(), databases.get());
   CycleReport report;
   ProgressLine progress;
   cycle.Pull(
@@ -351,6 +353,14 @@ int RunReplay(const Common& common, const ReplayOptions& options) {
               "replay never speaks to anybody: connector {} is of type {}, and replay takes "
               "file connectors only\n",
               connector.id, connector.type)};
+    }
+  }
+  for (const Source& source : workspace.sources) {
+    if (source.type == SourceType::kSql) {
+      throw Failure{kUsage,
+                    fmt::format("replay never speaks to anybody: source {} is a database; write "
+                                "its rows to a file and read that in its place\n",
+                                source.id)};
     }
   }
   if (std::filesystem::exists(StateFile(common))) {

@@ -39,6 +39,7 @@ struct Parsed {
   SegmentsOptions segments;
   RenderOptions render;
   OutboxOptions outbox;
+  AdoptOptions adopt;
   std::function<int()> run;
 };
 
@@ -93,6 +94,19 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
   run->add_flag("--once", parsed.once, "The default, for scripts that like to say so");
   run->callback([&] { parsed.run = [&] { return RunOnce(parsed.common); }; });
 
+  CLI::App* serve = app.add_subcommand(
+      "serve", "Run until told to end: cycles when they are due, deliveries all the time");
+  AddCommon(serve, parsed.common, false);
+  serve->callback([&] { parsed.run = [&] { return RunServe(parsed.common); }; });
+
+  CLI::App* adopt =
+      app.add_subcommand("adopt", "Let a state file that was copied or restored send from here on");
+  AddCommon(adopt, parsed.common, false);
+  adopt->add_option("--note", parsed.adopt.note, "Why; kept with what is in doubt");
+  adopt->add_flag("--original-stopped", parsed.adopt.original_stopped,
+                  "Nothing was sent elsewhere since the copy was made: nothing is in doubt");
+  adopt->callback([&] { parsed.run = [&] { return RunAdopt(parsed.common, parsed.adopt); }; });
+
   CLI::App* replay = app.add_subcommand("replay",
                                         "Live through history on a clock of its own; delivers "
                                         "through file connectors and nothing else");
@@ -114,7 +128,8 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
   AddCommon(outbox, parsed.common, false);
   outbox->add_option("action", parsed.outbox.action, "list, show, retry, drop or mark-sent")
       ->check(CLI::IsMember({"list", "show", "retry", "drop", "mark-sent"}));
-  outbox->add_option("id", parsed.outbox.id, "The delivery's number");
+  outbox->add_option("id", parsed.outbox.id,
+                     "The delivery's number; without it, all that the options below choose");
   outbox->add_option("--note", parsed.outbox.note, "Why; kept with the delivery");
   outbox->add_option("--in", parsed.outbox.state_name,
                      "Only: waiting running accepted refused suppressed unknown dropped dead");

@@ -183,7 +183,7 @@ void PrintCounts(const OutboxCounts& counts) {
       Grouped(counts.unknown), Grouped(counts.dead));
 }
 
-int ListOutbox(State& state, const OutboxOptions& options, bool json) {
+OutboxFilter FilterOf(const OutboxOptions& options) {
   OutboxFilter filter;
   if (!options.state_name.empty()) {
     filter.state = StateByName(options.state_name);
@@ -199,7 +199,11 @@ int ListOutbox(State& state, const OutboxOptions& options, bool json) {
   filter.playbook = options.playbook;
   filter.customer_key = options.customer;
   filter.limit = options.limit;
-  const std::vector<Delivery> all = state.outbox().List(filter);
+  return filter;
+}
+
+int ListOutbox(State& state, const OutboxOptions& options, bool json) {
+  const std::vector<Delivery> all = state.outbox().List(FilterOf(options));
   if (json) {
     boost::json::array list;
     for (const Delivery& delivery : all) {
@@ -227,6 +231,33 @@ int ListOutbox(State& state, const OutboxOptions& options, bool json) {
   return kFine;
 }
 
+Result<void> ChangeOne(Outbox& outbox, const OutboxOptions& options, std::int64_t id,
+                       TimePoint now) {
+  return options.action == "retry"  ? outbox.RetryByHand(id, options.note, now)
+         : options.action == "drop" ? outbox.DropByHand(id, options.note, now)
+                                    : outbox.MarkSent(id, options.note, now);
+}
+
+// The same for everything that the filter finds, at most --limit.
+int ChangeMany(Outbox& outbox, const OutboxOptions& options, TimePoint now) {
+  if (options.state_name.empty() || options.note.empty()) {
+    throw Failure{kUsage,
+                  "name a delivery's number, or say with --in which ones, and why with --note\n"};
+  }
+  std::int64_t changed = 0;
+  std::string problem;
+  for (const Delivery& delivery : outbox.List(FilterOf(options))) {
+    const Result<void> done = ChangeOne(outbox, options, delivery.id, now);
+    changed += done ? 1 : 0;
+    problem = done ? problem : done.error().message();
+  }
+  fmt::print("{}: {} deliveries\n", options.action, changed);
+  if (!problem.empty()) {
+    throw Failure{kFindings, problem + "\n"};
+  }
+  return kFine;
+}
+
 }  // namespace
 
 int RunOutbox(const Common& common, const OutboxOptions& options) {
@@ -235,9 +266,13 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
     return ListOutbox(*opened.state, options, common.json);
   }
   RequireState(common);
-  const StateLock lock(common.state);
+  // The service may be at work meanwhile: each change is one short transaction of its own, and it
+  // keeps nothing of the outbox in memory.
   Opened opened(common);
   Outbox& outbox = opened.state->outbox();
+  if (options.id == 0 && options.action != "show") {
+    return ChangeMany(outbox, options, opened.now);
+  }
   const std::optional<Delivery> delivery = outbox.Get(options.id);
   if (!delivery) {
     throw Failure{kUsage,
@@ -250,10 +285,7 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
   if (options.note.empty()) {
     throw Failure{kUsage, "say why with --note; it is kept with the delivery\n"};
   }
-  const Result<void> done =
-      options.action == "retry"  ? outbox.RetryByHand(options.id, options.note, opened.now)
-      : options.action == "drop" ? outbox.DropByHand(options.id, options.note, opened.now)
-                                 : outbox.MarkSent(options.id, options.note, opened.now);
+  const Result<void> done = ChangeOne(outbox, options, options.id, opened.now);
   if (!done) {
     throw Failure{kFindings, done.error().message() + "\n"};
   }

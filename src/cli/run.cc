@@ -96,6 +96,9 @@ int RunOnce(const Common& common) {
   const TimePoint now = MomentOf(common, *checked.workspace);
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));
+  if (real) {
+    RequireHomeOf(db, common);
+  }
   State state(db, *checked.workspace, *checked.templates, now,
               OptionsFor(*checked.workspace, true));
   const std::unique_ptr<FileReader> files = MakeDiskReader(common.state);

@@ -32,6 +32,16 @@ int RunDoctor(const Common& common);
 
 int RunOnce(const Common& common);
 
+// Runs until it is told to end.
+int RunServe(const Common& common);
+
+struct AdoptOptions {
+  std::string note;
+  bool original_stopped = false;  // Nothing was sent elsewhere since the copy was made.
+};
+
+int RunAdopt(const Common& common, const AdoptOptions& options);
+
 struct ReplayOptions {
   std::string from, to;  // Moments; empty: the first and the day after the last fact.
   bool by_arrival =

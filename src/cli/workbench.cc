@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
-#include <sstream>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -18,6 +16,8 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
+#include "daemon/home.h"
+#include "daemon/transport.h"
 
 namespace segue {
 
@@ -46,40 +46,6 @@ TimePoint MomentOf(const Common& common, const Workspace& workspace) {
     throw Failure{kUsage, fmt::format("--at {}: {}\n", common.at, at.error().message())};
   }
   return *at;
-}
-
-Result<std::string> ResolveSecret(const std::string& reference) {
-  if (reference.starts_with("env:")) {
-    const char* value = std::getenv(reference.c_str() + 4);  // NOLINT(concurrency-mt-unsafe)
-    if (value == nullptr) {
-      return Error("the environment variable " + reference.substr(4) + " is not set");
-    }
-    return std::string(value);
-  }
-  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");  // NOLINT(concurrency-mt-unsafe)
-  const std::string name = reference.starts_with("cred:") ? reference.substr(5) : reference;
-  if (folder == nullptr) {
-    return Error("the credential " + name + " cannot be read: systemd gave no credentials folder");
-  }
-  std::ifstream in(std::filesystem::path(folder) / name, std::ios::binary);
-  if (!in) {
-    return Error("the credential " + name + " is not in the credentials folder");
-  }
-  std::ostringstream all;
-  all << in.rdbuf();
-  return std::string(Trim(all.str()));
-}
-
-Result<Secrets> ResolveSecrets(const ConnectorSettings& settings) {
-  Secrets secrets;
-  for (const auto& [name, reference] : settings.auth) {
-    Result<std::string> value = ResolveSecret(reference);
-    if (!value) {
-      return Error("connector " + settings.id + ": auth." + name + ": " + value.error().message());
-    }
-    secrets[name] = *value;
-  }
-  return secrets;
 }
 
 StateLock::StateLock(const std::string& folder) {
@@ -113,6 +79,13 @@ void RequireState(const Common& common) {
                   fmt::format("there is no state in {} yet: `segue run` makes one, or name another "
                               "folder with --state\n",
                               common.state)};
+  }
+}
+
+void RequireHomeOf(Database& db, const Common& common) {
+  const Result<void> home = RequireHome(db, HomeOf(StateFile(common)), SystemClock().Now());
+  if (!home) {
+    throw Failure{kCannotReach, home.error().message() + "\n"};
   }
 }
 
@@ -211,21 +184,6 @@ void DispatchFiles(Dispatcher& dispatcher, FileWriter& files, TimePoint now) {
         calls.push_back(std::move(next));
       }
     }
-  }
-}
-
-void WriteQuarantine(State& state, const std::string& state_folder) {
-  for (const Source& source : state.workspace().sources) {
-    const std::string text = QuarantineText(state, source.id);
-    if (text.empty()) {
-      continue;
-    }
-    const std::filesystem::path folder = std::filesystem::path(state_folder) / "quarantine";
-    std::filesystem::create_directories(folder);
-    const std::filesystem::path path = folder / (source.id + ".csv");
-    const std::filesystem::path draft = path.string() + ".part";
-    std::ofstream(draft, std::ios::binary) << text;
-    std::filesystem::rename(draft, path);
   }
 }
 

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "daemon/transport.h"
+#include "daemon/files.h"
+#include "daemon/secrets.h"
 #include "pipeline/pipeline.h"
 
 namespace segue {
@@ -33,10 +34,6 @@ Checked OpenWorkspace(const Common& common);
 // `--at`, or the machine's clock.
 TimePoint MomentOf(const Common& common, const Workspace& workspace);
 
-// The value behind env:NAME or cred:NAME (a file in systemd's credentials folder).
-Result<std::string> ResolveSecret(const std::string& reference);
-Result<Secrets> ResolveSecrets(const ConnectorSettings& settings);
-
 // One process at a time works on a state: throws Failure (kCannotReach) while another does.
 class StateLock {
  public:
@@ -54,6 +51,9 @@ std::string StateFile(const Common& common);
 // `must_exist`: a verb that only looks does not make a state.
 void RequireState(const Common& common);
 
+// Throws Failure where the state is a copy of another: see daemon/home.h.
+void RequireHomeOf(Database& db, const Common& common);
+
 StateOptions OptionsFor(const Workspace& workspace, bool needs_secret);
 
 // Performs what is due now, until nothing more is, and returns the number of calls.  What a rate
@@ -62,9 +62,6 @@ std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, const std::string
                          Clock& clock);
 // The same for a replay: every connector writes files, and the clock stands still.
 void DispatchFiles(Dispatcher& dispatcher, FileWriter& files, TimePoint now);
-
-// quarantine/SOURCE.csv for every source that has bad rows, whole or not at all.
-void WriteQuarantine(State& state, const std::string& state_folder);
 
 // Finds a customer by key or by mail address; throws Failure with near misses.
 CustomerIndex FindPerson(State& state, const std::string& who);

@@ -152,4 +152,19 @@ Reply FileWriter::Append(const Request& request) {
   return Written();
 }
 
+void WriteQuarantine(State& state, const std::string& state_folder) {
+  for (const Source& source : state.workspace().sources) {
+    const std::string text = QuarantineText(state, source.id);
+    if (text.empty()) {
+      continue;
+    }
+    const std::filesystem::path folder = std::filesystem::path(state_folder) / "quarantine";
+    std::filesystem::create_directories(folder);
+    const std::filesystem::path path = folder / (source.id + ".csv");
+    const std::filesystem::path draft = path.string() + ".part";
+    std::ofstream(draft, std::ios::binary) << text;
+    std::filesystem::rename(draft, path);
+  }
+}
+
 }  // namespace segue

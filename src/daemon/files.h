@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "domain/exchange.h"
+#include "pipeline/pipeline.h"
 
 namespace segue {
 
@@ -32,5 +33,8 @@ class FileWriter {
   std::map<std::string, std::set<std::string, std::less<>>>
       appended_;  // Keys in each kAppend file, by path.
 };
+
+// quarantine/SOURCE.csv for every source that has bad rows, whole or not at all.
+void WriteQuarantine(State& state, const std::string& state_folder);
 
 }  // namespace segue

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/check.h"
-#include "outbox/payload.h"
 #include "outbox/states.h"
+#include "outbox/stored.h"
 
 namespace segue {
 namespace {
@@ -66,76 +66,9 @@ CREATE TABLE calls(
 ) STRICT;
 )";
 
-constexpr std::string_view kColumns =
-    "id, key, kind, connector, purpose, customer, customer_key, playbook, run, step, payload, "
-    "created, not_before, "
-    "stale_after, state, attempts, detail, first_attempt, claimed, lease, unresolved, erased, "
-    "vendor_id";
-
 using State = DeliveryState;
 
-constexpr std::int64_t Number(State state) {
-  return static_cast<std::int64_t>(state);
-}
-
-void BindTime(Statement& statement, int index, std::optional<TimePoint> time) {
-  if (time) {
-    statement.Bind(index, ToMicros(*time));
-  } else {
-    statement.BindNull(index);
-  }
-}
-
-std::optional<TimePoint> TimeAt(const Statement& statement, int column) {
-  return statement.IsNull(column) ? std::nullopt : std::optional(FromMicros(statement.Int(column)));
-}
-
 }  // namespace
-
-struct Outbox::Stored {
-  Delivery delivery;
-  std::optional<TimePoint> first_attempt, claimed, lease;
-  // An answer was lost since the promise: it may have arrived, whatever later attempts said.
-  bool unresolved = false;
-  bool erased = false;
-  std::string vendor_id;
-
-  static Stored Read(const Statement& row) {
-    Stored stored;
-    Delivery& delivery = stored.delivery;
-    delivery.id = row.Int(0);
-    delivery.key = row.Text(1);
-    delivery.kind = static_cast<DeliveryKind>(row.Int(2));
-    delivery.connector = row.Text(3);
-    delivery.purpose = row.Text(4);
-    delivery.customer = static_cast<CustomerIndex>(row.Int(5));
-    delivery.customer_key = row.Text(6);
-    delivery.playbook = row.Text(7);
-    delivery.run = row.Int(8);
-    delivery.step = row.Text(9);
-    delivery.payload = PayloadFromJson(row.Text(10));
-    delivery.created = FromMicros(row.Int(11));
-    delivery.not_before = FromMicros(row.Int(12));
-    delivery.stale_after = FromMicros(row.Int(13));
-    delivery.state = static_cast<State>(row.Int(14));
-    delivery.attempts = static_cast<int>(row.Int(15));
-    delivery.detail = row.Text(16);
-    stored.first_attempt = TimeAt(row, 17);
-    stored.claimed = TimeAt(row, 18);
-    stored.lease = TimeAt(row, 19);
-    stored.unresolved = row.Int(20) != 0;
-    stored.erased = row.Int(21) != 0;
-    stored.vendor_id = row.Text(22);
-    return stored;
-  }
-
-  void CountAttempt(TimePoint now) {
-    ++delivery.attempts;
-    if (!first_attempt) {
-      first_attempt = claimed.value_or(now);
-    }
-  }
-};
 
 Outbox::Outbox(Database& db) : db_(db) {
   db_.Ensure("outbox", kTables);
@@ -297,6 +230,25 @@ void Outbox::BreakLeases() {
   Transaction work(db_);
   db_.Execute("UPDATE outbox SET lease = 0 WHERE state = 1");
   work.Commit();
+}
+
+std::int64_t Outbox::Doubt(std::string_view connector, std::string_view note, TimePoint now) {
+  Transaction work(db_);
+  std::vector<Stored> waiting;
+  Statement select =
+      db_.Prepare("SELECT " + std::string(kColumns) +
+                  " FROM outbox WHERE connector = ? AND state IN (0, 1) ORDER BY id");
+  select.Bind(1, connector);
+  while (select.Step()) {
+    waiting.push_back(Stored::Read(select));
+  }
+  for (Stored& row : waiting) {
+    row.unresolved = true;
+    row.delivery.detail = "the state was copied: " + std::string(note);
+    Transition(row, State::kUnknown, now, "adopted", note);
+  }
+  work.Commit();
+  return std::ssize(waiting);
 }
 
 void Outbox::Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now) {
@@ -479,119 +431,6 @@ void Outbox::Note(const Stored& row, DeliveryState from, TimePoint at, std::stri
       .Bind(5, what)
       .Bind(6, row.erased ? std::string_view() : words)
       .Run();
-}
-
-std::optional<Delivery> Outbox::Get(std::int64_t id) const {
-  std::optional<Stored> row = Load(id);
-  return row ? std::optional(std::move(row->delivery)) : std::nullopt;
-}
-
-std::vector<Delivery> Outbox::List(const OutboxFilter& filter) const {
-  // Only what is asked for stands in the text, so that an index can serve it.
-  std::string sql = "SELECT " + std::string(kColumns) + " FROM outbox WHERE id > 0";
-  sql += filter.state ? " AND state = ?1" : "";
-  sql += filter.connector.empty() ? "" : " AND connector = ?2";
-  sql += filter.playbook.empty() ? "" : " AND playbook = ?3";
-  sql += filter.customer_key.empty() ? "" : " AND customer_key = ?4";
-  sql += filter.run == 0 ? "" : " AND run = ?5";
-  sql += filter.step.empty() ? "" : " AND step = ?6";
-  Statement select = db_.Prepare(sql + " ORDER BY id DESC LIMIT " + std::to_string(filter.limit));
-  if (filter.state) {
-    select.Bind(1, Number(*filter.state));
-  }
-  for (const auto& [index, text] :
-       {std::pair(2, &filter.connector), std::pair(3, &filter.playbook),
-        std::pair(4, &filter.customer_key), std::pair(6, &filter.step)}) {
-    if (!text->empty()) {
-      select.Bind(index, *text);
-    }
-  }
-  if (filter.run != 0) {
-    select.Bind(5, filter.run);
-  }
-  std::vector<Delivery> all;
-  while (select.Step()) {
-    all.push_back(Stored::Read(select).delivery);
-  }
-  return all;
-}
-
-std::vector<Attempt> Outbox::Attempts(std::int64_t id) const {
-  Statement select = db_.Prepare(
-      "SELECT at, from_state, to_state, what, words FROM attempt WHERE delivery = ? ORDER BY id");
-  select.Bind(1, id);
-  std::vector<Attempt> all;
-  while (select.Step()) {
-    all.push_back({.delivery = id,
-                   .at = FromMicros(select.Int(0)),
-                   .from = static_cast<State>(select.Int(1)),
-                   .to = static_cast<State>(select.Int(2)),
-                   .what = select.Text(3),
-                   .words = select.Text(4)});
-  }
-  return all;
-}
-
-OutboxCounts Outbox::Count() const {
-  std::array<std::int64_t, 8> by_state{};
-  Statement select = db_.Prepare("SELECT state, count(*) FROM outbox GROUP BY state");
-  while (select.Step()) {
-    by_state.at(static_cast<std::size_t>(select.Int(0))) = select.Int(1);
-  }
-  return {.waiting = by_state[0],
-          .running = by_state[1],
-          .accepted = by_state[2],
-          .refused = by_state[3],
-          .suppressed = by_state[4],
-          .unknown = by_state[5],
-          .dropped = by_state[6],
-          .dead = by_state[7]};
-}
-
-std::optional<TimePoint> Outbox::NextDue(std::string_view connector) const {
-  std::optional<TimePoint> next;
-  for (const char* sql : {"SELECT min(not_before) FROM outbox WHERE connector = ? AND state = 0",
-                          "SELECT min(lease) FROM outbox WHERE connector = ? AND state = 1"}) {
-    Statement select = db_.Prepare(sql);
-    select.Bind(1, connector);
-    if (select.Step() && !select.IsNull(0)) {
-      const TimePoint due = FromMicros(select.Int(0));
-      next = next ? std::min(*next, due) : due;
-    }
-  }
-  return next;
-}
-
-void Outbox::CountCall(std::string_view connector, std::int64_t day) {
-  Statement count = db_.Prepare(
-      "INSERT INTO calls(connector, day, made) VALUES (?,?,1) "
-      "ON CONFLICT DO UPDATE SET made = made + 1");
-  count.Bind(1, connector).Bind(2, day).Run();
-}
-
-std::int64_t Outbox::CallsOn(std::string_view connector, std::int64_t day) const {
-  Statement select = db_.Prepare("SELECT made FROM calls WHERE connector = ? AND day = ?");
-  select.Bind(1, connector).Bind(2, day);
-  return select.Step() ? select.Int(0) : 0;
-}
-
-bool Outbox::AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
-                        Duration within) const {
-  Statement select = db_.Prepare(
-      "SELECT 1 FROM outbox WHERE address = ? AND address <> '' AND template = ? AND created >= ? "
-      "AND state NOT IN (3, 4, 6) LIMIT 1");
-  select.Bind(1, AddressKey(address)).Bind(2, template_id).Bind(3, ToMicros(now - within));
-  return select.Step();
-}
-
-bool Outbox::HasOpenTask(std::string_view playbook, std::string_view step,
-                         CustomerIndex customer) const {
-  Statement select = db_.Prepare(
-      "SELECT 1 FROM outbox WHERE customer = ? AND playbook = ? AND step = ? AND kind = 1 AND "
-      "state IN (0, 1, 2, 5, 7) "
-      "LIMIT 1");
-  select.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, playbook).Bind(3, step);
-  return select.Step();
 }
 
 }  // namespace segue

@@ -71,6 +71,9 @@ class Outbox {
   // the state's lock: whoever claimed before it is gone.
   void BreakLeases();
 
+  // Somebody else may have sent what waits here: it becomes unknown.  Returns how many.
+  std::int64_t Doubt(std::string_view connector, std::string_view note, TimePoint now);
+
   // Ends waiting ones, and claimed ones that nobody was called for yet: consent withdrawn, run
   // ended, address not allowed. Requires: state is kDropped, kSuppressed or kRefused.
   void Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now);

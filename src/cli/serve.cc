@@ -1,0 +1,71 @@
+// serve and adopt: the service, and the word of a person that a copied state may go on.
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <fmt/format.h>
+
+#include "cli/cli.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "daemon/home.h"
+#include "daemon/service.h"
+
+namespace segue {
+
+int RunServe(const Common& common) {
+  // The journal writes times of its own; a terminal does not.
+  spdlog::set_default_logger(spdlog::stderr_color_mt("segue"));
+  spdlog::set_pattern(ErrorHasColour() ? "%Y-%m-%dT%H:%M:%S %^%l%$ %v" : "%l %v");
+  Checked checked = OpenWorkspace(common);
+  const StateLock lock(common.state);
+  Database db = Database::Open(StateFile(common));
+  RequireHomeOf(db, common);
+  ServiceParts parts;
+  parts.state_folder = common.state;
+  parts.load = [&common] {
+    Diagnostics found;
+    std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, found);
+    Checked again = CheckWorkspace(std::move(files));
+    again.diagnostics.insert(again.diagnostics.begin(), found.begin(), found.end());
+    return again;
+  };
+  parts.options = [](const Workspace& workspace) { return OptionsFor(workspace, true); };
+  Service service(db, std::move(checked), std::move(parts));
+  service.Run();
+  return kFine;
+}
+
+int RunAdopt(const Common& common, const AdoptOptions& options) {
+  RequireState(common);
+  if (options.note.empty()) {
+    throw Failure{kUsage, "say why with --note; it is kept with every delivery in doubt\n"};
+  }
+  const StateLock lock(common.state);
+  const Checked checked = OpenWorkspace(common);
+  Database db = Database::Open(StateFile(common));
+  const TimePoint now = SystemClock().Now();
+  if (!TakeHome(db, HomeOf(StateFile(common)), now)) {
+    fmt::print("This state file is at home here already: nothing was changed.\n");
+    return kFine;
+  }
+  Outbox outbox(db);
+  std::int64_t doubtful = 0;
+  if (!options.original_stopped) {
+    for (const ConnectorSettings& connector : checked.workspace->connectors) {
+      if (connector.dedupe == Dedupe::kNone) {
+        doubtful += outbox.Doubt(connector.id, options.note, now);
+      }
+    }
+  }
+  fmt::print("This state file is at home here now.\n");
+  if (doubtful > 0) {
+    fmt::print(
+        "{} waiting deliveries are unknown now: the original may have sent them after the copy was "
+        "made.\n  segue outbox --in unknown     lists them\n",
+        Grouped(doubtful));
+  }
+  return kFine;
+}
+
+}  // namespace segue

@@ -1,0 +1,360 @@
+#include "daemon/service.h"
+
+#include <algorithm>
+#include <csignal>
+#include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "daemon/files.h"
+#include "daemon/secrets.h"
+#include "daemon/transport.h"
+
+namespace segue {
+namespace {
+
+// The longest sleep: what another process put into the outbox, and a clock that was set, are
+// noticed after it.
+constexpr Duration kLongestSleep = std::chrono::seconds(15);
+// After an exception (disk full, broken file): the state is opened again after this long.
+constexpr Duration kPauseAfterFailure = std::chrono::seconds(10);
+// The journal is sealed into chunks and the columns are saved this often; a crash costs their
+// replay.
+constexpr Duration kSaveEvery = std::chrono::hours(1);
+// For replies that are under way when the service is told to end; below TimeoutStopSec of the unit.
+constexpr Duration kLongestStop = std::chrono::seconds(40);
+
+// Everything that stands behind one set of files.
+struct Running {
+  Running(Database& db, Checked files, const ServiceParts& parts, TimePoint now)
+      : checked(std::move(files)),
+        state(db, *checked.workspace, *checked.templates, now, parts.options(*checked.workspace)),
+        reader(MakeDiskReader(parts.state_folder)),
+        cycle(state, reader.get()),
+        dispatcher(state, ResolveSecrets) {}
+
+  Checked checked;
+  State state;
+  std::unique_ptr<FileReader> reader;
+  Cycle cycle;
+  Dispatcher dispatcher;
+};
+
+std::string Described(const CycleReport& report) {
+  std::string facts;
+  for (const auto& [word, count] : report.intake) {
+    facts += count > 0 ? fmt::format(" · {} {}", count, word) : "";
+  }
+  return fmt::format("cycle: {} moves · {} runs started · {} ended · {} promised · {} skipped{}",
+                     report.moves.size(), report.playbooks.started, report.playbooks.ended,
+                     report.playbooks.promised, report.playbooks.skipped, facts);
+}
+
+}  // namespace
+
+struct Service::Inner {
+  Inner(Database& database, Checked checked, ServiceParts what)
+      : db(database),
+        parts(std::move(what)),
+        files(std::make_unique<Checked>(std::move(checked))),
+        signals(io, SIGTERM, SIGINT, SIGHUP),
+        timer(io),
+        watchdog(io),
+        transport(parts.state_folder, [this](std::int64_t id, Reply reply) {
+          boost::asio::post(io, [this, id, reply = std::move(reply)]() mutable {
+            replies.emplace_back(id, std::move(reply));
+            Soon();
+          });
+        }) {
+    signals.add(SIGUSR1);
+  }
+
+  void Turn();
+  void Work(TimePoint now);
+  void RunCycle(TimePoint now);
+  void Dispatch(TimePoint now);
+  void Reload();
+  void Swap(TimePoint now);
+  void Save(TimePoint now);
+  void Failed(std::string_view what, TimePoint now);
+  void Tell(TimePoint now);
+  void Sleep(TimePoint now);
+  void Soon();
+  void OnSignal(int signal);
+  void Listen();
+  void Watch();
+
+  Database& db;
+  ServiceParts parts;
+  // Outlives `running` when it fails: the files to open the state with again.
+  std::unique_ptr<Checked> files;
+  std::unique_ptr<Running> running;
+  std::unique_ptr<Checked> next_files;  // Of a reload, until nothing is under way any more.
+  SystemClock clock;
+  boost::asio::io_context io;
+  boost::asio::signal_set signals;
+  boost::asio::steady_timer timer;
+  boost::asio::steady_timer watchdog;
+  std::vector<std::pair<std::int64_t, Reply>> replies;
+  std::map<std::string, std::string> paused;  // Connectors whose breaker is open, as last logged.
+  std::int64_t in_flight = 0;
+  std::int64_t generation_from = 0;  // Calls below belong to a dispatcher that is gone.
+  bool turn_is_posted = false;
+  bool pull_all = false;
+  bool stopping = false;
+  std::optional<TimePoint> stop_at;
+  TimePoint next_cycle = TimePoint::min();
+  TimePoint next_save = TimePoint::min();
+  TimePoint not_before = TimePoint::min();  // After a failure.
+  Transport transport;                      // Last: its thread posts to all of the above.
+};
+
+Service::Service(Database& db, Checked checked, ServiceParts parts)
+    : inner_(std::make_unique<Inner>(db, std::move(checked), std::move(parts))) {}
+
+Service::~Service() = default;
+
+void Service::Run() {
+  Inner& inner = *inner_;
+  inner.Listen();
+  inner.Watch();
+  inner.Soon();
+  inner.io.run();
+  inner.replies.clear();
+}
+
+void Service::Inner::Listen() {
+  signals.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (!error) {
+      OnSignal(signal);
+      Listen();
+    }
+  });
+}
+
+void Service::Inner::OnSignal(int signal) {
+  if (signal == SIGHUP) {
+    Reload();
+  } else if (signal == SIGUSR1) {
+    pull_all = true;
+    next_cycle = TimePoint::min();
+  } else if (!stopping) {
+    stopping = true;
+    stop_at = clock.Now() + kLongestStop;
+    sd_notify(0, "STOPPING=1");
+    spdlog::info("asked to end: {} calls are under way", in_flight);
+  }
+  Soon();
+}
+
+// Systemd restarts us when the loop hangs: only the loop itself says that it lives.
+void Service::Inner::Watch() {
+  std::uint64_t micros = 0;
+  if (sd_watchdog_enabled(0, &micros) <= 0) {
+    return;
+  }
+  sd_notify(0, "WATCHDOG=1");
+  watchdog.expires_after(std::chrono::microseconds(micros / 3));
+  watchdog.async_wait([this](const boost::system::error_code& error) {
+    if (!error) {
+      Watch();
+    }
+  });
+}
+
+// One turn for all that has come in the meantime.
+void Service::Inner::Soon() {
+  if (!turn_is_posted) {
+    turn_is_posted = true;
+    boost::asio::post(io, [this] { Turn(); });
+  }
+}
+
+void Service::Inner::Turn() {
+  turn_is_posted = false;
+  const TimePoint now = clock.Now();
+  try {
+    if (running == nullptr && now >= not_before) {
+      running = std::make_unique<Running>(db, std::move(*files), parts, now);
+      sd_notify(0, "READY=1");
+      spdlog::info("at work: {} models, {} playbooks, {} connectors",
+                   running->checked.workspace->models.size(),
+                   running->checked.workspace->playbooks.size(),
+                   running->checked.workspace->connectors.size());
+    }
+    if (running != nullptr) {
+      Work(now);
+    }
+  } catch (const std::exception& error) {
+    Failed(error.what(), now);
+  }
+  if (stopping && (in_flight == 0 || now >= *stop_at || running == nullptr)) {
+    try {
+      if (running != nullptr) {
+        next_save = TimePoint::min();
+        Save(now);
+      }
+    } catch (const std::exception& error) {
+      spdlog::error("could not save the columns: {}", error.what());
+    }
+    spdlog::info("ended; {} calls were given up", in_flight);
+    io.stop();
+    return;
+  }
+  Sleep(now);
+}
+
+void Service::Inner::Work(TimePoint now) {
+  if (next_files != nullptr && in_flight == 0 && replies.empty()) {
+    Swap(now);
+  }
+  if (!stopping && next_files == nullptr && now >= next_cycle) {
+    RunCycle(now);
+  }
+  Dispatch(now);
+  if (!stopping) {
+    Save(now);
+  }
+  Tell(now);
+}
+
+void Service::Inner::RunCycle(TimePoint now) {
+  CycleReport report;
+  running->cycle.Pull(now, std::exchange(pull_all, false), {}, report);
+  WriteQuarantine(running->state, parts.state_folder);
+  running->cycle.Decide(now, report);
+  next_cycle = report.next;
+  for (const std::string& warning : report.warnings) {
+    spdlog::warn("{}", warning);
+  }
+  if (!report.moves.empty() || report.playbooks.started + report.playbooks.ended > 0 ||
+      report.playbooks.promised + report.playbooks.skipped > 0 || !report.intake.empty()) {
+    spdlog::info("{}", Described(report));
+  }
+}
+
+// Everything is on disk before the first request leaves.
+void Service::Inner::Dispatch(TimePoint now) {
+  std::vector<Call> calls;
+  std::int64_t answered = 0;
+  {
+    Transaction work(db);
+    for (auto& [id, reply] : std::exchange(replies, {})) {
+      if (id <= generation_from) {
+        continue;
+      }
+      ++answered;
+      for (Call& next : running->dispatcher.Finish(id - generation_from, reply, now)) {
+        calls.push_back(std::move(next));
+      }
+    }
+    if (!stopping && next_files == nullptr) {
+      for (Call& call : running->dispatcher.Start(now)) {
+        calls.push_back(std::move(call));
+      }
+    }
+    work.Commit();
+  }
+  in_flight += std::ssize(calls) - answered;
+  for (Call& call : calls) {
+    transport.Start(generation_from + call.id, std::move(call.request));
+  }
+}
+
+void Service::Inner::Reload() {
+  sd_notify(0, "RELOADING=1");
+  auto fresh = std::make_unique<Checked>(parts.load());
+  if (fresh->workspace == nullptr || HasErrors(fresh->diagnostics)) {
+    spdlog::error("the files have errors and the running ones stay:\n{}",
+                  FormatDiagnostics(fresh->diagnostics, fresh->files, false));
+    sd_notify(0, "READY=1\nSTATUS=the files have errors: an older version of them is running");
+    return;
+  }
+  next_files = std::move(fresh);
+  spdlog::info("the files were read again; {} calls are under way under the old ones", in_flight);
+}
+
+void Service::Inner::Swap(TimePoint now) {
+  // One state at a time may stand on the database.
+  running.reset();
+  files = std::move(next_files);
+  generation_from += std::int64_t{1} << 40;
+  running = std::make_unique<Running>(db, std::move(*files), parts, now);
+  next_cycle = TimePoint::min();
+  paused.clear();
+  sd_notify(0, "READY=1");
+  spdlog::info("the new files are at work");
+}
+
+void Service::Inner::Save(TimePoint now) {
+  if (now < next_save) {
+    return;
+  }
+  running->state.ledger().Seal();
+  running->state.columns().Snapshot();
+  next_save = now + kSaveEvery;
+}
+
+// The file is whole, what is in memory may not be: it is thrown away and read again.  Replies to
+// calls that were under way are not waited for; their leases end, as after a crash.
+void Service::Inner::Failed(std::string_view what, TimePoint now) {
+  spdlog::error("{}; opening the state again in {} seconds", what,
+                kPauseAfterFailure.count() / 1000000);
+  if (running != nullptr) {
+    files = std::make_unique<Checked>(std::move(running->checked));
+    running.reset();
+  } else {
+    Checked again = parts.load();
+    if (again.workspace != nullptr) {
+      files = std::make_unique<Checked>(std::move(again));
+    }
+  }
+  generation_from += std::int64_t{1} << 40;
+  in_flight = 0;
+  replies.clear();
+  next_cycle = TimePoint::min();
+  not_before = now + kPauseAfterFailure;
+}
+
+// Says once when a connector stops being called, and once when it is called again.
+void Service::Inner::Tell(TimePoint now) {
+  for (const ConnectorHealth& health : running->dispatcher.Health()) {
+    const bool open = health.paused && *health.paused > now && health.failures > 1;
+    const auto known = paused.find(health.id);
+    if (open && known == paused.end()) {
+      spdlog::warn("connector {}: {} failures in a row, paused until {}: {}", health.id,
+                   health.failures, FormatTime(*health.paused), health.words);
+      paused.emplace(health.id, health.words);
+    } else if (health.failures == 0 && known != paused.end()) {
+      spdlog::info("connector {}: answers again", health.id);
+      paused.erase(known);
+    }
+  }
+}
+
+void Service::Inner::Sleep(TimePoint now) {
+  TimePoint wake = now + kLongestSleep;
+  if (stopping) {
+    wake = std::min(wake, *stop_at);
+  } else if (running == nullptr) {
+    wake = std::min(wake, not_before);
+  } else if (next_files == nullptr) {
+    wake = std::min(wake, next_cycle);
+    wake = std::min(wake, running->dispatcher.Next(now).value_or(wake));
+  }
+  timer.expires_after(std::max(Duration::zero(), wake - now));
+  timer.async_wait([this](const boost::system::error_code& error) {
+    if (!error) {
+      Soon();
+    }
+  });
+}
+
+}  // namespace segue

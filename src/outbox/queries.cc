@@ -1,0 +1,124 @@
+// What can be asked of the outbox; nothing here changes it.
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "outbox/stored.h"
+
+namespace segue {
+
+std::optional<Delivery> Outbox::Get(std::int64_t id) const {
+  std::optional<Stored> row = Load(id);
+  return row ? std::optional(std::move(row->delivery)) : std::nullopt;
+}
+
+std::vector<Delivery> Outbox::List(const OutboxFilter& filter) const {
+  // Only what is asked for stands in the text, so that an index can serve it.
+  std::string sql = "SELECT " + std::string(kColumns) + " FROM outbox WHERE id > 0";
+  sql += filter.state ? " AND state = ?1" : "";
+  sql += filter.connector.empty() ? "" : " AND connector = ?2";
+  sql += filter.playbook.empty() ? "" : " AND playbook = ?3";
+  sql += filter.customer_key.empty() ? "" : " AND customer_key = ?4";
+  sql += filter.run == 0 ? "" : " AND run = ?5";
+  sql += filter.step.empty() ? "" : " AND step = ?6";
+  Statement select = db_.Prepare(sql + " ORDER BY id DESC LIMIT " + std::to_string(filter.limit));
+  if (filter.state) {
+    select.Bind(1, Number(*filter.state));
+  }
+  for (const auto& [index, text] :
+       {std::pair(2, &filter.connector), std::pair(3, &filter.playbook),
+        std::pair(4, &filter.customer_key), std::pair(6, &filter.step)}) {
+    if (!text->empty()) {
+      select.Bind(index, *text);
+    }
+  }
+  if (filter.run != 0) {
+    select.Bind(5, filter.run);
+  }
+  std::vector<Delivery> all;
+  while (select.Step()) {
+    all.push_back(Stored::Read(select).delivery);
+  }
+  return all;
+}
+
+std::vector<Attempt> Outbox::Attempts(std::int64_t id) const {
+  Statement select = db_.Prepare(
+      "SELECT at, from_state, to_state, what, words FROM attempt WHERE delivery = ? ORDER BY id");
+  select.Bind(1, id);
+  std::vector<Attempt> all;
+  while (select.Step()) {
+    all.push_back({.delivery = id,
+                   .at = FromMicros(select.Int(0)),
+                   .from = static_cast<DeliveryState>(select.Int(1)),
+                   .to = static_cast<DeliveryState>(select.Int(2)),
+                   .what = select.Text(3),
+                   .words = select.Text(4)});
+  }
+  return all;
+}
+
+OutboxCounts Outbox::Count() const {
+  std::array<std::int64_t, 8> by_state{};
+  Statement select = db_.Prepare("SELECT state, count(*) FROM outbox GROUP BY state");
+  while (select.Step()) {
+    by_state.at(static_cast<std::size_t>(select.Int(0))) = select.Int(1);
+  }
+  return {.waiting = by_state[0],
+          .running = by_state[1],
+          .accepted = by_state[2],
+          .refused = by_state[3],
+          .suppressed = by_state[4],
+          .unknown = by_state[5],
+          .dropped = by_state[6],
+          .dead = by_state[7]};
+}
+
+std::optional<TimePoint> Outbox::NextDue(std::string_view connector) const {
+  std::optional<TimePoint> next;
+  for (const char* sql : {"SELECT min(not_before) FROM outbox WHERE connector = ? AND state = 0",
+                          "SELECT min(lease) FROM outbox WHERE connector = ? AND state = 1"}) {
+    Statement select = db_.Prepare(sql);
+    select.Bind(1, connector);
+    if (select.Step() && !select.IsNull(0)) {
+      const TimePoint due = FromMicros(select.Int(0));
+      next = next ? std::min(*next, due) : due;
+    }
+  }
+  return next;
+}
+
+void Outbox::CountCall(std::string_view connector, std::int64_t day) {
+  Statement count = db_.Prepare(
+      "INSERT INTO calls(connector, day, made) VALUES (?,?,1) "
+      "ON CONFLICT DO UPDATE SET made = made + 1");
+  count.Bind(1, connector).Bind(2, day).Run();
+}
+
+std::int64_t Outbox::CallsOn(std::string_view connector, std::int64_t day) const {
+  Statement select = db_.Prepare("SELECT made FROM calls WHERE connector = ? AND day = ?");
+  select.Bind(1, connector).Bind(2, day);
+  return select.Step() ? select.Int(0) : 0;
+}
+
+bool Outbox::AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
+                        Duration within) const {
+  Statement select = db_.Prepare(
+      "SELECT 1 FROM outbox WHERE address = ? AND address <> '' AND template = ? AND created >= ? "
+      "AND state NOT IN (3, 4, 6) LIMIT 1");
+  select.Bind(1, AddressKey(address)).Bind(2, template_id).Bind(3, ToMicros(now - within));
+  return select.Step();
+}
+
+bool Outbox::HasOpenTask(std::string_view playbook, std::string_view step,
+                         CustomerIndex customer) const {
+  Statement select = db_.Prepare(
+      "SELECT 1 FROM outbox WHERE customer = ? AND playbook = ? AND step = ? AND kind = 1 AND "
+      "state IN (0, 1, 2, 5, 7) "
+      "LIMIT 1");
+  select.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, playbook).Bind(3, step);
+  return select.Step();
+}
+
+}  // namespace segue

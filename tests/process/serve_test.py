@@ -1,0 +1,201 @@
+"""The service, started for real: ready and status words for systemd, reload, an orderly end, one at a time, copies."""
+
+import http.server
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+
+from harness import Workbench, check, stamp, write_rows
+
+HOOK = "connector: hook\ntype: webhook\nauth: {url: env:HOOK, sign: env:SIGN}\ntimeout: 20s\ndedupe: key\n"
+BOX = "connector: box\ntype: file\npath: outgoing/mail/\n"
+
+
+class Sink(http.server.ThreadingHTTPServer):
+    """Takes deliveries in; answers each once `gate` is open."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.gate = threading.Event()
+        self.came = threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_port}/hook"
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.came.set()
+        self.server.gate.wait()
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words):
+        pass
+
+
+class Daemon:
+    """`segue serve` with a socket that hears what it tells systemd."""
+
+    def __init__(self, bench, **more):
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = bench.folder / f"notify-{time.monotonic_ns()}"
+        self.notify.bind(str(path))
+        self.notify.settimeout(60)
+        self.log_path = bench.folder / "serve.log"
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                bench.command("serve"), env=bench.environment(NOTIFY_SOCKET=str(path), **more), stderr=log
+            )
+
+    def hears(self, word):
+        while True:
+            words = self.notify.recv(4096).decode()
+            if word in words:
+                return words
+
+    def log(self):
+        return self.log_path.read_text()
+
+    def tell(self, number):
+        self.process.send_signal(number)
+
+    def end(self):
+        self.tell(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+def until(holds, what):
+    deadline = time.monotonic() + 60
+    while not holds():
+        if time.monotonic() > deadline:
+            check(False, what)
+        time.sleep(0.02)  # Looks again; nothing is measured.
+    check(True, what)
+
+
+def people(bench, name, number):
+    now = datetime.now(timezone.utc)
+    write_rows(bench.state / "inbox" / f"people-{name}.csv", ["customer", "time", "email", "email_consent"],
+               [[f"{name}{i}", stamp(now), f"{name}{i}@example.com", "yes"] for i in range(number)])
+    write_rows(bench.state / "inbox" / f"orders-{name}.csv", ["order_id", "customer", "time", "amount"],
+               [[f"o-{name}{i}", f"{name}{i}", stamp(now), "5.00"] for i in range(number)])
+
+
+def bench_with_baseline(connectors):
+    bench = Workbench(connectors)
+    long_ago = datetime.now(timezone.utc) - timedelta(days=30)
+    write_rows(bench.state / "inbox" / "orders-old.csv", ["order_id", "customer", "time", "amount"],
+               [["o-first", "first", stamp(long_ago), "1.00"]])
+    bench.run("run")
+    return bench
+
+
+def mails(bench):
+    return len(list((bench.state / "outgoing" / "mail").glob("*.eml")))
+
+
+def works_and_reloads():
+    bench = bench_with_baseline(BOX)
+    people(bench, "a", 5)
+    daemon = Daemon(bench)
+    daemon.hears("READY=1")
+    daemon.tell(signal.SIGUSR1)
+    until(lambda: mails(bench) == 5, "five people that arrive get their mail while the service runs")
+    check(bench.run("segments").count("one") > 0, "other verbs may look meanwhile")
+    second = subprocess.run(bench.command("serve"), env=bench.environment(), capture_output=True, text=True)
+    check(second.returncode == 4 and "another segue is at work" in second.stderr, "a second service is refused")
+
+    rules = (bench.folder / "rules" / "rules.yaml").read_text()
+    bench.write("rules/rules.yaml", rules.replace("send: hello", "send: helo"))
+    daemon.tell(signal.SIGHUP)
+    daemon.hears("an older version of them is running")
+    check("rules/rules.yaml:" in daemon.log() and "helo" in daemon.log(), "a broken file is named at its line")
+    people(bench, "b", 2)
+    daemon.tell(signal.SIGUSR1)
+    until(lambda: mails(bench) == 7, "with a broken file the last good rules go on")
+
+    bench.write("rules/rules.yaml", rules)
+    template = (bench.folder / "templates" / "templates.yaml").read_text()
+    bench.write("templates/templates.yaml", template.replace('subject: "Hello"', 'subject: "Welcome aboard"'))
+    daemon.tell(signal.SIGHUP)
+    daemon.hears("READY=1")
+    people(bench, "c", 1)
+    daemon.tell(signal.SIGUSR1)
+    until(lambda: mails(bench) == 8, "after a good reload it goes on")
+    subjects = [path.read_text() for path in (bench.state / "outgoing" / "mail").glob("*.eml")]
+    check(sum("Welcome aboard" in text for text in subjects) == 1, "and with the new words")
+    check(daemon.end() == 0, "SIGTERM ends it with 0")
+    check(bench.doctor()["healthy"], "the state is sound afterwards")
+
+
+def ends_in_order():
+    sink = Sink()
+    bench = bench_with_baseline(HOOK)
+    people(bench, "a", 3)
+    daemon = Daemon(bench, HOOK=sink.url)
+    daemon.hears("READY=1")
+    daemon.tell(signal.SIGUSR1)
+    sink.came.wait(60)
+    daemon.tell(signal.SIGTERM)
+    daemon.hears("STOPPING=1")
+    check(daemon.process.poll() is None, "it waits for what is under way")
+    sink.gate.set()
+    check(daemon.process.wait(timeout=60) == 0, "and ends when the answers are there")
+    counts = bench.doctor()["outbox"]
+    check(counts["running"] == 0 and counts["unknown"] == 0 and counts["accepted"] > 0,
+          f"nothing is left in doubt: {counts}")
+
+
+def dead_vendor():
+    """A tool that never answers delays nobody else."""
+    sink = Sink()
+    bench = bench_with_baseline(HOOK + "---\n" + BOX)
+    rules = (bench.folder / "rules" / "rules.yaml").read_text()
+    bench.write("rules/rules.yaml", rules + "---\nplaybook: by_mail\npurpose: marketing\n"
+                "on: {model: size, to: [one, some, many]}\ndo:\n  - track: seen\n    via: box\n")
+    workspace = (bench.folder / "config" / "segue.yaml").read_text()
+    bench.write("config/segue.yaml", workspace + "tracks: [seen]\n")
+    people(bench, "a", 40)
+    daemon = Daemon(bench, HOOK=sink.url)
+    daemon.hears("READY=1")
+    daemon.tell(signal.SIGUSR1)
+    box = bench.state / "outgoing" / "mail"
+    until(lambda: box.exists() and len(list(box.glob("*.json"))) == 40,
+          "forty changes reach the file box while the other tool holds every call")
+    check(bench.doctor()["outbox"]["accepted"] == 40, "the mails still wait")
+    sink.gate.set()
+    until(lambda: bench.doctor()["outbox"]["accepted"] == 80, "and get through when it answers again")
+    check(daemon.end() == 0, "it ends with 0")
+
+
+def copies():
+    bench = bench_with_baseline(BOX)
+    copy = bench.state.parent / "copy"
+    shutil.copytree(bench.state, copy)
+    bench.state = copy
+    done = subprocess.run(bench.command("serve"), env=bench.environment(), capture_output=True, text=True)
+    check(done.returncode == 4 and "segue adopt" in done.stderr, "a copied state does not send by itself")
+    bench.run("adopt", "--note", "the old machine is gone")
+    daemon = Daemon(bench)
+    daemon.hears("READY=1")
+    check(daemon.end() == 0, "after adopt it runs")
+
+
+if __name__ == "__main__":
+    os.environ.pop("NOTIFY_SOCKET", None)
+    works_and_reloads()
+    ends_in_order()
+    dead_vendor()
+    copies()

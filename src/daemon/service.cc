@@ -234,6 +234,10 @@ void Service::Inner::RunCycle(TimePoint now) {
   for (const std::string& warning : report.warnings) {
     spdlog::warn("{}", warning);
   }
+  for (const auto& [what, count] : report.missed) {
+    spdlog::warn("{}: {} slots went by while the service was away; their work is done now", what,
+                 count);
+  }
   if (!report.moves.empty() || report.playbooks.started + report.playbooks.ended > 0 ||
       report.playbooks.promised + report.playbooks.skipped > 0 || !report.intake.empty()) {
     spdlog::info("{}", Described(report));

@@ -187,13 +187,41 @@ void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport&
   if (files_ == nullptr && databases_ == nullptr) {
     return;
   }
+  if (all) {
+    // Stored, so that a crash in the middle leaves none of them out.
+    Transaction work(state_.db());
+    state_.db().Execute("UPDATE source_state SET last_slot = NULL");
+    work.Commit();
+  }
+  const Zone& zone = state_.workspace().schema.timezone;
   for (const Source& source : state_.workspace().sources) {
     const SourcePosition position = LoadPosition(state_.db(), source.id);
-    const TimePoint slot = source.every.SlotAtOrBefore(now, state_.workspace().schema.timezone);
-    if (all || !position.last_slot || *position.last_slot < slot) {
+    const TimePoint slot = source.every.SlotAtOrBefore(now, zone);
+    if (!position.last_slot || *position.last_slot < slot) {
+      CountMissed("source " + source.id, source.every, zone, position.last_slot, slot, report);
       PullSource(source, now, progress, report);
     }
   }
+}
+
+// Slots that went by while nobody was at work: the work is done once, and the rest is counted.
+void Cycle::CountMissed(const std::string& what, const Schedule& every, const Zone& zone,
+                        std::optional<TimePoint> last, TimePoint slot, CycleReport& report) {
+  if (!last) {
+    return;
+  }
+  std::int64_t missed = 0;
+  for (TimePoint at = every.SlotAfter(*last, zone); at < slot; at = every.SlotAfter(at, zone)) {
+    ++missed;
+  }
+  if (missed == 0) {
+    return;
+  }
+  Statement count = state_.db().Prepare(
+      "INSERT INTO missed_slots(what, missed, last) VALUES (?1, ?2, ?3) "
+      "ON CONFLICT(what) DO UPDATE SET missed = missed + ?2, last = ?3");
+  count.Bind(1, what).Bind(2, missed).Bind(3, ToMicros(slot)).Run();
+  report.missed[what] += missed;
 }
 
 void Cycle::PullSource(const Source& source, TimePoint now, const Progress& progress,
@@ -313,11 +341,13 @@ std::vector<Move> Cycle::RunModels(TimePoint now, CycleReport& report) {
     }
     const Model& model = workspace.models[static_cast<std::size_t>(index)];
     const TimePoint slot = model.every.SlotAtOrBefore(now, model.timezone);
-    const bool due = !segments->last_slot() || *segments->last_slot() < slot;
+    const std::optional<TimePoint> last_slot = segments->last_slot();
+    const bool due = !last_slot || *last_slot < slot;
     const std::unique_ptr<Population> people = state_.PopulationOf(index, now);
     SlotResult result =
         due ? segments->RunSlot(*people, slot, now) : segments->PlaceNew(*people, now);
     if (due) {
+      CountMissed("model " + model.id, model.every, model.timezone, last_slot, slot, report);
       Statement position = state_.db().Prepare(
           "INSERT INTO model_position(model, sequence, now) VALUES (?1, ?2, ?3) "
           "ON CONFLICT(model) DO UPDATE SET sequence = ?2, now = ?3");

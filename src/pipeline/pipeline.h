@@ -56,6 +56,7 @@ struct CycleReport {
   std::vector<Move> moves;
   std::vector<std::string> baselines;  // Models whose first slot this was.
   std::vector<std::string> warnings;
+  std::map<std::string, std::int64_t> missed;  // "model rfm" to the slots that went by unused.
   PlaybookSummary playbooks;
   TimePoint next;  // When the next cycle has something to do.
 };
@@ -129,6 +130,8 @@ class Cycle {
   void PullSource(const Source& source, TimePoint now, const Progress& progress,
                   CycleReport& report);
   void DecideOnce(TimePoint now, CycleReport& report);
+  void CountMissed(const std::string& what, const Schedule& every, const Zone& zone,
+                   std::optional<TimePoint> last, TimePoint slot, CycleReport& report);
   void Depart(TimePoint now);
   std::vector<Move> RunModels(TimePoint now, CycleReport& report);
 

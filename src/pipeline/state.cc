@@ -25,6 +25,11 @@ CREATE TABLE IF NOT EXISTS model_position (   -- how far each model's last slot 
   sequence INTEGER NOT NULL,
   now INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS missed_slots (
+  what TEXT PRIMARY KEY,
+  missed INTEGER NOT NULL,
+  last INTEGER NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS source_state (
   source TEXT PRIMARY KEY,
   cursor TEXT NOT NULL DEFAULT '',

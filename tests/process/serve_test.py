@@ -164,9 +164,10 @@ def dead_vendor():
     bench = bench_with_baseline(HOOK + "---\n" + BOX)
     rules = (bench.folder / "rules" / "rules.yaml").read_text()
     bench.write("rules/rules.yaml", rules + "---\nplaybook: by_mail\npurpose: marketing\n"
-                "on: {model: size, to: [one, some, many]}\ndo:\n  - track: seen\n    via: box\n")
+                "on: {model: size, to: [one, some, many]}\ndo:\n  - track: seen\n")
     workspace = (bench.folder / "config" / "segue.yaml").read_text()
-    bench.write("config/segue.yaml", workspace + "tracks: [seen]\n")
+    bench.write("config/segue.yaml",
+                workspace.replace("channels: {", "channels: {analytics: box, ") + "tracks: [seen]\n")
     people(bench, "a", 40)
     daemon = Daemon(bench, HOOK=sink.url)
     daemon.hears("READY=1")

@@ -1,6 +1,7 @@
 // Sources and connectors.
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -258,6 +259,29 @@ void Compiler::SourceColumns(const Document& document, Source& source) {
   }
 }
 
+namespace {
+
+struct AuthNeed {
+  std::string_view type, name, why;
+};
+
+constexpr std::array kAuthNeeds = {
+    AuthNeed{"webhook", "url", "it says where the calls go"},
+    AuthNeed{"hubspot", "token", "it is the key of a private app"},
+    AuthNeed{"mailchimp", "token", "it is the API key, whose end names the data centre"},
+    AuthNeed{"salesforce", "client", "it is the consumer key of the connected app"},
+    AuthNeed{"salesforce", "key", "it is the private key that signs the login"},
+};
+
+// A file is looked at before it is written; mail and hooks have no key unless the file says so.
+Dedupe StandardDedupe(std::string_view type) {
+  return type == "file" || type == "salesforce" ? Dedupe::kKey
+         : type == "hubspot"                    ? Dedupe::kLookup
+                                                : Dedupe::kNone;
+}
+
+}  // namespace
+
 void Compiler::ConnectorOf(const Document& document) {
   const Node& root = document.root;
   ConnectorSettings settings;
@@ -269,9 +293,16 @@ void Compiler::ConnectorOf(const Document& document) {
       settings.auth[auth->keys[i].text] = auth->items[i].text;
     }
   }
-  for (std::string_view key : {"server", "path", "list"}) {
+  for (std::string_view key : {"server", "path", "list", "new_members", "events", "version"}) {
     if (std::string text = TextAt(root, key); !text.empty()) {
       settings.text[std::string(key)] = std::move(text);
+    }
+  }
+  if (const Node* match = document.Find("match")) {
+    for (std::string_view what : {"contact", "account", "task"}) {
+      if (std::string text = TextAt(*match, what); !text.empty()) {
+        settings.text["match." + std::string(what)] = std::move(text);
+      }
     }
   }
   if (const Node* writes = document.Find("writes")) {
@@ -293,10 +324,10 @@ void Compiler::ConnectorOf(const Document& document) {
     settings.retry.most = ParseDuration(TextAt(*retry, "most")).value_or(settings.retry.most);
   }
   const std::string dedupe = TextAt(root, "dedupe");
-  // A file is looked at before it is written; mail and hooks have no key unless the file says so.
-  settings.dedupe = dedupe == "key" || (dedupe.empty() && settings.type == "file") ? Dedupe::kKey
-                    : dedupe == "lookup"                                           ? Dedupe::kLookup
-                                                                                   : Dedupe::kNone;
+  settings.dedupe = dedupe.empty()       ? StandardDedupe(settings.type)
+                    : dedupe == "key"    ? Dedupe::kKey
+                    : dedupe == "lookup" ? Dedupe::kLookup
+                                         : Dedupe::kNone;
   settings.dry_run = IsYes(root, "dry_run");
   if (settings.type == "smtp") {
     Missing(root, "server", "it says where mail is handed in");
@@ -307,9 +338,12 @@ void Compiler::ConnectorOf(const Document& document) {
   if (settings.type == "mailchimp") {
     Missing(root, "list", "it names the audience there");
   }
-  if (settings.type == "webhook" && settings.auth.count("url") == 0) {
-    report_.Error("SG006", document.place, "`auth.url` is missing: it says where the calls go", {},
-                  "add `auth: {url: env:NAME}`");
+  for (const AuthNeed& need : kAuthNeeds) {
+    if (need.type == settings.type && settings.auth.count(std::string(need.name)) == 0) {
+      report_.Error("SG006", document.place,
+                    fmt::format("`auth.{}` is missing: {}", need.name, need.why), {},
+                    fmt::format("add `auth: {{{}: env:NAME}}`", need.name));
+    }
   }
   workspace_.connectors.push_back(std::move(settings));
 }

@@ -54,6 +54,13 @@ class Connector {
   [[nodiscard]] virtual bool Together(const Delivery& /*first*/, const Delivery& /*other*/) const {
     return false;
   }
+
+  // What protects a repeated call of this delivery, where the file says `said` (or its type's
+  // standard) of the connector as a whole: a field that is set twice is set, an event that is told
+  // twice is two.
+  [[nodiscard]] virtual Dedupe Protects(const Delivery& /*delivery*/, Dedupe said) const {
+    return said;
+  }
 };
 
 struct ConnectorSpec {
@@ -66,10 +73,15 @@ struct ConnectorSpec {
 };
 
 extern const ConnectorSpec kFileConnector;
+extern const ConnectorSpec kHubspotConnector;
+extern const ConnectorSpec kMailchimpConnector;
+extern const ConnectorSpec kSalesforceConnector;
 extern const ConnectorSpec kSmtpConnector;
 extern const ConnectorSpec kWebhookConnector;
 
-inline constexpr std::array kConnectors = {&kFileConnector, &kSmtpConnector, &kWebhookConnector};
+inline constexpr std::array kConnectors = {&kFileConnector,      &kSmtpConnector,
+                                           &kWebhookConnector,   &kHubspotConnector,
+                                           &kMailchimpConnector, &kSalesforceConnector};
 
 const ConnectorSpec* FindConnectorSpec(std::string_view name);
 

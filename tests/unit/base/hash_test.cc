@@ -8,6 +8,8 @@
 
 #include <doctest/doctest.h>
 
+#include "support/rsa_key.h"
+
 namespace segue {
 namespace {
 
@@ -75,6 +77,22 @@ TEST_CASE("random keys have 128 bits and differ") {
     keys.insert(key);
   }
   CHECK(keys.size() == 100);
+}
+
+TEST_CASE("MD5 and RS256 give what md5sum and openssl give") {
+  CHECK(Md5Hex("") == "d41d8cd98f00b204e9800998ecf8427e");
+  CHECK(Md5Hex("lara@customer.example") == "060a643cf8f88c97d0078bed55a450a7");
+  const auto signature = SignRs256(kTestRsaKey, "segue");
+  REQUIRE(signature.has_value());
+  CHECK(Base64(*signature) == kTestRsaSignature);
+  CHECK(SignRs256(kTestRsaKey, "segue") == signature);
+}
+
+TEST_CASE("only an RSA private key signs") {
+  CHECK_FALSE(SignRs256("", "segue").has_value());
+  CHECK_FALSE(SignRs256("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "segue")
+                  .has_value());
+  CHECK_FALSE(SignRs256(kTestRsaKey.substr(0, 900), "segue").has_value());
 }
 
 }  // namespace

@@ -1,0 +1,579 @@
+// The HubSpot connector: properties of contacts, tasks with owner and contact, static lists, single
+// emails and custom events.
+//
+// A contact is found by `match.contact` (email, or a property of yours with unique values). HubSpot
+// has no key for tasks: each carries ours in the property `match.task`, and is searched for by it
+// before a second try.
+
+#include <algorithm>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "connectors/connector.h"
+#include "connectors/vendor.h"
+
+namespace segue {
+namespace {
+
+using boost::json::array;
+using boost::json::object;
+using boost::json::value;
+using Kind = Outcome::Kind;
+
+constexpr std::size_t kContactsMax = 100;  // Of one CRM batch call.
+constexpr std::size_t kEventsMax = 500;
+constexpr int kTaskToContact = 204;  // HubSpot's number of this kind of association.
+
+// Values of `sendResult`: who has said no, or whose address is known to be bad.
+constexpr std::string_view kSuppressedResults =
+    " PREVIOUSLY_UNSUBSCRIBED_MESSAGE PREVIOUSLY_UNSUBSCRIBED_PORTAL PREVIOUSLY_UNSUBSCRIBED_BRAND"
+    " PREVIOUSLY_UNSUBSCRIBED_BUSINESS_UNIT ADDRESS_OPTED_OUT PREVIOUSLY_BOUNCED PREVIOUS_SPAM"
+    " BLOCKED_DOMAIN BLOCKED_ADDRESS NON_MARKETABLE_CONTACT GDPR_DOI_ENABLED GRAYMAIL_SUPPRESSED"
+    " RECIPIENT_FATIGUE_SUPPRESSED QUARANTINED_ADDRESS ";
+constexpr std::string_view kAcceptedResults = " SENT QUEUED IDEMPOTENT_IGNORE ";
+
+bool HasWord(std::string_view words, const std::string& word) {
+  return words.find(" " + word + " ") != std::string_view::npos;
+}
+
+// HubSpot takes an id of its own form for an event; ours is hashed into one.
+std::string EventId(const std::string& key) {
+  const std::string hex = Sha256Hex(key);
+  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
+                     hex.substr(16, 4), hex.substr(20, 12));
+}
+
+// HubSpot shows a task's body as HTML.
+std::string AsHtml(std::string_view text) {
+  std::string html;
+  for (const std::string_view line : Split(text, '\n')) {
+    html += (html.empty() ? "" : "<br>") + HtmlEscape(line);
+  }
+  return html;
+}
+
+class HubspotConnector final : public Connector {
+ public:
+  HubspotConnector(const ConnectorSettings& settings, const Secrets& secrets)
+      : vendor_(MakeVendor("HubSpot", "https://api.hubapi.com", settings, secrets)),
+        token_(SecretOr(secrets, "token")),
+        match_(SettingOr(settings, "match.contact", "email")),
+        task_key_(SettingOr(settings, "match.task", "segue_key")),
+        events_prefix_(SettingOr(settings, "events", "")),
+        writes_(settings.writes) {
+    // A dated version ("2026-03") stands behind what it versions, "v3" before it.
+    const std::string version = SettingOr(settings, "version", "v3");
+    objects_ = version.starts_with('v') ? "/crm/" + version + "/objects/"
+                                        : "/crm/objects/" + version + "/";
+  }
+
+  std::size_t BatchMax(const Delivery& first) const override {
+    switch (first.kind) {
+      case DeliveryKind::kSet:
+      case DeliveryKind::kAudience:
+        return kContactsMax;
+      case DeliveryKind::kTrack:
+        return kEventsMax;
+      case DeliveryKind::kMessage:
+      case DeliveryKind::kTask:
+        break;
+    }
+    return 1;
+  }
+
+  bool Together(const Delivery& first, const Delivery& other) const override {
+    if (first.kind != other.kind || !Problem(first).empty() || !Problem(other).empty()) {
+      return false;
+    }
+    return first.kind != DeliveryKind::kAudience ||
+           (first.payload.name == other.payload.name && Removes(first) == Removes(other));
+  }
+
+  Dedupe Protects(const Delivery& delivery, Dedupe said) const override {
+    switch (delivery.kind) {
+      case DeliveryKind::kSet:
+      case DeliveryKind::kAudience:
+      case DeliveryKind::kMessage:  // By its sendId.
+        return Dedupe::kKey;
+      case DeliveryKind::kTrack:
+        return Dedupe::kNone;
+      case DeliveryKind::kTask:
+        break;
+    }
+    return said;
+  }
+
+  NextStep Next(std::span<const Delivery> batch, std::span<const Exchange> done, Session& session,
+                TimePoint now) const override {
+    Attempt attempt(vendor_, batch, done, session, now);
+    if (vendor_.base.empty()) {
+      return attempt.Whole(attempt.Misconfigured("auth.url must begin with https://"));
+    }
+    if (const std::string problem = Problem(attempt.first()); !problem.empty()) {
+      return attempt.Whole(attempt.Say(Kind::kRefused, problem));
+    }
+    switch (attempt.first().kind) {
+      case DeliveryKind::kSet:
+        return Set(attempt);
+      case DeliveryKind::kTask:
+        return Task(attempt);
+      case DeliveryKind::kAudience:
+        return Audience(attempt);
+      case DeliveryKind::kMessage:
+        return Message(attempt);
+      case DeliveryKind::kTrack:
+        break;
+    }
+    return Track(attempt);
+  }
+
+ private:
+  // Why this delivery can never go out; empty when it can.
+  std::string Problem(const Delivery& delivery) const {
+    const Payload& payload = delivery.payload;
+    const bool mail = delivery.kind == DeliveryKind::kMessage;
+    const bool by_address = mail || delivery.kind == DeliveryKind::kTrack;
+    if (delivery.kind != DeliveryKind::kTask &&
+        ContactId(delivery, by_address ? "email" : match_).empty()) {
+      return "the customer has no mail address, by which HubSpot knows contacts";
+    }
+    if (mail && EmailNumber(delivery) == 0) {
+      return "HubSpot sends only emails of its own: the template must say `use: {hubspot: email "
+             "NUMBER}`";
+    }
+    if (delivery.kind == DeliveryKind::kTask && !BareAddress(payload.assignee)) {
+      return "the task is for nobody with a mail address, by which HubSpot knows owners";
+    }
+    for (const auto& [field, text] : payload.values) {
+      if (delivery.kind == DeliveryKind::kSet &&
+          std::find(writes_.begin(), writes_.end(), field) == writes_.end()) {
+        return "the connector's `writes` does not name " + field;
+      }
+    }
+    return "";
+  }
+
+  // 5521 of "email 5521"; 0 when it is not that.
+  static std::int64_t EmailNumber(const Delivery& delivery) {
+    constexpr std::string_view kEmail = "email ";
+    const std::string& use = delivery.payload.name;
+    const std::string_view digits =
+        use.starts_with(kEmail) ? Trim(std::string_view(use).substr(kEmail.size())) : "";
+    std::int64_t number = 0;
+    for (const char c : digits) {
+      if (c < '0' || c > '9' || number > 1'000'000'000'000) {
+        return 0;
+      }
+      number = number * 10 + (c - '0');
+    }
+    return number;
+  }
+
+  Request Call(const Attempt& attempt, std::string_view method, std::string_view path,
+               const value& body = {}) const {
+    Request request =
+        attempt.Call(method, path, body.is_null() ? "" : boost::json::serialize(body));
+    request.headers["Authorization"] = "Bearer " + token_;
+    return request;
+  }
+
+  // What an answer that is not the wanted one means.
+  static Outcome Failure(const Attempt& attempt, const Reply& reply, bool reading) {
+    Outcome outcome = reading ? attempt.OfReading(reply) : attempt.Of(reply);
+    if (reply.kind != Reply::Kind::kAnswered) {
+      return outcome;
+    }
+    const value body = ParseJson(reply.body);
+    if (reply.status == 423 || reply.status == 477) {
+      outcome.kind = Kind::kRetry;  // Locked, or being moved to another data centre.
+    } else if (reply.status == 403 && TextAt(body, {"category"}) == "MISSING_SCOPES") {
+      outcome = attempt.Misconfigured("the token lacks a scope: " + outcome.detail);
+    } else if (reply.status == 429 && outcome.retry_after == Duration::zero()) {
+      // The day ends at midnight in a zone that is not known here, so it is asked every hour.
+      const std::string policy = TextAt(body, {"policyName"});
+      outcome.retry_after = policy.find("DAILY") != std::string::npos ? kHour
+                            : policy.find("SECOND") != std::string::npos
+                                ? Duration(std::chrono::seconds(10))
+                                : Duration::zero();
+    } else if (outcome.kind == Kind::kAccepted) {
+      outcome = attempt.Unreadable();  // A 2xx that should have said something.
+      outcome.kind = reading ? Kind::kRetry : Kind::kUnknown;
+    }
+    return outcome;
+  }
+
+  // Creates or updates contacts; the answer names each by the property that it is matched by.
+  Request Upsert(const Attempt& attempt, std::span<const ContactGroup> groups,
+                 bool with_values) const {
+    array inputs;
+    for (const ContactGroup& group : groups) {
+      object properties;
+      if (with_values) {
+        properties = TextsJson(ValuesOf(attempt.batch(), group));
+      }
+      properties[match_] = group.id;
+      inputs.push_back(object{{"idProperty", match_},
+                              {"id", group.id},
+                              {"objectWriteTraceId", attempt.batch()[group.members[0]].key},
+                              {"properties", std::move(properties)}});
+    }
+    return Call(attempt, "POST", objects_ + "contacts/batch/upsert",
+                object{{"inputs", std::move(inputs)}});
+  }
+
+  // Which contact is meant by a result.
+  std::optional<std::size_t> GroupOf(std::span<const ContactGroup> groups,
+                                     const std::string& id) const {
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      if (!id.empty() && ToLower(groups[i].id) == ToLower(id)) {
+        return i;
+      }
+    }
+    return std::nullopt;
+  }
+
+  // Whether an error is about this contact: its context quotes the id, or the trace id that we
+  // gave.
+  static bool IsAbout(const Attempt& attempt, const std::string& context,
+                      const ContactGroup& group) {
+    const std::string& key = attempt.batch()[group.members[0]].key;
+    return context.find(boost::json::serialize(value(ToLower(group.id)))) != std::string::npos ||
+           context.find(boost::json::serialize(value(ToLower(key)))) != std::string::npos;
+  }
+
+  // The outcomes of a batch of contacts.  200: all of them; 207: some failed.
+  std::vector<std::optional<Outcome>> ReadBatch(const Attempt& attempt, const value& body,
+                                                std::span<const ContactGroup> groups) const {
+    std::vector<std::optional<Outcome>> outcomes(groups.size());
+    for (const value& result : ListAt(body, "results")) {
+      const auto group = groups.size() == 1
+                             ? std::optional<std::size_t>(0)
+                             : GroupOf(groups, TextAt(result, {"properties", match_}));
+      if (group) {
+        outcomes[*group] = attempt.Accepted(TextAt(result, {"id"}));
+      }
+    }
+    for (const value& error : ListAt(body, "errors")) {
+      const std::string context = ToLower(boost::json::serialize(At(error, {"context"})));
+      const std::string category = TextAt(error, {"category"});
+      const bool again = category == "RATE_LIMITS" || category == "CONFLICT";
+      const Outcome outcome =
+          attempt.Say(again ? Kind::kRetry : Kind::kRefused,
+                      fmt::format("HubSpot: {}: {}", category, TextAt(error, {"message"})));
+      for (std::size_t i = 0; i < groups.size(); ++i) {
+        if (!outcomes[i] && (groups.size() == 1 || IsAbout(attempt, context, groups[i]))) {
+          outcomes[i] = outcome;
+        }
+      }
+    }
+    return outcomes;
+  }
+
+  NextStep Set(Attempt& attempt) const {
+    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
+    const Reply* reply = attempt.Take();
+    if (reply == nullptr) {
+      return Upsert(attempt, groups, true);
+    }
+    const value body = ParseJson(reply->body);
+    if ((reply->status != 200 && reply->status != 207) || !body.is_object() ||
+        reply->kind != Reply::Kind::kAnswered) {
+      return attempt.Whole(Failure(attempt, *reply, false));
+    }
+    const std::vector<std::optional<Outcome>> outcomes = ReadBatch(attempt, body, groups);
+    // Errors that name nobody: alone, each will say whose it is.
+    if (groups.size() > 1 && !ListAt(body, "errors").empty() &&
+        std::find(outcomes.begin(), outcomes.end(), std::nullopt) != outcomes.end()) {
+      return attempt.Whole(
+          attempt.Say(Kind::kRefused, "HubSpot does not say which contact failed"));
+    }
+    return attempt.Each(groups, outcomes);
+  }
+
+  // Whether a task with our key is there already; then the contact, the owner, and the task itself.
+  NextStep Task(Attempt& attempt) const {
+    const Delivery& delivery = attempt.first();
+    if (delivery.attempts > 0) {
+      const Reply* found = attempt.Take();
+      if (found == nullptr) {
+        return SearchTask(attempt);
+      }
+      const value body = ParseJson(found->body);
+      if (found->kind != Reply::Kind::kAnswered || found->status != 200 ||
+          !At(body, {"results"}).is_array()) {
+        return attempt.Whole(Failure(attempt, *found, true));
+      }
+      if (!ListAt(body, "results").empty()) {
+        return attempt.Whole(attempt.Accepted(TextAt(ListAt(body, "results")[0], {"id"})));
+      }
+    }
+    std::string contact;
+    if (const std::string id = ContactId(delivery, match_); !id.empty()) {
+      const Reply* read = attempt.Take();
+      if (read == nullptr) {
+        return Call(attempt, "GET",
+                    objects_ + "contacts/" + UrlEncode(id) + "?idProperty=" + UrlEncode(match_));
+      }
+      contact = TextAt(ParseJson(read->body), {"id"});
+      const bool none = read->status == 404;  // The task is written without it.
+      if (read->kind != Reply::Kind::kAnswered || (contact.empty() && !none) ||
+          (read->status != 200 && !none)) {
+        return attempt.Whole(Failure(attempt, *read, true));
+      }
+      contact = none ? "" : contact;
+    }
+    const std::string assignee = BareAddress(delivery.payload.assignee).value_or("");
+    const Reply* owners = attempt.Take();
+    if (owners == nullptr) {
+      return Call(attempt, "GET", "/crm/v3/owners?email=" + UrlEncode(assignee) + "&limit=1");
+    }
+    const value body = ParseJson(owners->body);
+    if (owners->kind != Reply::Kind::kAnswered || owners->status != 200 ||
+        !At(body, {"results"}).is_array()) {
+      return attempt.Whole(Failure(attempt, *owners, true));
+    }
+    std::string owner;
+    for (const value& one : ListAt(body, "results")) {
+      if (ToLower(TextAt(one, {"email"})) == ToLower(assignee)) {
+        owner = TextAt(one, {"id"});
+      }
+    }
+    if (owner.empty()) {
+      return attempt.Whole(
+          attempt.Say(Kind::kRefused, "HubSpot has no owner with the address " + assignee));
+    }
+    const Reply* written = attempt.Take();
+    if (written == nullptr) {
+      return CreateTask(attempt, contact, owner);
+    }
+    if (written->kind == Reply::Kind::kAnswered && written->status == 201) {
+      return attempt.Whole(attempt.Accepted(TextAt(ParseJson(written->body), {"id"})));
+    }
+    return attempt.Whole(Failure(attempt, *written, false));
+  }
+
+  Request SearchTask(const Attempt& attempt) const {
+    const object filter{
+        {"propertyName", task_key_}, {"operator", "EQ"}, {"value", attempt.first().key}};
+    return Call(attempt, "POST", objects_ + "tasks/search",
+                object{{"filterGroups", array{object{{"filters", array{filter}}}}},
+                       {"properties", array{task_key_}},
+                       {"limit", 1}});
+  }
+
+  Request CreateTask(const Attempt& attempt, const std::string& contact,
+                     const std::string& owner) const {
+    const Payload& payload = attempt.first().payload;
+    const TimePoint due = payload.due == TimePoint() ? attempt.first().created : payload.due;
+    const std::string priority = payload.priority == "high"  ? "HIGH"
+                                 : payload.priority == "low" ? "LOW"
+                                                             : "MEDIUM";
+    array associations;
+    if (!contact.empty()) {
+      associations.push_back(
+          object{{"to", object{{"id", contact}}},
+                 {"types", array{object{{"associationCategory", "HUBSPOT_DEFINED"},
+                                        {"associationTypeId", kTaskToContact}}}}});
+    }
+    return Call(attempt, "POST", objects_ + "tasks",
+                object{{"properties", object{{"hs_timestamp", FormatTime(due)},
+                                             {"hs_task_subject", payload.title},
+                                             {"hs_task_body", AsHtml(payload.note)},
+                                             {"hs_task_status", "NOT_STARTED"},
+                                             {"hs_task_priority", priority},
+                                             {"hs_task_type", "TODO"},
+                                             {"hubspot_owner_id", owner},
+                                             {task_key_, attempt.first().key}}},
+                       {"associations", std::move(associations)}});
+  }
+
+  // The list by its name, made where it is missing; the contacts' numbers; then who joins or
+  // leaves.
+  NextStep Audience(Attempt& attempt) const {
+    const std::string& name = attempt.first().payload.name;
+    const Reply* found = attempt.Take();
+    if (found == nullptr) {
+      return Call(attempt, "GET", "/crm/v3/lists/object-type-id/0-1/name/" + UrlEncode(name));
+    }
+    const Reply* list = found;
+    if (found->kind == Reply::Kind::kAnswered && found->status == 404) {
+      list = attempt.Take();
+      if (list == nullptr) {
+        return Call(attempt, "POST", "/crm/v3/lists",
+                    object{{"name", name}, {"objectTypeId", "0-1"}, {"processingType", "MANUAL"}});
+      }
+    }
+    const value list_body = ParseJson(list->body);
+    const std::string list_id = TextAt(list_body, {"list", "listId"});
+    if (list->kind != Reply::Kind::kAnswered || list->status != 200 || list_id.empty()) {
+      return attempt.Whole(Failure(attempt, *list, true));
+    }
+    if (TextAt(list_body, {"list", "processingType"}) == "DYNAMIC") {
+      return attempt.Whole(attempt.Misconfigured(
+          fmt::format("HubSpot fills the list \"{}\" itself: give it another name there", name)));
+    }
+    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
+    const bool remove = Removes(attempt.first());
+    const Reply* contacts = attempt.Take();
+    if (contacts == nullptr) {
+      // Who joins a list becomes a contact where they are none yet.
+      return remove ? ReadContacts(attempt, groups) : Upsert(attempt, groups, false);
+    }
+    const value body = ParseJson(contacts->body);
+    if ((contacts->status != 200 && contacts->status != 207) || !body.is_object() ||
+        contacts->kind != Reply::Kind::kAnswered) {
+      return attempt.Whole(Failure(attempt, *contacts, true));
+    }
+    std::vector<std::optional<Outcome>> outcomes = ReadBatch(attempt, body, groups);
+    for (std::optional<Outcome>& outcome : outcomes) {
+      if (remove && (!outcome || outcome->kind == Kind::kRefused)) {
+        outcome = attempt.Say(Kind::kAccepted, "HubSpot has no such contact");
+      }
+    }
+    array ids;
+    for (const std::optional<Outcome>& outcome : outcomes) {
+      if (outcome && !outcome->vendor_id.empty()) {
+        ids.emplace_back(outcome->vendor_id);
+      }
+    }
+    if (ids.empty()) {
+      return attempt.Each(groups, outcomes);
+    }
+    return ChangeList(attempt, list_id, std::move(ids), groups, std::move(outcomes));
+  }
+
+  Request ReadContacts(const Attempt& attempt, std::span<const ContactGroup> groups) const {
+    array inputs;
+    for (const ContactGroup& group : groups) {
+      inputs.push_back(object{{"id", group.id}});
+    }
+    return Call(attempt, "POST", objects_ + "contacts/batch/read",
+                object{{"idProperty", match_},
+                       {"inputs", std::move(inputs)},
+                       {"properties", array{match_}},
+                       {"propertiesWithHistory", array()}});
+  }
+
+  NextStep ChangeList(Attempt& attempt, const std::string& list_id, array ids,
+                      std::span<const ContactGroup> groups,
+                      std::vector<std::optional<Outcome>> outcomes) const {
+    const bool remove = Removes(attempt.first());
+    const Reply* reply = attempt.Take();
+    if (reply == nullptr) {
+      return Call(attempt, "PUT",
+                  "/crm/v3/lists/" + UrlEncode(list_id) + "/memberships/add-and-remove",
+                  object{{"recordIdsToAdd", remove ? array() : ids},
+                         {"recordIdsToRemove", remove ? ids : array()}});
+    }
+    const value body = ParseJson(reply->body);
+    if (reply->kind != Reply::Kind::kAnswered || reply->status != 200 || !body.is_object()) {
+      return attempt.Whole(Failure(attempt, *reply, false));
+    }
+    for (const value& missing : ListAt(body, "recordIdsMissing")) {
+      for (std::optional<Outcome>& outcome : outcomes) {
+        const std::string id = TextAt(object{{"id", missing}}, {"id"});
+        if (!remove && outcome && outcome->vendor_id == id) {
+          outcome = attempt.Say(Kind::kRefused, "HubSpot has no contact " + id);
+        }
+      }
+    }
+    return attempt.Each(groups, outcomes);
+  }
+
+  NextStep Message(Attempt& attempt) const {
+    const Delivery& delivery = attempt.first();
+    const Payload& payload = delivery.payload;
+    const Reply* reply = attempt.Take();
+    if (reply == nullptr) {
+      object message{{"to", ContactId(delivery, "email")}, {"sendId", delivery.key}};
+      if (!payload.reply_to.empty()) {
+        message["replyTo"] = array{payload.reply_to};
+      }
+      return Call(attempt, "POST", "/marketing/v3/transactional/single-email/send",
+                  object{{"emailId", EmailNumber(delivery)},
+                         {"message", std::move(message)},
+                         {"contactProperties", object()},
+                         {"customProperties", TextsJson(payload.values)}});
+    }
+    const value body = ParseJson(reply->body);
+    if (reply->kind != Reply::Kind::kAnswered || reply->status != 200 || !body.is_object()) {
+      return attempt.Whole(Failure(attempt, *reply, false));
+    }
+    const std::string result = TextAt(body, {"sendResult"});
+    const std::string words = "HubSpot: " + result;
+    if (HasWord(kAcceptedResults, result)) {
+      return attempt.Whole(attempt.Accepted(TextAt(body, {"statusId"})));
+    }
+    if (HasWord(kSuppressedResults, result)) {
+      return attempt.Whole(attempt.Say(Kind::kSuppressed, words));
+    }
+    if (result == "THROTTLED") {
+      return attempt.Whole(attempt.Say(Kind::kRetry, words));
+    }
+    if (!result.empty()) {
+      return attempt.Whole(attempt.Say(Kind::kRefused, words));
+    }
+    // Taken, and not looked at yet.
+    const std::string status = TextAt(body, {"status"});
+    const bool taken = status == "PENDING" || status == "PROCESSING" || status == "COMPLETE";
+    return attempt.Whole(taken                  ? attempt.Accepted(TextAt(body, {"statusId"}))
+                         : status == "CANCELED" ? attempt.Say(Kind::kRefused, "HubSpot: CANCELED")
+                                                : attempt.Unreadable());
+  }
+
+  NextStep Track(Attempt& attempt) const {
+    const Reply* reply = attempt.Take();
+    if (reply == nullptr) {
+      array inputs;
+      for (const Delivery& delivery : attempt.batch()) {
+        inputs.push_back(object{{"eventName", events_prefix_ + delivery.payload.name},
+                                {"email", ContactId(delivery, "email")},
+                                {"occurredAt", FormatTime(delivery.created)},
+                                {"uuid", EventId(delivery.key)},
+                                {"properties", TextsJson(delivery.payload.values)}});
+      }
+      return Call(attempt, "POST", "/events/v3/send/batch", object{{"inputs", std::move(inputs)}});
+    }
+    if (reply->kind == Reply::Kind::kAnswered && reply->status >= 200 && reply->status < 300) {
+      return attempt.Whole(attempt.Accepted(""));
+    }
+    return attempt.Whole(Failure(attempt, *reply, false));
+  }
+
+  Vendor vendor_;
+  std::string token_, match_, task_key_, events_prefix_, objects_;
+  std::vector<std::string> writes_;
+};
+
+}  // namespace
+
+constinit const ConnectorSpec kHubspotConnector = {
+    .name = "hubspot",
+    .summary = "HubSpot: contacts, tasks, lists, its own emails and custom events",
+    .example =
+        "connector: hubspot\n"
+        "type: hubspot\n"
+        "auth: {token: cred:hubspot_token}\n"
+        "match: {contact: email, task: segue_key}\n"
+        "writes: [segue_rfv, segue_rfm]\n"
+        "events: pe12345_\n"
+        "dedupe: lookup\n"
+        "rate: 100 per 10s\n"
+        "daily: 250000\n"
+        "retry: {for: 24h, first: 30s, most: 1h}\n",
+    .dedupe = Dedupe::kLookup,
+    .carries =
+        [] {
+          return std::vector{DeliveryKind::kSet, DeliveryKind::kTask, DeliveryKind::kAudience,
+                             DeliveryKind::kMessage, DeliveryKind::kTrack};
+        },
+    .make = [](const ConnectorSettings& settings,
+               const Secrets& secrets) -> std::unique_ptr<Connector> {
+      return std::make_unique<HubspotConnector>(settings, secrets);
+    },
+};
+
+}  // namespace segue

@@ -1,0 +1,244 @@
+// What the connectors of vendors with an HTTP API share.
+
+#include "connectors/vendor.h"
+
+#include <algorithm>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace segue {
+namespace {
+
+const boost::json::value kNothing;
+
+bool IsLoopback(std::string_view rest) {
+  for (const std::string_view host : {"127.0.0.1", "localhost", "[::1]"}) {
+    if (rest.starts_with(host)) {
+      const std::string_view after = rest.substr(host.size());
+      return after.empty() || after.front() == ':' || after.front() == '/';
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+bool IsSafeUrl(std::string_view url) {
+  constexpr std::string_view kPlain = "http://";
+  constexpr std::string_view kTls = "https://";
+  if (!std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 0x7f; })) {
+    return false;
+  }
+  if (url.starts_with(kPlain)) {
+    // "http://127.0.0.1:1@elsewhere" is elsewhere.
+    return url.find('@') == std::string_view::npos && IsLoopback(url.substr(kPlain.size()));
+  }
+  return url.starts_with(kTls) && url.size() > kTls.size();
+}
+
+Vendor MakeVendor(std::string_view name, std::string_view standard,
+                  const ConnectorSettings& settings, const Secrets& secrets) {
+  const std::string own = SecretOr(secrets, "url");
+  std::string_view base = own.empty() ? standard : std::string_view(own);
+  while (base.ends_with('/')) {
+    base.remove_suffix(1);
+  }
+  return Vendor{std::string(name), IsSafeUrl(base) ? std::string(base) : "", settings.timeout,
+                secrets};
+}
+
+std::string SettingOr(const ConnectorSettings& settings, std::string_view key,
+                      std::string_view standard) {
+  const auto found = settings.text.find(std::string(key));
+  return found == settings.text.end() ? std::string(standard) : std::string(Trim(found->second));
+}
+
+std::string SecretOr(const Secrets& secrets, std::string_view name) {
+  const auto found = secrets.find(std::string(name));
+  return found == secrets.end() ? "" : std::string(Trim(found->second));
+}
+
+boost::json::value ParseJson(std::string_view text) {
+  boost::json::error_code error;
+  boost::json::value value = boost::json::parse(text, error);
+  return error ? boost::json::value() : value;
+}
+
+const boost::json::value& At(const boost::json::value& value,
+                             std::initializer_list<std::string_view> keys) {
+  const boost::json::value* at = &value;
+  for (const std::string_view key : keys) {
+    const boost::json::object* object = at->if_object();
+    at = object == nullptr ? nullptr : object->if_contains(key);
+    if (at == nullptr) {
+      return kNothing;
+    }
+  }
+  return *at;
+}
+
+std::span<const boost::json::value> ListAt(const boost::json::value& value, std::string_view key) {
+  const boost::json::array* list = At(value, {key}).if_array();
+  if (list == nullptr) {
+    return {};
+  }
+  return {list->data(), list->size()};
+}
+
+std::string TextAt(const boost::json::value& value, std::initializer_list<std::string_view> keys) {
+  const boost::json::value& found = At(value, keys);
+  if (const boost::json::string* text = found.if_string()) {
+    return std::string(*text);
+  }
+  return found.is_int64() || found.is_uint64() ? boost::json::serialize(found) : std::string();
+}
+
+bool IsEmailField(std::string_view match_field) {
+  return ToLower(match_field) == "email";
+}
+
+std::string ContactId(const Delivery& delivery, std::string_view match_field) {
+  if (!IsEmailField(match_field)) {
+    return delivery.customer_key;
+  }
+  // Some workspaces have the address as the customer's key.
+  return BareAddress(delivery.payload.to.empty() ? delivery.customer_key : delivery.payload.to)
+      .value_or("");
+}
+
+bool Removes(const Delivery& delivery) {
+  const auto action = delivery.payload.values.find("action");
+  return action != delivery.payload.values.end() && action->second == "remove";
+}
+
+boost::json::object TextsJson(const std::map<std::string, std::string>& texts) {
+  boost::json::object object;
+  for (const auto& [name, text] : texts) {
+    object[name] = text;
+  }
+  return object;
+}
+
+std::vector<ContactGroup> GroupByContact(std::span<const Delivery> batch,
+                                         std::string_view match_field) {
+  std::vector<ContactGroup> groups;
+  std::map<std::string, std::size_t> places;  // By the lower-cased id: vendors compare that way.
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    std::string id = ContactId(batch[i], match_field);
+    const auto [place, is_new] = places.try_emplace(ToLower(id), groups.size());
+    if (is_new) {
+      groups.push_back({std::move(id), {}});
+    }
+    groups[place->second].members.push_back(i);
+  }
+  return groups;
+}
+
+std::map<std::string, std::string> ValuesOf(std::span<const Delivery> batch,
+                                            const ContactGroup& group) {
+  std::map<std::string, std::string> values;
+  for (const std::size_t member : group.members) {
+    for (const auto& [field, value] : batch[member].payload.values) {
+      values[field] = value;
+    }
+  }
+  return values;
+}
+
+Attempt::Attempt(const Vendor& vendor, std::span<const Delivery> batch,
+                 std::span<const Exchange> done, const Session& session, TimePoint now)
+    : vendor_(vendor), batch_(batch), done_(done), hidden_(vendor.secrets), now_(now) {
+  for (const auto& [name, value] : session) {
+    hidden_["session " + name] = value;
+  }
+}
+
+const Reply* Attempt::Take() {
+  return taken_ < done_.size() ? &done_[taken_++].reply : nullptr;
+}
+
+Request Attempt::Call(std::string_view method, std::string_view path, std::string body) const {
+  Request request;
+  request.method = method;
+  request.url = vendor_.base + std::string(path);
+  request.timeout = vendor_.timeout;
+  request.key = first().key;
+  request.headers["Accept"] = "application/json";
+  if (!body.empty()) {
+    request.headers["Content-Type"] = "application/json";
+    request.body = std::move(body);
+  }
+  return request;
+}
+
+std::string Attempt::Words(std::string_view text) const {
+  return CutWords(Redact(text, hidden_));
+}
+
+Outcome Attempt::Say(Outcome::Kind kind, std::string_view words) const {
+  Outcome outcome;
+  outcome.kind = kind;
+  outcome.detail = Words(words);
+  return outcome;
+}
+
+Outcome Attempt::Accepted(std::string_view vendor_id) const {
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::kAccepted;
+  outcome.vendor_id = Words(vendor_id);
+  return outcome;
+}
+
+Outcome Attempt::Misconfigured(std::string_view words) const {
+  return Say(Outcome::Kind::kRetry, words);
+}
+
+Outcome Attempt::Of(const Reply& reply) const {
+  Outcome outcome = ClassifyHttp(RedactReply(reply, hidden_), now_);
+  if (reply.kind == Reply::Kind::kAnswered && reply.status == 401) {
+    outcome.kind = Outcome::Kind::kRetry;
+    outcome.detail = CutWords(
+        fmt::format("{} refuses the connector's credentials: {}", vendor_.name, outcome.detail));
+  }
+  return outcome;
+}
+
+Outcome Attempt::OfReading(const Reply& reply) const {
+  Outcome outcome = Of(reply);
+  if (outcome.kind == Outcome::Kind::kUnknown) {
+    outcome.kind = Outcome::Kind::kRetry;
+  }
+  return outcome;
+}
+
+Outcome Attempt::Unreadable() const {
+  return Say(Outcome::Kind::kUnknown, vendor_.name + " answered with what cannot be read");
+}
+
+NextStep Attempt::Whole(const Outcome& outcome) const {
+  Outcome one = outcome;
+  if (batch_.size() > 1 && one.kind == Outcome::Kind::kRefused) {
+    one.kind = Outcome::Kind::kSplit;
+  }
+  return std::vector<Outcome>(batch_.size(), one);
+}
+
+NextStep Attempt::Each(std::span<const ContactGroup> groups,
+                       std::span<const std::optional<Outcome>> outcomes) const {
+  std::vector<Outcome> all(batch_.size(),
+                           Say(Outcome::Kind::kUnknown, vendor_.name + " does not say what became "
+                                                                       "of this one"));
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    for (const std::size_t member : groups[i].members) {
+      if (outcomes[i]) {
+        all[member] = *outcomes[i];
+      }
+    }
+  }
+  return all;
+}
+
+}  // namespace segue

@@ -1,0 +1,121 @@
+// What the connectors of vendors with an HTTP API share: where the vendor is, reading an attempt's
+// answers in the order in which they were asked for, and outcomes whose words are safe to keep.
+
+#pragma once
+
+#include <cstddef>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+
+#include "connectors/connector.h"
+
+namespace segue {
+
+// One account at a vendor.
+struct Vendor {
+  std::string name;  // For people: "HubSpot".
+  std::string base;  // "https://api.hubapi.com"; empty when `auth.url` is no address to trust.
+  Duration timeout = Duration::zero();
+  Secrets secrets;
+};
+
+// `auth.url` where the file has one, else `standard`.  The address must be https, since a token
+// goes there; http is for this machine only.
+Vendor MakeVendor(std::string_view name, std::string_view standard,
+                  const ConnectorSettings& settings, const Secrets& secrets);
+bool IsSafeUrl(std::string_view url);
+// A plain key of the file, or `standard` when it is not there.
+std::string SettingOr(const ConnectorSettings& settings, std::string_view key,
+                      std::string_view standard);
+// A secret, or nothing.
+std::string SecretOr(const Secrets& secrets, std::string_view name);
+
+// The text as JSON; null when it is none, be it cut off or a page of HTML.
+boost::json::value ParseJson(std::string_view text);
+// The value at the end of the keys; null when something is missing on the way.
+const boost::json::value& At(const boost::json::value& value,
+                             std::initializer_list<std::string_view> keys);
+// The entries of a list; none when it is no list.
+std::span<const boost::json::value> ListAt(const boost::json::value& value, std::string_view key);
+// A text as it is, a number in digits, nothing of anything else.
+std::string TextAt(const boost::json::value& value, std::initializer_list<std::string_view> keys);
+
+// Whom the vendor is told about: the address where it is `match`ed by e-mail, else our own key of
+// the customer. Empty when it is to be an address and there is none.
+std::string ContactId(const Delivery& delivery, std::string_view match_field);
+bool IsEmailField(std::string_view match_field);
+
+// Whether a delivery of kind kAudience takes the customer out of the list.
+bool Removes(const Delivery& delivery);
+boost::json::object TextsJson(const std::map<std::string, std::string>& texts);
+
+// Deliveries of one batch that speak of the same contact: a vendor refuses a batch that names one
+// twice.
+struct ContactGroup {
+  std::string id;
+  std::vector<std::size_t> members;  // Of the batch, in its order.
+};
+
+std::vector<ContactGroup> GroupByContact(std::span<const Delivery> batch,
+                                         std::string_view match_field);
+// Their values together; where two say a field, the later one holds.
+std::map<std::string, std::string> ValuesOf(std::span<const Delivery> batch,
+                                            const ContactGroup& group);
+
+// One attempt.  A connector reads it from the start at every call: it takes the answer to each
+// request of its script in turn, and returns the first request that has none yet.
+class Attempt {
+ public:
+  Attempt(const Vendor& vendor, std::span<const Delivery> batch, std::span<const Exchange> done,
+          const Session& session, TimePoint now);
+
+  std::span<const Delivery> batch() const { return batch_; }
+
+  const Delivery& first() const { return batch_.front(); }
+
+  TimePoint now() const { return now_; }
+
+  // The answer to the next request; null when it has yet to be performed.
+  const Reply* Take();
+  // A request with JSON; the path stands below the vendor's address.  An empty body is none.
+  Request Call(std::string_view method, std::string_view path, std::string body) const;
+
+  // Without the secrets, cut.
+  std::string Words(std::string_view text) const;
+  Outcome Say(Outcome::Kind kind, std::string_view words) const;
+  Outcome Accepted(std::string_view vendor_id) const;
+  // The connector is set up wrongly: nobody judged the delivery, so it is still there once that is
+  // mended.
+  Outcome Misconfigured(std::string_view words) const;
+  // What an answer means when nothing special is known: ClassifyHttp, but 401 is tried again, since
+  // it judges our credentials and not the delivery.
+  Outcome Of(const Reply& reply) const;
+  // The same for a call that changed nothing: a lost answer is simply asked for again.
+  Outcome OfReading(const Reply& reply) const;
+  // A 2xx answer whose body makes no sense.
+  Outcome Unreadable() const;
+
+  // The same for the whole batch.  A refusal of several at once says nothing of each, so it splits
+  // them.
+  NextStep Whole(const Outcome& outcome) const;
+  // An outcome of each group, given to its members; a group without one is unknown.
+  NextStep Each(std::span<const ContactGroup> groups,
+                std::span<const std::optional<Outcome>> outcomes) const;
+
+ private:
+  const Vendor& vendor_;
+  std::span<const Delivery> batch_;
+  std::span<const Exchange> done_;
+  std::size_t taken_ = 0;
+  Secrets hidden_;  // The vendor's secrets and the session's.
+  TimePoint now_;
+};
+
+}  // namespace segue

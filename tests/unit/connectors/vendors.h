@@ -1,0 +1,211 @@
+// Vendors that take everything, each as its API says that it answers, and attempts that talk to
+// them from beginning to end.
+
+#pragma once
+
+#include <functional>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include <boost/json.hpp>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "support/rsa_key.h"
+#include "unit/connectors/fixture.h"
+
+namespace segue {
+
+inline const Secrets kVendorSecrets = {{"token", "pat-0123456789abcdef-us21"},
+                                       {"transactional", "md-transactional-key"},
+                                       {"client", "3MVG9-consumer-key"},
+                                       {"user", "segue@lumen.example"},
+                                       {"key", std::string(kTestRsaKey)}};
+
+constexpr std::string_view kSessionToken = "00Dxx!session-token-value";
+
+inline ConnectorSettings VendorSettings(std::string_view type) {
+  ConnectorSettings settings = MakeSettings(type);
+  settings.text["list"] = "customers";
+  settings.text["events"] = "pe12345_";
+  settings.writes = {"segue_rfv", "RFV"};
+  return settings;
+}
+
+inline std::unique_ptr<Connector> MakeVendorConnector(std::string_view type) {
+  return FindConnectorSpec(type)->make(VendorSettings(type), kVendorSecrets);
+}
+
+// The delivery that MakeDelivery gives, to one of several customers.
+inline Delivery DeliveryTo(DeliveryKind kind, int customer) {
+  Delivery delivery = MakeDelivery(kind);
+  delivery.id = customer;
+  delivery.key = "0f3a9c5e77d1b2a" + std::to_string(customer);
+  delivery.customer_key = "c-" + std::to_string(customer);
+  delivery.payload.to = "Person" + std::to_string(customer) + "@customer.example";
+  return delivery;
+}
+
+// As the template would have it for this connector.
+inline Delivery DeliveryFor(std::string_view type, DeliveryKind kind, int customer) {
+  Delivery delivery = DeliveryTo(kind, customer);
+  if (kind == DeliveryKind::kMessage && type == "hubspot") {
+    delivery.payload.name = "email 5521";
+    delivery.payload.values = {{"book", "https://lumen.example/book"}};
+  }
+  return delivery;
+}
+
+inline std::string UrlDecode(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      out += static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+inline Reply JsonAnswer(int status, const boost::json::value& body) {
+  return Answer(status, boost::json::serialize(body));
+}
+
+// Results for each input of a HubSpot batch, or records of a Salesforce collection.
+inline Reply BatchAnswer(const Request& request) {
+  const boost::json::value body = boost::json::parse(request.body);
+  boost::json::array results;
+  if (const auto* records = body.as_object().if_contains("records")) {
+    for (std::size_t i = 0; i < records->as_array().size(); ++i) {
+      results.push_back({{"id", "00T" + std::to_string(i)}, {"success", true}, {"created", true}});
+    }
+    return JsonAnswer(200, results);
+  }
+  // Not in the order of the inputs: the vendor promises none.
+  const boost::json::array& inputs = body.at("inputs").as_array();
+  for (std::size_t i = inputs.size(); i-- > 0;) {
+    results.push_back({{"id", "10" + std::to_string(i)},
+                       {"new", false},
+                       {"properties", {{"email", ToLower(inputs[i].at("id").as_string())}}}});
+  }
+  return JsonAnswer(200, {{"status", "COMPLETE"}, {"results", results}});
+}
+
+inline Reply QueryAnswer(const std::string& url) {
+  const std::string query = UrlDecode(url);
+  boost::json::array records;
+  const std::regex quoted("'([^']*)'");
+  for (std::sregex_iterator hit(query.begin(), query.end(), quoted), end; hit != end; ++hit) {
+    records.push_back(
+        {{"Id", "003" + std::to_string(records.size())}, {"Email", std::string((*hit)[1])}});
+  }
+  return JsonAnswer(200, {{"done", true}, {"records", records}});
+}
+
+// What a vendor that is well answers.
+inline Reply VendorSays(const Request& request) {
+  const std::string& url = request.url;
+  const auto is = [&](std::string_view part) { return url.find(part) != std::string::npos; };
+  if (request.kind != Request::Kind::kHttp) {
+    return Answer(request.kind == Request::Kind::kSmtp ? 250 : 200);
+  }
+  if (is("/services/oauth2/token")) {
+    return JsonAnswer(200, {{"access_token", kSessionToken},
+                            {"instance_url", "https://lumen.my.salesforce.com"},
+                            {"token_type", "Bearer"}});
+  }
+  if (is("/batch/upsert") || is("/batch/read") || is("/composite/sobjects")) {
+    return BatchAnswer(request);
+  }
+  if (is("/query?q=")) {
+    return QueryAnswer(url);
+  }
+  if (is("/owners?")) {
+    const std::string email = UrlDecode(url.substr(url.find("email=") + 6));
+    return JsonAnswer(200,
+                      {{"results", {{{"id", "64"}, {"email", email.substr(0, email.find('&'))}}}}});
+  }
+  if (is("/tasks/search")) {
+    return Answer(200, R"({"total":0,"results":[]})");
+  }
+  if (is("/objects/contacts/") || is("/memberships/") || is("/members/")) {
+    const bool empty = is("/tags") || is("/events");
+    return empty ? Answer(204) : Answer(200, R"({"id":"101","status":"subscribed"})");
+  }
+  if (is("/objects/tasks")) {
+    return Answer(201, R"({"id":"501"})");
+  }
+  if (is("/lists/object-type-id/")) {
+    return Answer(404, R"({"category":"OBJECT_NOT_FOUND"})");
+  }
+  if (is("/crm/v3/lists")) {
+    return Answer(200, R"({"list":{"listId":"77","processingType":"MANUAL"}})");
+  }
+  if (is("/single-email/send")) {
+    return Answer(200, R"({"status":"PENDING","statusId":"s-1"})");
+  }
+  if (is("/3.0/lists?")) {
+    return Answer(200, R"({"lists":[{"id":"a1b2c3","name":"customers"}]})");
+  }
+  if (is("/3.0/batches")) {
+    return Answer(200, R"({"id":"b1","status":"finished","errored_operations":0})");
+  }
+  if (is("/messages/search")) {
+    return Answer(200, "[]");
+  }
+  if (is("/messages/send")) {
+    return Answer(200, R"([{"email":"x@y.example","status":"sent","_id":"m-1"}])");
+  }
+  return Answer(is("/events/") || is("/trigger") ? 204 : 200);
+}
+
+struct Told {
+  std::vector<Exchange> done;
+  std::vector<Outcome> outcomes;
+};
+
+// One attempt from its first request to its outcomes.
+inline Told Tell(const Connector& connector, std::span<const Delivery> batch,
+                 const std::function<Reply(const Request&)>& vendor, Session& session,
+                 TimePoint now = kNow) {
+  Told told;
+  while (told.done.size() <= 20) {
+    NextStep step = connector.Next(batch, told.done, session, now);
+    if (auto* outcomes = std::get_if<std::vector<Outcome>>(&step)) {
+      told.outcomes = std::move(*outcomes);
+      return told;
+    }
+    Request request = std::get<Request>(std::move(step));
+    Reply reply = vendor(request);
+    told.done.push_back({std::move(request), std::move(reply)});
+  }
+  SEGUE_CHECK(false);  // The dispatcher would have given up.
+  return told;
+}
+
+inline Told Tell(const Connector& connector, std::span<const Delivery> batch,
+                 const std::function<Reply(const Request&)>& vendor = VendorSays) {
+  Session session;
+  return Tell(connector, batch, vendor, session);
+}
+
+// The same, where requests to addresses that hold `part` get this reply.
+inline Told TellWith(const Connector& connector, std::span<const Delivery> batch,
+                     std::string_view part, const Reply& reply) {
+  return Tell(connector, batch, [&](const Request& request) {
+    return request.url.find(part) != std::string::npos ? reply : VendorSays(request);
+  });
+}
+
+// The same, where the exchange at a place gets this reply.
+inline Told TellAt(const Connector& connector, std::span<const Delivery> batch, std::size_t place,
+                   const Reply& reply) {
+  std::size_t at = 0;
+  return Tell(connector, batch,
+              [&](const Request& request) { return at++ == place ? reply : VendorSays(request); });
+}
+
+}  // namespace segue

@@ -20,7 +20,8 @@ namespace {
 // The layout of `setting` and `part`.  Each folder's own tables are told apart by their definition
 // in `part`.
 constexpr int kVersion = 1;
-constexpr int kBusyMillis = 5000;
+// A verb that looks may hold the file while it computes a plan; the service waits for it.
+constexpr int kBusyMillis = 60'000;
 // Two uses of one text at the same time are common (a loop inside a loop), more are a leak.
 constexpr std::size_t kIdlePerText = 4;
 constexpr std::size_t kIdleTextsMax = 512;

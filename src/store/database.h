@@ -61,7 +61,7 @@ class Database {
  public:
   enum class Mode { kReadWrite, kReadOnly };
 
-  // Opens or makes the file: WAL, synchronous FULL, foreign keys on, 5 s busy timeout.  ":memory:"
+  // Opens or makes the file: WAL, synchronous FULL, foreign keys on, 60 s busy timeout.  ":memory:"
   // for tests. Brings the schema up to this program's version; refuses a file of a newer one.
   static Database Open(const std::string& path, Mode mode = Mode::kReadWrite);
 

@@ -255,9 +255,10 @@ PurchaseFit FitPurchases(const Purchases& purchases) {
                   "highest point");
   }
   fit.reason = fmt::format(
-      "checked on the last third of the time: {:.0f} purchases expected, {:.0f} came; of two people of whom one bought, "
-                  "the right one was expected to in {:.0f} %",
-                  check.expected, check.bought, 100 * check.told_apart);
+      "checked on the last third of the time: {:.0f} purchases expected, {:.0f} came; of two "
+      "people of whom one bought, "
+      "the right one was expected to in {:.0f} %",
+      check.expected, check.bought, 100 * check.told_apart);
   const double off = check.expected / check.bought;
   if (!(off <= kOffMax) || !(off >= 1 / kOffMax) || !(check.told_apart >= kToldApartMin)) {
     fit.refusal = Refusal::kMisfit;

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "daemon/files.h"
+#include "daemon/postgres.h"
 #include "daemon/secrets.h"
 #include "daemon/transport.h"
 
@@ -37,12 +38,14 @@ struct Running {
       : checked(std::move(files)),
         state(db, *checked.workspace, *checked.templates, now, parts.options(*checked.workspace)),
         reader(MakeDiskReader(parts.state_folder)),
-        cycle(state, reader.get()),
+        databases(MakePostgresReader(ResolveSecret)),
+        cycle(state, reader.get(), databases.get()),
         dispatcher(state, ResolveSecrets) {}
 
   Checked checked;
   State state;
   std::unique_ptr<FileReader> reader;
+  std::unique_ptr<SqlReader> databases;
   Cycle cycle;
   Dispatcher dispatcher;
 };

@@ -289,6 +289,24 @@ def bad_rows(server, bench):
     session.close()
 
 
+def cursor_types(server):
+    """Every type that a cursor column may have, with :since and without, each read twice."""
+    session = server.connect()
+    visits = int(session.run("select count(*) from visits;")[0][0])
+    session.close()
+    cases = [("id::int2", "5"), ("id::int4", "5"), ("id", "5"), ("id::numeric", "5"), ("at::date", "1d"), ("at", "10m"),
+             ("at at time zone 'UTC'", "10m")]
+    for column, overlap in cases:
+        bench = bench_for(server)
+        sources = (bench.folder / "config/sources.yaml").read_text().split("---\n")[1]
+        bench.write("config/sources.yaml", sources.replace("cursor: id", "cursor: Mark").replace("5000", overlap))
+        for where in ("", f"where {column} >= :since"):
+            bench.write("config/sql/visits.sql", f'select {column} as "Mark", id, customer, at from visits {where}')
+            for day in (1, 2):
+                words, _ = warnings(bench, "run", "--at", f"2040-01-0{day}")
+                check(words == "" and bench.doctor()["events"]["visit"] == visits, f"{column} {where} {words}")
+
+
 def guards(server):
     bench = bench_for(server)
     secrets = (PASSWORD, PASSWORD_IN_URL)
@@ -335,6 +353,7 @@ def main():
     try:
         commit_out_of_order(server)
         bad_rows(server, storm(server))
+        cursor_types(server)
         guards(server)
     finally:
         server.stop()

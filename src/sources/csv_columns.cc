@@ -24,7 +24,8 @@ Result<RowReader> RowReader::Make(const Source& source, const Workspace& workspa
 
 std::optional<Error> RowReader::FindColumns() {
   if (!source_.emits_event && !source_.emits_customer) {
-    return Error("a source of rows gives events or customers' traits; rows of accounts are not read");
+    return Error(
+        "a source of rows gives events or customers' traits; rows of accounts are not read");
   }
   const EventSpec* event = nullptr;
   if (source_.emits_event) {

@@ -3,8 +3,11 @@
 #include "connectors/archive.h"
 
 #include <cstddef>
+#include <cstdint>
+#include <utility>
 
 #include <boost/beast/zlib/inflate_stream.hpp>
+#include <boost/crc.hpp>
 
 namespace segue {
 namespace {
@@ -39,6 +42,23 @@ std::size_t EndOfGzipHeader(std::string_view bytes) {
   return at <= bytes.size() ? at : std::string_view::npos;
 }
 
+// Whether the end of a gzip, checksum and length of what was compressed, is that of the text.
+bool EndsAs(std::string_view end, const std::string& text) {
+  if (end.size() < 8) {
+    return false;
+  }
+  const auto number = [&](std::size_t at) {
+    std::uint32_t value = 0;
+    for (std::size_t i = 4; i-- > 0;) {
+      value = value << 8U | static_cast<unsigned char>(end[at + i]);
+    }
+    return value;
+  };
+  boost::crc_32_type checksum;
+  checksum.process_bytes(text.data(), text.size());
+  return number(0) == checksum.checksum() && number(4) == text.size();
+}
+
 std::optional<std::string> Inflate(std::string_view bytes) {
   boost::beast::zlib::inflate_stream stream;
   boost::beast::zlib::z_params params;
@@ -54,7 +74,9 @@ std::optional<std::string> Inflate(std::string_view bytes) {
     const std::size_t written = piece.size() - params.avail_out;
     out.append(piece, 0, written);
     if (error == boost::beast::zlib::error::end_of_stream) {
-      return out;
+      return EndsAs(bytes.substr(bytes.size() - params.avail_in), out)
+                 ? std::optional(std::move(out))
+                 : std::nullopt;
     }
     if (error || written == 0) {
       return std::nullopt;  // Broken, or cut off.

@@ -158,6 +158,12 @@ std::vector<std::string> SecretForms(const Secrets& secrets) {
     for (std::string& form : Base64Forms(secret)) {
       add(std::move(form));
     }
+    // The password inside an address.
+    const std::size_t at = secret.find('@');
+    const std::size_t colon = at == std::string::npos ? at : secret.rfind(':', at);
+    if (colon != std::string::npos && secret.find("://") < colon) {
+      add(secret.substr(colon + 1, at - colon - 1));
+    }
     // The path of a secret address is what makes it secret; error texts like to show it without the
     // host.
     const std::size_t scheme = secret.find("://");

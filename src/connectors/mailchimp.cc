@@ -288,7 +288,7 @@ class MailchimpConnector final : public Connector {
     if (answered && reply->status == 404 && WantsNothing(attempt, groups[0])) {
       return attempt.Whole(attempt.Say(Kind::kAccepted, "Mailchimp has no such member"));
     }
-    if (answered && reply->status == 204) {
+    if (answered && reply->status == 204 && attempt.first().kind != DeliveryKind::kSet) {
       return attempt.Whole(attempt.Accepted(""));
     }
     const std::string id = TextAt(ParseJson(reply->body), {"id"});
@@ -373,7 +373,7 @@ class MailchimpConnector final : public Connector {
     std::vector<std::optional<Outcome>> outcomes(groups.size());
     for (const std::string& file : *files) {
       const value answers = ParseJson(file);
-      for (const value& answer : ListAt(object{{"list", answers}}, "list")) {
+      for (const value& answer : EntriesOf(answers)) {
         const auto place = places.find(TextAt(answer, {"operation_id"}));
         if (place != places.end()) {
           outcomes[place->second] = AnswerOf(attempt, groups[place->second], answer);

@@ -81,11 +81,15 @@ const boost::json::value& At(const boost::json::value& value,
 }
 
 std::span<const boost::json::value> ListAt(const boost::json::value& value, std::string_view key) {
-  const boost::json::array* list = At(value, {key}).if_array();
-  if (list == nullptr) {
+  return EntriesOf(At(value, {key}));
+}
+
+std::span<const boost::json::value> EntriesOf(const boost::json::value& list) {
+  const boost::json::array* entries = list.if_array();
+  if (entries == nullptr) {
     return {};
   }
-  return {list->data(), list->size()};
+  return {entries->data(), entries->size()};
 }
 
 std::string TextAt(const boost::json::value& value, std::initializer_list<std::string_view> keys) {

@@ -44,6 +44,12 @@ const boost::json::value& At(const boost::json::value& value,
                              std::initializer_list<std::string_view> keys);
 // The entries of a list; none when it is no list.
 std::span<const boost::json::value> ListAt(const boost::json::value& value, std::string_view key);
+std::span<const boost::json::value> EntriesOf(const boost::json::value& list);
+// What they find stands in the value, which must outlive it.
+const boost::json::value& At(boost::json::value&&,
+                             std::initializer_list<std::string_view>) = delete;
+std::span<const boost::json::value> ListAt(boost::json::value&&, std::string_view) = delete;
+std::span<const boost::json::value> EntriesOf(boost::json::value&&) = delete;
 // A text as it is, a number in digits, nothing of anything else.
 std::string TextAt(const boost::json::value& value, std::initializer_list<std::string_view> keys);
 

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "connectors/vendor.h"
 #include "support/rsa_key.h"
 #include "unit/connectors/fixture.h"
 
@@ -206,6 +207,23 @@ inline Told TellAt(const Connector& connector, std::span<const Delivery> batch, 
   std::size_t at = 0;
   return Tell(connector, batch,
               [&](const Request& request) { return at++ == place ? reply : VendorSays(request); });
+}
+
+// A reply to the requests whose address holds `part`, and what it means for each delivery.
+struct Row {
+  std::string what;
+  DeliveryKind kind;
+  std::string part;
+  Reply reply;
+  std::vector<Outcome::Kind> outcomes;  // As many deliveries are told at once.
+  std::int64_t retry_after = 0;         // Seconds, of the first.
+  std::string words = {};               // Stand in the first one's detail.
+  std::string use = {};                 // Of a message.
+};
+
+inline Reply With(Reply reply, const std::string& header, const std::string& text) {
+  reply.headers[header] = text;
+  return reply;
 }
 
 }  // namespace segue

@@ -262,6 +262,7 @@ void AdjustByRate(std::vector<Candidate>& all) {
 // S. Holm, A simple sequentially rejective multiple test procedure (1979).
 void AdjustByList(std::vector<AhaConfirmation>& list, bool correct) {
   std::vector<AhaConfirmation*> order;
+  order.reserve(list.size());
   for (AhaConfirmation& one : list) {
     order.push_back(&one);
   }

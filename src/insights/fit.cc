@@ -29,6 +29,7 @@ Estimate<N> MostLikely(const Objective& objective, double people,
   int evaluations = 0;
   for (const std::array<double, N>& start : starts) {
     std::vector<double> logs;
+    logs.reserve(N);
     for (const double value : start) {
       logs.push_back(std::log(value));
     }

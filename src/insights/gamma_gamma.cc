@@ -70,11 +70,11 @@ double Objective3(const std::vector<Group>& groups, double people, std::span<con
 
 }  // namespace
 
-double GammaGamma::LogLikelihood(const Spending& one) const {
-  const double x = one.purchases, shape = p * x;
+double GammaGamma::LogLikelihood(const Spending& spending) const {
+  const double x = spending.purchases, shape = p * x;
   return LogGamma(shape + q) - LogGamma(shape) - LogGamma(q) + q * std::log(v) +
-         (shape - 1) * std::log(one.mean) + shape * std::log(x) -
-         (shape + q) * std::log(v + one.mean * x);
+         (shape - 1) * std::log(spending.mean) + shape * std::log(x) -
+         (shape + q) * std::log(v + spending.mean * x);
 }
 
 std::optional<double> GammaGamma::Expected(int purchases, double mean) const {

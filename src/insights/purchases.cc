@@ -106,10 +106,11 @@ std::optional<Holdout> Check(const Purchases& purchases, std::int32_t first_day)
   return holdout;
 }
 
-PurchaseFit Refuse(PurchaseFit fit, Refusal refusal, std::string reason) {
-  fit.refusal = refusal;
-  fit.reason = std::move(reason);
-  return fit;
+PurchaseFit Refuse(const PurchaseFit& fit, Refusal refusal, std::string reason) {
+  PurchaseFit refused = fit;
+  refused.refusal = refusal;
+  refused.reason = std::move(reason);
+  return refused;
 }
 
 // What can be said before anything is fitted.
@@ -127,36 +128,34 @@ PurchaseFit Look(const Purchases& purchases, const std::vector<History>& histori
   fit.rhythm = MeasureRhythm(purchases);
   if (fit.repeaters < kRepeatersMin) {
     return Refuse(
-        std::move(fit), Refusal::kTooFew,
+        fit, Refusal::kTooFew,
         fmt::format(
             "too few: {:.0f} of {:.0f} people bought on two days or more, and {:.0f} are needed",
             fit.repeaters, fit.people, kRepeatersMin));
   }
   if (fit.rhythm.same_gap >= kSameGapMax) {
-    const double share = 100 * fit.rhythm.same_gap, gap = fit.rhythm.usual_gap;
     return Refuse(
-        std::move(fit), Refusal::kContract,
+        fit, Refusal::kContract,
         fmt::format(
             "a contract business: {:.0f} % of all gaps are {:.0f} days, give or take a tenth; such "
             "people leave by ending the contract, not by falling silent",
-            share, gap));
+            100 * fit.rhythm.same_gap, fit.rhythm.usual_gap));
   }
   if (fit.rhythm.index < kRhythmMin && fit.rhythm.deviations < kRhythmDeviations) {
-    const double index = fit.rhythm.index;
     return Refuse(
-        std::move(fit), Refusal::kTooRegular,
+        fit, Refusal::kTooRegular,
         fmt::format(
             "too regular: gaps between purchases vary {:.2f} times as much as the model assumes "
             "(at least {:.1f} is needed); use usual_gap, which knows a rhythm",
-            index, kRhythmMin));
+            fit.rhythm.index, kRhythmMin));
   }
   const double cohort = CohortDays(purchases), span = fit.end - fit.first_day;
   if (cohort < kCohortSpan * span) {
     return Refuse(
-        std::move(fit), Refusal::kOneCohort,
+        fit, Refusal::kOneCohort,
         fmt::format("one cohort: {:.0f} % of the people first bought within {:.0f} of {:.0f} days; "
-                    "either the "
-                    "history begins in the middle, or the fit would speak of that one group alone",
+                    "either the history begins in the middle, or the fit would speak of that one "
+                    "group alone",
                     100 * kCohortShare, cohort, span));
   }
   return fit;
@@ -241,7 +240,7 @@ PurchaseFit FitPurchases(const Purchases& purchases) {
   }
   fit.holdout = Check(purchases, fit.first_day);
   if (!fit.holdout) {
-    return Refuse(std::move(fit), Refusal::kTooShort,
+    return Refuse(fit, Refusal::kTooShort,
                   fmt::format("too short: to check a fit, {:.0f} people must have bought twice in "
                               "the first two thirds "
                               "of the time, and {:.0f} purchases lie in the last third",
@@ -250,7 +249,7 @@ PurchaseFit FitPurchases(const Purchases& purchases) {
   fit.fit = FitBgNbd(Histories::Group(histories).value());
   const Holdout& check = *fit.holdout;
   if (!fit.fit->estimate.determined) {
-    return Refuse(std::move(fit), Refusal::kNoFit,
+    return Refuse(fit, Refusal::kNoFit,
                   "no fit: the data do not say how customers differ; the likelihood has no single "
                   "highest point");
   }

@@ -40,6 +40,7 @@ struct Parsed {
   RenderOptions render;
   OutboxOptions outbox;
   AdoptOptions adopt;
+  SchemaOptions schema;
   std::function<int()> run;
 };
 
@@ -81,6 +82,15 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
   render->add_option("--part", parsed.render.part, "text, html or mail")
       ->check(CLI::IsMember({"text", "html", "mail"}));
   render->callback([&] { parsed.run = [&] { return RunRender(parsed.common, parsed.render); }; });
+}
+
+// For those who write the files.
+void AddWriting(CLI::App& app, Parsed& parsed) {
+  CLI::App* schema =
+      app.add_subcommand("schema", "Print the JSON Schema of a kind of document, or of all");
+  schema->add_option("kind", parsed.schema.kind, "model, playbook, …; without it any document");
+  schema->add_option("--to", parsed.schema.folder, "Write all of them into this folder");
+  schema->callback([&] { parsed.run = [&] { return RunSchema(parsed.schema); }; });
 }
 
 void AddDoing(CLI::App& app, Parsed& parsed) {
@@ -150,6 +160,7 @@ int RunCli(int argc, char** argv) {
   Parsed parsed;
   AddDoing(app, parsed);
   AddLooking(app, parsed);
+  AddWriting(app, parsed);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -81,6 +81,13 @@ struct OutboxOptions {
 
 int RunOutbox(const Common& common, const OutboxOptions& options);
 
+struct SchemaOptions {
+  std::string kind;    // Empty: any document.
+  std::string folder;  // Writes all of them there.
+};
+
+int RunSchema(const SchemaOptions& options);
+
 // What a state holds now: customers per segment, moves by cause, who was sent what, who was not and
 // why.
 std::string Summary(State& state);

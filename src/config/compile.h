@@ -50,6 +50,8 @@ class Compiler {
   void Reversal(const Node& fields, EventSpec& event);
   std::optional<int> Trait(const Node* node, Type type);
   void Consent(const Document& document);
+  void Caps(const Document& document);
+  void HoldoutAndBrakes(const Document& document);
   void Mirror(const Document& document);
   void EmailNeeds(const Document& document);
   void SourceOf(const Document& document);
@@ -79,6 +81,7 @@ class Compiler {
   void BodyOf(const Node& map, TemplateBody& body);
   void LayoutOf(const Document& document);
   void OfferOf(const Document& document);
+  void BudgetOf(const Node& budget, Offer& offer);
   void PolicyOf(const Document& document);
   void FunnelOf(const Document& document);
   void InsightOf(const Document& document);

@@ -2,6 +2,7 @@
 // yet.
 
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -108,19 +109,63 @@ void Compiler::OfferOf(const Document& document) {
       share && (*share <= 0 || *share > 100)) {
     Wrong(*root.Find("percent"), "`percent` lies above 0 and is at most 100");
   }
+  Offer offer;
+  offer.id = document.id;
+  offer.place = document.place;
+  if (const Node* pool = document.Find("pool")) {
+    offer.pool_file = TextAt(*pool, "file");
+    offer.pool_pattern = TextAt(*pool, "generate");
+    offer.low_stock = ParseCount(TextAt(*pool, "low_stock"));
+  }
+  offer.valid = ParseValidity(TextAt(root, "valid")).value_or(offer.valid);
+  if (const auto limit = ParseLimit(TextAt(root, "per_customer"))) {
+    std::tie(offer.per_customer, offer.per_customer_within) = *limit;
+  }
   if (const Node* budget = document.Find("budget")) {
-    Expression(Good(*budget, "cost"), BaseScope(), Type::kMoney);
+    BudgetOf(*budget, offer);
   }
   if (const Node* redeemed = document.Find("redeemed")) {
+    offer.redeemed = workspace_.schema.FindEvent(redeemed->text);
     const auto event = workspace_.schema.FindEvent(redeemed->text);
     if (event && !workspace_.schema.events[static_cast<std::size_t>(*event)].FindField("code")) {
       Unknown(*redeemed, fmt::format("field of {}", redeemed->text), "code", {});
     }
   }
+  workspace_.offers.push_back(std::move(offer));
+}
+
+void Compiler::BudgetOf(const Node& budget, Offer& offer) {
+  offer.cost = Expression(Good(budget, "cost"), BaseScope(), Type::kMoney);
+  const std::string text = TextAt(budget, "max");
+  const auto max = ParseMoney(std::string_view(text).substr(0, text.find(" per ")));
+  if (!max) {
+    return;  // Reported already.
+  }
+  if (max->second != workspace_.schema.currency) {
+    Wrong(*budget.Find("max"),
+          fmt::format("a budget is in the workspace's currency, {}", workspace_.schema.currency));
+  }
+  offer.budget = max->first;
 }
 
 void Compiler::PolicyOf(const Document& document) {
-  Conditions(document.Find("when"), BaseScope());
+  const auto texts = [&](std::string_view key) {
+    std::vector<std::string> all;
+    if (const Node* list = document.Find(key)) {
+      for (const Node& one : list->items) {
+        all.push_back(one.text);
+      }
+    }
+    return all;
+  };
+  Policy policy;
+  policy.id = document.id;
+  policy.place = document.place;
+  policy.why = TextAt(document.root, "why");
+  policy.when = Conditions(document.Find("when"), BaseScope());
+  policy.deny = texts("deny");
+  policy.except = texts("except");
+  workspace_.policies.push_back(std::move(policy));
 }
 
 void Compiler::FunnelOf(const Document& document) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -129,7 +130,45 @@ void Compiler::WorkspaceOf(const Document& document) {
   workspace_.sign_secret = TextAt(map("serve"), "sign");
   workspace_.keep = ParseDuration(TextAt(document.root, "keep")).value_or(workspace_.keep);
   EmailNeeds(document);
+  Caps(document);
+  HoldoutAndBrakes(document);
   Mirror(document);
+}
+
+void Compiler::Caps(const Document& document) {
+  const Node* caps = document.Find("caps");
+  for (std::size_t i = 0; caps != nullptr && i < caps->items.size(); ++i) {
+    const Node& node = caps->items[i];
+    const auto max = ParseLimit(TextAt(node, "max"));
+    if (!max) {
+      continue;  // Reported already.
+    }
+    Cap cap;
+    for (const Purpose purpose :
+         {Purpose::kMarketing, Purpose::kProduct, Purpose::kSuccess, Purpose::kService}) {
+      if (PurposeName(purpose) == TextAt(node, "purpose")) {
+        cap.purpose = purpose;
+      }
+    }
+    cap.channel = TextAt(node, "channel") == "any" ? "" : TextAt(node, "channel");
+    std::tie(cap.max, cap.within) = *max;
+    cap.place = node.keys.empty() ? node.place : node.keys.front().place;
+    workspace_.caps.push_back(std::move(cap));
+  }
+}
+
+void Compiler::HoldoutAndBrakes(const Document& document) {
+  if (const Node* node = document.Find("holdout")) {
+    Holdout holdout;
+    holdout.share_percent = ParsePercent(TextAt(*node, "share")).value_or(0);
+    holdout.salt = ValueOr(TextAt(*node, "salt"), document.id);
+    holdout.place = node->keys.empty() ? node->place : node->keys.front().place;
+    workspace_.holdout = std::move(holdout);
+  }
+  if (const Node* safety = document.Find("safety")) {
+    workspace_.max_sends_per_run = ParseCount(TextAt(*safety, "max_sends_per_run"));
+    workspace_.max_moved_percent = ParsePercent(TextAt(*safety, "max_moved_per_run"));
+  }
 }
 
 void Compiler::Schema(const Document& document) {
@@ -252,6 +291,10 @@ void Compiler::Mirror(const Document& document) {
   const Node* mirror = document.Find("mirror");
   for (std::size_t i = 0; mirror != nullptr && i < mirror->items.size(); ++i) {
     const Node* field = Good(mirror->items[i], "field");
+    workspace_.mirror.push_back({.model = TextAt(mirror->items[i], "model"),
+                                 .to = TextsOf(Good(mirror->items[i], "to")),
+                                 .field = TextAt(mirror->items[i], "field"),
+                                 .place = mirror->items[i].place});
     for (const std::string& id : TextsOf(Good(mirror->items[i], "to"))) {
       const ConnectorSettings* connector = workspace_.FindConnector(id);
       if (field != nullptr && connector != nullptr &&

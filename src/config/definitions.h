@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.h"
@@ -193,7 +194,7 @@ struct Retry {
 
 struct ConnectorSettings {
   std::string id;
-  std::string type;  // smtp, file, webhook; others parse and are refused as not built yet.
+  std::string type;                         // The name of a ConnectorSpec.
   std::map<std::string, std::string> auth;  // Name to secret reference: "env:NAME" or "cred:NAME".
   std::map<std::string, std::string> text;  // server, path, list …: the plain keys of its type.
   std::vector<std::string> writes;
@@ -340,6 +341,63 @@ struct QuietHours {
   std::vector<std::string> channels;  // Empty: all messages.
 };
 
+// At most `max` messages of a purpose through a channel to one customer, in any such stretch of
+// time.
+struct Cap {
+  std::optional<Purpose> purpose;  // Absent: any.
+  std::string channel;             // Empty: any.
+  int max = 1;
+  Duration within = Duration::zero();
+  Place place;
+};
+
+// People who never get a marketing or product message.
+struct Holdout {
+  double share_percent = 0;
+  std::string salt;
+  Place place;
+};
+
+// Every settled move of a model is written in a field of these connectors.
+struct Mirror {
+  std::string model;
+  std::vector<std::string> to;
+  std::string field;
+  Place place;
+};
+
+// How long a code can be used from the moment it is reserved: to the end of that day.
+struct Validity {
+  Duration time = Duration::zero();
+  int months = 0;
+  bool end_of_month = false;
+};
+
+struct Offer {
+  std::string id;
+  std::string pool_file;     // Relative to the state folder; one code a line.
+  std::string pool_pattern;  // "REF-{{8}}"
+  std::optional<int> low_stock;
+  Validity valid;
+  int per_customer = 1;  // So many in any stretch of …
+  Duration per_customer_within = Duration::zero();
+  std::optional<std::int64_t> budget;  // Minor units in a calendar month.
+  std::optional<Condition> cost;       // What one code may cost, in minor units.
+  std::optional<int> redeemed;         // An event with a field `code`.
+  Place place;
+};
+
+// A veto: what it names does not go out to those for whom all of `when` holds.
+struct Policy {
+  std::string id, why;
+  std::vector<Condition> when;
+  std::vector<std::string> deny;    // send, a purpose, offer, task, audience_add, experiment
+  std::vector<std::string> except;  // Playbooks.
+  Place place;
+
+  bool Denies(std::string_view what) const;
+};
+
 struct Workspace {
   std::string id;
   Schema schema;
@@ -351,7 +409,12 @@ struct Workspace {
   std::map<std::string, std::string> audiences, assignees;
   std::map<std::string, int> consent;        // Channel to customer trait.
   std::map<std::string, int> topic_consent;  // Topic to customer trait.
+  std::vector<Cap> caps;
   std::optional<QuietHours> quiet_hours;
+  std::optional<Holdout> holdout;
+  std::optional<int> max_sends_per_run;
+  std::optional<double> max_moved_percent;
+  std::vector<Mirror> mirror;
   Duration stale_after = std::chrono::hours(24);
   std::vector<std::string> allow_only;  // Empty: everybody.
   std::optional<Duration> max_data_age;
@@ -366,6 +429,8 @@ struct Workspace {
   std::vector<Playbook> playbooks;
   std::vector<Template> templates;
   std::vector<Layout> layouts;
+  std::vector<Offer> offers;
+  std::vector<Policy> policies;
 
   AggregateCatalog aggregates;
   std::vector<ModelNames> model_names;  // Same order as models.
@@ -375,6 +440,7 @@ struct Workspace {
   const Template* FindTemplate(std::string_view id) const;
   const Layout* FindLayout(std::string_view id) const;
   const ConnectorSettings* FindConnector(std::string_view id) const;
+  const Offer* FindOffer(std::string_view id) const;
   std::optional<int> FindModel(std::string_view id) const;
   std::optional<int> FindPlaybook(std::string_view id) const;
 };

@@ -67,16 +67,11 @@ std::string FormatClock(int minute) {
 }
 
 std::optional<std::string> CanonicalMoney(std::string_view text) {
-  const auto words = Words(text);
-  const auto decimals = words.size() == 2 ? CurrencyDecimals(words[1]) : std::nullopt;
-  if (!decimals) {
-    return std::nullopt;
-  }
-  const Result<Decimal> amount = ParseDecimal(words[0], *decimals);
-  if (!amount || amount->rounded) {
-    return std::nullopt;
-  }
-  return fmt::format("{} {}", FormatDecimal(amount->units, *decimals), words[1]);
+  const auto money = ParseMoney(text);
+  return money ? std::optional(fmt::format(
+                     "{} {}", FormatDecimal(money->first, *CurrencyDecimals(money->second)),
+                     money->second))
+               : std::nullopt;
 }
 
 // `1 month`, `2 months`.
@@ -113,13 +108,10 @@ std::string CanonicalSchedule(const Schedule& schedule) {
 }
 
 std::optional<std::string> CanonicalLimit(std::string_view text) {
-  const auto words = Words(text);
-  const auto count = words.size() == 3 && words[1] == "per" ? ParseCount(words[0]) : std::nullopt;
-  const auto time = count ? ParsePlainDuration(words[2]) : std::nullopt;
-  if (!time || *count < 1) {
-    return std::nullopt;
-  }
-  return fmt::format("{} per {}", *count, FormatDuration(*time));
+  const auto limit = ParseLimit(text);
+  return limit
+             ? std::optional(fmt::format("{} per {}", limit->first, FormatDuration(limit->second)))
+             : std::nullopt;
 }
 
 std::optional<std::string> CanonicalBudget(std::string_view text) {
@@ -490,6 +482,36 @@ std::optional<std::pair<int, Duration>> ParseRate(std::string_view text) {
     return std::nullopt;
   }
   return std::pair(*calls, *time);
+}
+
+std::optional<std::pair<int, Duration>> ParseLimit(std::string_view text) {
+  const auto words = Words(text);
+  const auto count = words.size() == 3 && words[1] == "per" ? ParseCount(words[0]) : std::nullopt;
+  const auto time = count ? ParsePlainDuration(words[2]) : std::nullopt;
+  return time && *count >= 1 ? std::optional(std::pair(*count, *time)) : std::nullopt;
+}
+
+std::optional<Validity> ParseValidity(std::string_view text) {
+  Validity valid;
+  if (text == "end of month") {
+    valid.end_of_month = true;
+  } else if (const auto months = ParseMonths(text)) {
+    valid.months = *months;
+  } else if (const auto time = ParsePlainDuration(text)) {
+    valid.time = *time;
+  } else {
+    return std::nullopt;
+  }
+  return valid;
+}
+
+std::optional<std::pair<std::int64_t, std::string>> ParseMoney(std::string_view text) {
+  const auto words = Words(text);
+  const auto decimals = words.size() == 2 ? CurrencyDecimals(words[1]) : std::nullopt;
+  const Result<Decimal> amount =
+      decimals ? ParseDecimal(words[0], *decimals) : Result<Decimal>(Error("no money"));
+  return amount && !amount->rounded ? std::optional(std::pair(amount->units, std::string(words[1])))
+                                    : std::nullopt;
 }
 
 std::optional<std::uint8_t> ParseWeekdays(std::string_view text) {

@@ -93,6 +93,12 @@ std::optional<Reenter> ParseReenter(std::string_view text);
 std::optional<std::optional<Duration>> ParseOnCap(std::string_view text);
 // `5 per 1s`
 std::optional<std::pair<int, Duration>> ParseRate(std::string_view text);
+// `1 per 180d`
+std::optional<std::pair<int, Duration>> ParseLimit(std::string_view text);
+// `14d`, `1 month`, `end of month`
+std::optional<Validity> ParseValidity(std::string_view text);
+// Minor units, and their currency: `40 EUR`; `15000 EUR per month` without its tail.
+std::optional<std::pair<std::int64_t, std::string>> ParseMoney(std::string_view text);
 // Bit 0 is Monday: `mon`, `mon..fri`.
 std::optional<std::uint8_t> ParseWeekdays(std::string_view text);
 bool IsSecret(std::string_view text);

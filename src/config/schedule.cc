@@ -140,6 +140,14 @@ const ConnectorSettings* Workspace::FindConnector(std::string_view name) const {
   return FindById(connectors, name);
 }
 
+const Offer* Workspace::FindOffer(std::string_view name) const {
+  return FindById(offers, name);
+}
+
+bool Policy::Denies(std::string_view what) const {
+  return std::find(deny.begin(), deny.end(), what) != deny.end();
+}
+
 std::optional<int> Workspace::FindModel(std::string_view name) const {
   return IndexById(models, name);
 }

@@ -161,6 +161,27 @@ void Ledger::Scan(int kind, TimePoint after, TimePoint until,
   in.refunds.VisitOrphans(stored, std::nullopt, ToMicros(after), ToMicros(until), visit);
 }
 
+void Ledger::ScanFresh(int kind, Sequence since_sequence, TimePoint since, TimePoint now,
+                       const std::function<void(const StoredEvent&)>& visit) const {
+  const Inner& in = *inner_;
+  const int stored = in.names.KindOf(kind);
+  const auto tell = [&](const Record& record) {
+    if (!record.late && in.customers.IsAlive(in.customers.Survivor(record.customer))) {
+      visit(in.refunds.View(record));
+    }
+  };
+  in.events.ScanArrived(stored, since_sequence, [&](const Record& record) {
+    if (record.time <= ToMicros(now)) {
+      tell(record);
+    }
+  });
+  in.events.Scan(stored, ToMicros(since), ToMicros(now), [&](const Record& record) {
+    if (record.sequence <= since_sequence) {
+      tell(record);
+    }
+  });
+}
+
 std::vector<Touch> Ledger::Touched(Sequence since_sequence, TimePoint since, TimePoint now,
                                    std::span<const int> kinds, std::span<const int> traits) const {
   const Inner& in = *inner_;

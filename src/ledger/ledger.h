@@ -117,6 +117,11 @@ class Ledger {
   void Scan(int kind, TimePoint after, TimePoint until,
             const std::function<void(const StoredEvent&)>& visit) const;
 
+  // Events of a kind that took effect: appended after `since_sequence` with time <= now, or
+  // appended earlier with a time in (since, now].  Without late ones, in no order.
+  void ScanFresh(int kind, Sequence since_sequence, TimePoint since, TimePoint now,
+                 const std::function<void(const StoredEvent&)>& visit) const;
+
   // Who had a fact of these kinds or traits become effective: appended after `since_sequence` with
   // time <= now, or appended earlier with a time in (since, now].  Ascending by customer, one entry
   // each.

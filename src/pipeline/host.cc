@@ -30,6 +30,65 @@ std::optional<TimePoint> Host::Happened(CustomerIndex customer, int event,
   return std::nullopt;
 }
 
+std::vector<Happening> Host::Fresh(int event, const std::optional<Condition>& where, Sequence after,
+                                   TimePoint since, TimePoint now) {
+  const Workspace& workspace = state_.workspace();
+  const EventSpec& spec = workspace.schema.events[static_cast<std::size_t>(event)];
+  const Moment moment{now, workspace.schema.timezone};
+  std::vector<Happening> all;
+  state_.ledger().ScanFresh(event, after, since, now, [&](const StoredEvent& stored) {
+    if (stored.counts &&
+        (!where || IsTrue(ExecuteOnEvent(where->expr, spec, stored.fields, *workspace.pool,
+                                         &state_.inputs(), moment, stored.customer)))) {
+      all.push_back({stored.customer, stored.time});
+    }
+  });
+  std::sort(all.begin(), all.end(), [](const Happening& a, const Happening& b) {
+    return std::pair(a.customer, a.time) < std::pair(b.customer, b.time);
+  });
+  return all;
+}
+
+Sequence Host::LastSequence() {
+  return state_.ledger().last_sequence();
+}
+
+std::vector<CustomerIndex> Host::Holding(const Condition& condition, TimePoint now) {
+  const Ledger& ledger = state_.ledger();
+  const Moment moment{now, state_.workspace().schema.timezone};
+  std::vector<CustomerIndex> all;
+  std::vector<double> block(kBlock);
+  for (CustomerIndex first = 0; first < ledger.customer_count();
+       first += static_cast<CustomerIndex>(kBlock)) {
+    const std::size_t size = std::min<std::size_t>(kBlock, ledger.customer_count() - first);
+    const std::span<double> out(block.data(), size);
+    ExecuteBlock(condition.expr, state_.inputs(), moment, first, out);
+    for (std::size_t i = 0; i < size; ++i) {
+      const auto customer = first + static_cast<CustomerIndex>(i);
+      if (IsTrue(out[i]) && ledger.IsAlive(customer)) {
+        all.push_back(customer);
+      }
+    }
+  }
+  return all;
+}
+
+std::vector<bool> Host::FlagColumn(int model, int flag) {
+  const CustomerIndex count = state_.ledger().customer_count();
+  std::vector<bool> all(count);
+  std::vector<double> values(count);
+  if (const Segments* segments = state_.segments(model)) {
+    segments->ReadFlag(flag, 0, values);
+    std::transform(values.begin(), values.end(), all.begin(), IsTrue);
+  }
+  return all;
+}
+
+std::optional<TimePoint> Host::LastSlot(int model) {
+  const Segments* segments = state_.segments(model);
+  return segments == nullptr ? std::nullopt : segments->last_slot();
+}
+
 SegmentIndex Host::Settled(int model, CustomerIndex customer) {
   const Segments* segments = state_.segments(model);
   return segments == nullptr ? kNoSegment : segments->Get(customer).segment;

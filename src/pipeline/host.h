@@ -20,6 +20,12 @@ class Host final : public PlaybookHost {
   std::optional<TimePoint> Happened(CustomerIndex customer, int event,
                                     const std::optional<Condition>& where, TimePoint after,
                                     TimePoint until) override;
+  std::vector<Happening> Fresh(int event, const std::optional<Condition>& where, Sequence after,
+                               TimePoint since, TimePoint now) override;
+  Sequence LastSequence() override;
+  std::vector<CustomerIndex> Holding(const Condition& condition, TimePoint now) override;
+  std::vector<bool> FlagColumn(int model, int flag) override;
+  std::optional<TimePoint> LastSlot(int model) override;
   SegmentIndex Settled(int model, CustomerIndex customer) override;
   SegmentIndex RawAnswer(int model, CustomerIndex customer) override;
   const std::string& CustomerKey(CustomerIndex customer) override;

@@ -2,6 +2,7 @@
 //
 //   playbooks.cc  Advance, and what the outside may ask
 //   triggers.cc   who may start: pending starts, and the gates of a start
+//   occasions.cc  what else than a move starts: flags, events, every so often
 //   steps.cc      what a run does next: goal and exit, waits, branches
 //   gates.cc      whether one send, task or change may go out
 //   runs.cc       how runs, pending starts and decisions are stored
@@ -16,6 +17,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,13 +51,22 @@ struct PlaybookProgram {
 
 PlaybookProgram CompilePlaybook(const Playbook& playbook, const Workspace& workspace);
 
-// A move that fits a trigger, until it is time.
+// A move, a flag, an event or a time that fits a trigger, until it starts somebody.
 struct PendingStart {
-  std::int64_t move = 0;
+  std::int64_t move = 0;  // 0: it was no move.
   SegmentIndex from = kNoSegment, to = kNoSegment;
   TimePoint at, due;
   bool said_stale = false;  // The row that says data_stale is there.
   bool stored = false;      // Those that start in the cycle of their move never need a row.
+};
+
+// Who has a flag, as of the last Advance: those who get it start.
+struct FlagWatch {
+  int model = 0, flag = 0;
+  std::string model_hash;
+  TimePoint slot;        // The model's last, when it was looked at.
+  bool known = false;    // False: the first look starts nobody.
+  std::vector<bool> on;  // By customer.
 };
 
 struct ActiveRun {
@@ -125,6 +136,7 @@ class PlaybookEngine {
   // Compares the files with what they were when the state was last used.
   void Reconcile(TimePoint now);
   void ReconcileRuns(TimePoint now, const std::map<std::string, bool>& left_pause);
+  void ForgetWatches();
   void InsertRun(const ActiveRun& run);
   void SaveCounter();
   void SaveRun(const ActiveRun& run, TimePoint now);
@@ -132,6 +144,23 @@ class PlaybookEngine {
   void DropPending(int playbook, CustomerIndex customer);
   void Say(TimePoint at, const Subject& subject, Gate gate, bool passed, std::string_view reason,
            std::string_view detail);
+
+  // occasions.cc
+  void LoadWatches();
+  void LoadEvery();
+  void TakeFlags(TimePoint now);
+  void TakeFlag(FlagWatch& watch, TimePoint now);
+  void FlagTurned(const FlagWatch& watch, CustomerIndex customer, bool on, TimePoint now);
+  void TakeEvents(TimePoint now);
+  void TakeEvery(TimePoint now);
+  void SetEvery(int playbook, CustomerIndex customer, TimePoint at);
+  void ForgetOccasions(CustomerIndex gone, std::optional<CustomerIndex> survivor);
+  // What starts this one, in words.
+  std::string Occasion(int playbook, CustomerIndex customer, const PendingStart& start,
+                       TimePoint now);
+  // Whether what it waits for still holds.
+  bool StillThere(int playbook, CustomerIndex customer, const PendingStart& start, TimePoint now);
+  std::string FlagName(int model, int flag) const;
 
   // triggers.cc
   void TakeMove(const Move& move);
@@ -195,6 +224,11 @@ class PlaybookEngine {
   std::vector<PlaybookProgram> programs_;
   std::vector<std::vector<int>> by_model_;  // Playbooks that listen to each model's moves.
   std::vector<std::map<CustomerIndex, PendingStart>> pending_;  // By playbook.
+  std::vector<FlagWatch> watches_;
+  // By playbook: when each customer was last started, refused, or there at the first look.
+  std::vector<std::unordered_map<CustomerIndex, TimePoint>> every_;
+  std::set<int> first_look_;             // Playbooks of `every` whose `while` is looked at first.
+  std::optional<TimePoint> next_every_;  // When the next of those for whom it holds is due.
   std::vector<std::unordered_map<CustomerIndex, std::int64_t>>
       running_;                               // By playbook: the active run.
   std::map<std::int64_t, ActiveRun> active_;  // In the order in which they started.

@@ -116,6 +116,9 @@ PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> mov
   for (const Move& move : moves) {
     TakeMove(move);
   }
+  TakeFlags(now);
+  TakeEvents(now);
+  TakeEvery(now);
   EndRuns(now);
   ResumeWaits(now);
   Start(now);
@@ -149,6 +152,9 @@ std::optional<TimePoint> PlaybookEngine::NextDue() const {
     for (const auto& [customer, start] : by_customer) {
       consider(start.due);
     }
+  }
+  if (next_every_) {
+    consider(*next_every_);
   }
   return next;
 }

@@ -23,6 +23,12 @@
 
 namespace segue {
 
+// An event that starts somebody.
+struct Happening {
+  CustomerIndex customer = 0;
+  TimePoint time;
+};
+
 // What playbooks ask of the other stages; the pipeline answers.
 class PlaybookHost {
  public:
@@ -37,6 +43,18 @@ class PlaybookHost {
   virtual std::optional<TimePoint> Happened(CustomerIndex customer, int event,
                                             const std::optional<Condition>& where, TimePoint after,
                                             TimePoint until) = 0;
+  // Events of this kind (that fulfil `where`) that took effect by `now`: those that arrived after
+  // the sequence, and those that had arrived and whose time lies after `since`.  Without late ones.
+  virtual std::vector<Happening> Fresh(int event, const std::optional<Condition>& where,
+                                       Sequence after, TimePoint since, TimePoint now) = 0;
+  // Of the newest fact.
+  virtual Sequence LastSequence() = 0;
+  // Every customer for whom it holds now, ascending.
+  virtual std::vector<CustomerIndex> Holding(const Condition& condition, TimePoint now) = 0;
+  // By customer, whether a flag is yes as of the model's last slot.
+  virtual std::vector<bool> FlagColumn(int model, int flag) = 0;
+  // Of a model; nothing before its baseline.
+  virtual std::optional<TimePoint> LastSlot(int model) = 0;
   // Settled segment and latest raw answer of a model.
   virtual SegmentIndex Settled(int model, CustomerIndex customer) = 0;
   virtual SegmentIndex RawAnswer(int model, CustomerIndex customer) = 0;

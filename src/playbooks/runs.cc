@@ -57,6 +57,22 @@ CREATE TABLE decision(
 ) STRICT;
 CREATE INDEX decision_customer ON decision(customer);
 CREATE INDEX decision_at ON decision(at);
+CREATE TABLE flag_watch(
+  flag TEXT PRIMARY KEY,
+  model_hash TEXT NOT NULL,
+  slot INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE flag_on(
+  flag TEXT NOT NULL,
+  customer INTEGER NOT NULL,
+  PRIMARY KEY(flag, customer)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE every_last(
+  playbook TEXT NOT NULL,
+  customer INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY(playbook, customer)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE playbook_state(
   playbook TEXT PRIMARY KEY,
   hash TEXT NOT NULL,
@@ -90,6 +106,8 @@ void PlaybookEngine::Load() {
   stored_last_run_ = last_run_;
   LoadRuns();
   LoadPending();
+  LoadWatches();
+  LoadEvery();
 }
 
 void PlaybookEngine::LoadRuns() {
@@ -126,13 +144,18 @@ void PlaybookEngine::LoadPending() {
       "pending_start");
   while (select.Step()) {
     const std::optional<int> playbook = workspace_.FindPlaybook(select.Text(0));
-    if (!playbook || this->playbook(*playbook).on.kind != Trigger::Kind::kMove) {
+    if (!playbook) {
       continue;  // Reconcile drops it.
     }
+    // After an edit it may be of another kind: then Reconcile drops it.
+    const bool move = this->playbook(*playbook).on.kind == Trigger::Kind::kMove;
     PendingStart start;
     start.move = select.Int(2);
-    start.from = FindSegment(*playbook, select.Text(3)).value_or(kNoSegment);
-    const std::optional<SegmentIndex> to = FindSegment(*playbook, select.Text(4));
+    std::optional<SegmentIndex> to = kNoSegment;
+    if (move) {
+      start.from = FindSegment(*playbook, select.Text(3)).value_or(kNoSegment);
+      to = FindSegment(*playbook, select.Text(4));
+    }
     start.at = FromMicros(select.Int(5));
     start.due = FromMicros(select.Int(6));
     start.said_stale = select.Int(7) != 0;
@@ -165,6 +188,7 @@ void PlaybookEngine::Reconcile(TimePoint now) {
     const bool edited = found == before.end() || found->second.first != playbook.hash;
     left_pause[playbook.id] = left;
     if (left || edited) {
+      first_look_.insert(static_cast<int>(i));
       // Nobody starts for a move that happened before.
       Statement drop = db_.Prepare("DELETE FROM pending_start WHERE playbook = ?");
       drop.Bind(1, playbook.id).Run();
@@ -177,11 +201,33 @@ void PlaybookEngine::Reconcile(TimePoint now) {
   }
   for (const auto& [gone, state] : before) {
     for (const char* sql : {"DELETE FROM pending_start WHERE playbook = ?",
+                            "DELETE FROM every_last WHERE playbook = ?",
                             "DELETE FROM playbook_state WHERE playbook = ?"}) {
       db_.Prepare(sql).Bind(1, gone).Run();
     }
   }
+  ForgetWatches();
   ReconcileRuns(now, left_pause);
+}
+
+// Flags that nobody waits for any more: should somebody again, that look is the first.
+void PlaybookEngine::ForgetWatches() {
+  std::vector<std::string> gone;
+  Statement select = db_.Prepare("SELECT flag FROM flag_watch");
+  while (select.Step()) {
+    const std::string name = select.Text(0);
+    if (std::none_of(watches_.begin(), watches_.end(), [&](const FlagWatch& watch) {
+          return FlagName(watch.model, watch.flag) == name;
+        })) {
+      gone.push_back(name);
+    }
+  }
+  for (const std::string& name : gone) {
+    for (const char* sql :
+         {"DELETE FROM flag_watch WHERE flag = ?", "DELETE FROM flag_on WHERE flag = ?"}) {
+      db_.Prepare(sql).Bind(1, name).Run();
+    }
+  }
 }
 
 void PlaybookEngine::ReconcileRuns(TimePoint now, const std::map<std::string, bool>& left_pause) {
@@ -265,8 +311,8 @@ void PlaybookEngine::StorePending(int index, CustomerIndex customer, PendingStar
   insert.Bind(1, playbook(index).id)
       .Bind(2, Number(customer))
       .Bind(3, start.move)
-      .Bind(4, SegmentName(index, start.from))
-      .Bind(5, SegmentName(index, start.to))
+      .Bind(4, start.move == 0 ? std::string() : SegmentName(index, start.from))
+      .Bind(5, start.move == 0 ? std::string() : SegmentName(index, start.to))
       .Bind(6, ToMicros(start.at))
       .Bind(7, ToMicros(start.due))
       .Bind(8, std::int64_t{start.said_stale})
@@ -337,6 +383,7 @@ void PlaybookEngine::Merged(CustomerIndex gone, CustomerIndex survivor, TimePoin
     }
   }
   RemoveOver();
+  ForgetOccasions(gone, survivor);
   for (const char* sql : {"DELETE FROM pending_start WHERE customer = ?1 AND ?2 >= 0",
                           "UPDATE run SET customer = ?2 WHERE customer = ?1",
                           "UPDATE decision SET customer = ?2 WHERE customer = ?1"}) {
@@ -357,6 +404,7 @@ void PlaybookEngine::Erased(CustomerIndex customer, TimePoint now) {
     }
   }
   RemoveOver();
+  ForgetOccasions(customer, std::nullopt);
   // Details hold what was looked at.  The runs stay as bare numbers, so that reports still add up.
   for (const char* sql : {"DELETE FROM pending_start WHERE customer = ?",
                           "DELETE FROM decision WHERE customer = ?"}) {

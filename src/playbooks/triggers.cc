@@ -53,8 +53,7 @@ void PlaybookEngine::TakeMove(const Move& move) {
       // A near miss: no gate refused, so there is no word for it.
       Say(move.at, subject, Gate::kTrigger, false, "",
           "left " + SegmentName(index, left.to) + " after " +
-              FormatDurationLong(move.at - left.at) + " of " +
-              FormatDurationLong(left.due - left.at));
+              FormatDurationLong(move.at - left.at) + " of " + FormatDurationLong(on.stay));
       DropPending(index, move.customer);
     }
     if (StartsPlaybooks(move.cause) && Names(on.from, move.from) && Names(on.to, move.to)) {
@@ -72,9 +71,7 @@ std::vector<PlaybookEngine::DueStart> PlaybookEngine::CollectDue(TimePoint now) 
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     const int index = static_cast<int>(i);
     for (const auto& [customer, start] : pending_[i]) {
-      // A latest answer that differs waits: the next slot may agree again, or move the customer
-      // away.
-      if (start.due <= now && host_.RawAnswer(playbook(index).on.model, customer) == start.to) {
+      if (start.due <= now && StillThere(index, customer, start, now)) {
         due.push_back({.playbook = index, .customer = customer, .start = start});
       }
     }
@@ -99,6 +96,10 @@ void PlaybookEngine::Start(TimePoint now) {
       continue;
     }
     DropPending(due.playbook, due.customer);
+    if (playbook(due.playbook).on.kind == Trigger::Kind::kEvery && host_.IsAlive(due.customer)) {
+      SetEvery(due.playbook, due.customer,
+               now);  // Refused is asked: the next is due after `every`.
+    }
     if (passed) {
       BeginRun(due, now);
     }
@@ -116,13 +117,8 @@ bool PlaybookEngine::PassesStart(const DueStart& due, TimePoint now, bool& keep)
   Subject trigger = subject;
   trigger.where = program.where_trigger;
   if (!due.start.said_stale) {
-    std::string detail = "moved " + SegmentName(due.playbook, due.start.from) + " to " +
-                         SegmentName(due.playbook, due.start.to) + " at " +
-                         FormatTime(due.start.at);
-    if (playbook.on.stay > Duration::zero()) {
-      detail += ", stayed " + FormatDurationLong(now - due.start.at);
-    }
-    Say(now, trigger, Gate::kTrigger, true, "", detail);
+    Say(now, trigger, Gate::kTrigger, true, "",
+        Occasion(due.playbook, due.customer, due.start, now));
   }
   const std::string_view status = StatusName(playbook.status);
   if (StandsStill(due.playbook)) {
@@ -228,7 +224,7 @@ void PlaybookEngine::BeginRun(const DueStart& due, TimePoint now) {
   run.id = ++last_run_;
   run.playbook = due.playbook;
   run.customer = due.customer;
-  run.move = due.start.move;
+  run.move = due.start.move != 0 ? due.start.move : -run.id;  // One run for one occasion.
   run.started = now;
   run.hash = playbook.hash;
   run.goal_was_true =

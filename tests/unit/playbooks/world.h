@@ -40,7 +40,7 @@ inline Condition Says(const std::string& name) {
 
 class FakeHost final : public PlaybookHost {
  public:
-  struct Happening {
+  struct Event {
     CustomerIndex customer;
     int event;
     TimePoint time;
@@ -48,7 +48,7 @@ class FakeHost final : public PlaybookHost {
 
   Database* db = nullptr;
   std::map<std::pair<CustomerIndex, std::string>, bool> truths;
-  std::vector<Happening> events;
+  std::vector<Event> events;  // The ledger: each one's sequence is its place from 1.
   std::map<CustomerIndex, SegmentIndex> settled, raw;
   std::vector<std::string> keys = {"lara", "ivo", "mia"};
   std::map<std::pair<CustomerIndex, int>, std::string> texts;
@@ -58,6 +58,8 @@ class FakeHost final : public PlaybookHost {
   std::set<CustomerIndex> dead;
   std::set<CustomerIndex> unrenderable;
   std::set<CustomerIndex> open_tasks;
+  std::set<CustomerIndex> flagged;
+  std::optional<TimePoint> slot;
   std::optional<Duration> data_age;
   int evaluations = 0;
 
@@ -75,13 +77,49 @@ class FakeHost final : public PlaybookHost {
   std::optional<TimePoint> Happened(CustomerIndex customer, int event,
                                     const std::optional<Condition>&, TimePoint after,
                                     TimePoint until) override {
-    for (const Happening& one : events) {
+    for (const Event& one : events) {
       if (one.customer == customer && one.event == event && one.time > after && one.time <= until) {
         return one.time;
       }
     }
     return std::nullopt;
   }
+
+  std::vector<segue::Happening> Fresh(int event, const std::optional<Condition>& where,
+                                      Sequence after, TimePoint since, TimePoint now) override {
+    std::vector<segue::Happening> all;
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      const Event& one = events[i];
+      const bool arrived = i + 1 > after || one.time > since;
+      const bool fits = !where || truths[{one.customer, where->text}];
+      if (one.event == event && arrived && one.time <= now && fits) {
+        all.push_back({one.customer, one.time});
+      }
+    }
+    return all;
+  }
+
+  Sequence LastSequence() override { return events.size(); }
+
+  std::vector<CustomerIndex> Holding(const Condition& condition, TimePoint) override {
+    std::vector<CustomerIndex> all;
+    for (CustomerIndex customer = 0; customer < keys.size(); ++customer) {
+      if (!dead.contains(customer) && truths[{customer, condition.text}]) {
+        all.push_back(customer);
+      }
+    }
+    return all;
+  }
+
+  std::vector<bool> FlagColumn(int, int) override {
+    std::vector<bool> all;
+    for (CustomerIndex customer = 0; customer < keys.size(); ++customer) {
+      all.push_back(flagged.contains(customer));
+    }
+    return all;
+  }
+
+  std::optional<TimePoint> LastSlot(int) override { return slot; }
 
   SegmentIndex Settled(int, CustomerIndex customer) override { return settled.at(customer); }
 
@@ -226,6 +264,8 @@ struct World {
       segment.id = id;
       model.segments.push_back(std::move(segment));
     }
+    model.flags.push_back({"near_limit", {}, {}});
+    model.hash = "1";
     workspace.models.push_back(std::move(model));
     for (const auto& [id, channel] :
          {std::pair{"hello", "email"}, {"again", "email"}, {"popup", "in_app"}}) {

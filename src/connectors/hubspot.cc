@@ -310,20 +310,23 @@ class HubspotConnector final : public Connector {
         return attempt.Whole(attempt.Accepted(TextAt(ListAt(body, "results")[0], {"id"})));
       }
     }
-    std::string contact;
-    if (const std::string id = ContactId(delivery, match_); !id.empty()) {
+    std::string contact;  // The task is written without it where HubSpot has none.
+    if (!ContactId(delivery, match_).empty()) {
+      const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
       const Reply* read = attempt.Take();
       if (read == nullptr) {
-        return Call(attempt, "GET",
-                    objects_ + "contacts/" + UrlEncode(id) + "?idProperty=" + UrlEncode(match_));
+        return ReadContacts(attempt, groups);
       }
-      contact = TextAt(ParseJson(read->body), {"id"});
-      const bool none = read->status == 404;  // The task is written without it.
-      if (read->kind != Reply::Kind::kAnswered || (contact.empty() && !none) ||
-          (read->status != 200 && !none)) {
+      const value body = ParseJson(read->body);
+      if (read->kind != Reply::Kind::kAnswered || (read->status != 200 && read->status != 207) ||
+          !At(body, {"results"}).is_array()) {
         return attempt.Whole(Failure(attempt, *read, true));
       }
-      contact = none ? "" : contact;
+      const std::optional<Outcome> found = ReadBatch(attempt, body, groups)[0];
+      if (found && found->kind == Kind::kRetry) {
+        return attempt.Whole(*found);
+      }
+      contact = found ? found->vendor_id : "";
     }
     const std::string assignee = BareAddress(delivery.payload.assignee).value_or("");
     const Reply* owners = attempt.Take();

@@ -365,31 +365,38 @@ class SalesforceConnector final : public Connector {
         return attempt.Whole(Failure(attempt, *found, true));
       }
     }
+    return WriteTasks(attempt, session, owners, users_body, people);
+  }
+
+  // `owners` holds the address that each task is for.
+  NextStep WriteTasks(Attempt& attempt, const Session& session, std::span<const std::string> owners,
+                      const value& users, const value& people) const {
     std::vector<ContactGroup> groups;  // One record per task that has an owner.
     array records;
     for (std::size_t i = 0; i < attempt.batch().size(); ++i) {
-      if (const std::string owner = IdOf(users_body, "Email", owners[i]); !owner.empty()) {
+      const Delivery& delivery = attempt.batch()[i];
+      if (const std::string owner = IdOf(users, "Email", owners[i]); !owner.empty()) {
         groups.push_back({owner, {i}});
-        records.push_back(Record(attempt.batch()[i], owner,
-                                 IdOf(people, match_, ContactId(attempt.batch()[i], match_))));
+        records.push_back(
+            Record(delivery, owner, IdOf(people, match_, ContactId(delivery, match_))));
       }
     }
-    NextStep step = std::vector<Outcome>(attempt.batch().size());
+    std::vector<Outcome> outcomes(attempt.batch().size());
     if (!groups.empty()) {
       const Reply* written = attempt.Take();
       if (written == nullptr) {
         return Upsert(attempt, session, "Task", task_key_, std::move(records));
       }
-      step = Records(attempt, *written, groups);
+      outcomes = std::get<std::vector<Outcome>>(Records(attempt, *written, groups));
     }
-    auto& outcomes = std::get<std::vector<Outcome>>(step);
+    const bool split = outcomes.front().kind == Kind::kSplit;
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
-      if (outcomes.front().kind != Kind::kSplit && IdOf(users_body, "Email", owners[i]).empty()) {
+      if (!split && IdOf(users, "Email", owners[i]).empty()) {
         outcomes[i] = attempt.Say(Kind::kRefused,
                                   "Salesforce has no active user with the address " + owners[i]);
       }
     }
-    return step;
+    return outcomes;
   }
 
   object Record(const Delivery& delivery, const std::string& owner,

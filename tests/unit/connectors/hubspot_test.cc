@@ -165,44 +165,45 @@ TEST_CASE("hubspot: an email's result says who will not get it") {
 }
 
 TEST_CASE("hubspot: tasks, owners and contacts") {
-  CheckRows("hubspot", {{"no such owner",
-                         kTask,
-                         "/owners",
-                         Answer(200, R"({"results":[]})"),
-                         {Kind::kRefused},
-                         0,
-                         "no owner with the address sales@lumen.example"},
-                        {"another owner than the one asked for",
-                         kTask,
-                         "/owners",
-                         Answer(200, R"({"results":[{"id":"9","email":"boss@lumen.example"}]})"),
-                         {Kind::kRefused}},
-                        {"no such contact: the task has none",
-                         kTask,
-                         "/objects/contacts/",
-                         Answer(404),
-                         {Kind::kAccepted}},
-                        {"the contact's answer is cut off",
-                         kTask,
-                         "/objects/contacts/",
-                         Answer(200, "{\"id"),
-                         {Kind::kRetry}},
-                        {"the owner's answer is lost",
-                         kTask,
-                         "/owners",
-                         Failure(Reply::Kind::kLost, "reset"),
-                         {Kind::kRetry}},
-                        {"the task is refused",
-                         kTask,
-                         "/objects/tasks",
-                         Answer(400, R"({"message":"PROPERTY_DOESNT_EXIST"})"),
-                         {Kind::kRefused}}});
+  CheckRows("hubspot",
+            {{"no such owner",
+              kTask,
+              "/owners",
+              Answer(200, R"({"results":[]})"),
+              {Kind::kRefused},
+              0,
+              "no owner with the address sales@lumen.example"},
+             {"another owner than the one asked for",
+              kTask,
+              "/owners",
+              Answer(200, R"({"results":[{"id":"9","email":"boss@lumen.example"}]})"),
+              {Kind::kRefused}},
+             {"no such contact: the task has none",
+              kTask,
+              "/batch/read",
+              Answer(207, R"({"results":[],"errors":[)" + Error("OBJECT_NOT_FOUND", "{}") + "]}"),
+              {Kind::kAccepted}},
+             {"the contact's answer is cut off",
+              kTask,
+              "/batch/read",
+              Answer(200, "{\"results\":[{"),
+              {Kind::kRetry}},
+             {"the owner's answer is lost",
+              kTask,
+              "/owners",
+              Failure(Reply::Kind::kLost, "reset"),
+              {Kind::kRetry}},
+             {"the task is refused",
+              kTask,
+              "/objects/tasks",
+              Answer(400, R"({"message":"PROPERTY_DOESNT_EXIST"})"),
+              {Kind::kRefused}}});
 }
 
 TEST_CASE("hubspot: before a second try the task is searched for by our key") {
   const auto connector = MakeVendorConnector("hubspot");
   std::vector batch = {DeliveryFor("hubspot", kTask, 1)};
-  CHECK(Tell(*connector, batch).done[0].request.method == "GET");
+  CHECK(Tell(*connector, batch).done[0].request.url.ends_with("/contacts/batch/read"));
   batch[0].attempts = 1;
   const Told again = Tell(*connector, batch);
   REQUIRE(again.done.size() == 4);
@@ -288,7 +289,7 @@ TEST_CASE("hubspot: what it is told of a task, an email and an event") {
       R"({"properties":{"hs_timestamp":"2026-03-27T04:00:00Z","hs_task_subject":"Call Lara",)"
       R"("hs_task_body":"a &lt;b&gt;<br>c","hs_task_status":"NOT_STARTED","hs_task_priority":"HIGH",)"
       R"("hs_task_type":"TODO","hubspot_owner_id":"64","segue_key":"0f3a9c5e77d1b2a1"},)"
-      R"("associations":[{"to":{"id":"101"},"types":[{"associationCategory":"HUBSPOT_DEFINED",)"
+      R"("associations":[{"to":{"id":"100"},"types":[{"associationCategory":"HUBSPOT_DEFINED",)"
       R"("associationTypeId":204}]}]})");
   const std::vector mail = {DeliveryFor("hubspot", kMessage, 1)};
   CHECK(Tell(*connector, mail).done.back().request.body ==

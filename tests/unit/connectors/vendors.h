@@ -132,7 +132,7 @@ inline Reply VendorSays(const Request& request) {
   if (is("/tasks/search")) {
     return Answer(200, R"({"total":0,"results":[]})");
   }
-  if (is("/objects/contacts/") || is("/memberships/") || is("/members/")) {
+  if (is("/memberships/") || is("/members/")) {
     const bool empty = is("/tags") || is("/events");
     return empty ? Answer(204) : Answer(200, R"({"id":"101","status":"subscribed"})");
   }

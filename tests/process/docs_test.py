@@ -23,6 +23,10 @@ def main():
     (folder / "config" / "all.yaml").write_text("---\n".join(blocks))
     clean, words = run_check(folder)
     check(clean, f"the {len(blocks)} YAML blocks of docs/language.md are one workspace without a finding\n{words}")
+    connectors = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs" / "connectors.md").read_text(), re.M | re.S)
+    (folder / "config" / "all.yaml").write_text("---\n".join(["workspace: lumen\ncurrency: EUR\n", *connectors]))
+    clean, words = run_check(folder)
+    check(clean and len(connectors) >= 3, f"the {len(connectors)} connectors of docs/connectors.md load\n{words}")
     clean, words = run_check(ROOT)
     check(clean, f"the shipped library has no finding\n{words}")
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -1,10 +1,12 @@
-// A process that is already running, for the benchmark: opens a state as the daemon does, takes in what
-// lies in its inbox, and times what a cycle does.
+// A process that is already running, for the benchmark: opens a state as the daemon does, takes in
+// what lies in its inbox, and times what a cycle does.
 //
-//   driver cycle      WORKSPACE STATE PASSES   restart, the day of 2025-01-01, then PASSES slots without news
+//   driver cycle      WORKSPACE STATE PASSES   restart, the day of 2025-01-01, then PASSES slots
+//   without news driver backfill   WORKSPACE STATE          what `segue run` does with the history
 //   driver conditions WORKSPACE STATE          every model and every `when` of another workspace
 //
-// Times are milliseconds, memory megabytes; one line of JSON.  STATE/moves.csv gets the moves of the day.
+// Times are milliseconds, memory megabytes; one line of JSON.  STATE/moves.csv gets the moves of
+// the day.
 
 #include <algorithm>
 #include <chrono>
@@ -135,6 +137,27 @@ boost::json::object CycleTimes(const std::string& workspace, const std::string& 
   return out;
 }
 
+// The same as `segue run`, for a look at where the time goes.
+boost::json::object BackfillTimes(const std::string& workspace, const std::string& folder) {
+  boost::json::object out;
+  const Watch::time_point start = Watch::now();
+  const TimePoint now = At("2025-01-01T00:00:00Z");
+  const Opened opened = Open(workspace, folder, now);
+  Cycle cycle(*opened.state, opened.files.get());
+  CycleReport report;
+  cycle.Pull(now, true, {}, report);
+  out["pulled"] = Since(start);
+  cycle.Decide(now, report);
+  out["decided"] = Since(start);
+  opened.state->ledger().Seal();
+  out["sealed"] = Since(start);
+  opened.state->columns().Snapshot();
+  out["backfill"] = Since(start);
+  out["orders"] = report.intake["new"];
+  out["peak_mb"] = Megabytes("VmHWM");
+  return out;
+}
+
 // Answers one condition for everybody, in blocks.
 std::int64_t CountTrue(const State& state, const Expr& expr, CustomerIndex count, TimePoint now) {
   const Moment moment{now, state.workspace().schema.timezone};
@@ -155,21 +178,30 @@ boost::json::object ConditionTimes(const std::string& workspace, const std::stri
   const Opened opened = Open(workspace, folder, now);
   State& state = *opened.state;
   out["open"] = Since(start);
-  Cycle cycle(state, nullptr);
-  CycleReport report;
-  cycle.Decide(now, report);  // Each model's first slot stores everybody; the next ones are timed.
+  // The models alone: a playbook would start thousands of runs on a history that is a benchmark's.
+  const auto run = [&](TimePoint at) {
+    std::size_t moves = 0;
+    Transaction work(state.db());
+    state.columns().Advance(at);
+    for (std::size_t model = 0; model < state.workspace().models.size(); ++model) {
+      const auto index = static_cast<int>(model);
+      moves += state.segments(index)->RunSlot(*state.PopulationOf(index, at), at, at).moves.size();
+    }
+    work.Commit();
+    return moves;
+  };
+  run(now);  // The first slot places everybody; the next one is timed.
+  const TimePoint later = now + kDay;
   const Watch::time_point begin = Watch::now();
-  CycleReport next;
-  cycle.Decide(now + 8 * kDay, next);
+  out["model_moves"] = run(later);
   out["models"] = Since(begin);
   out["model_count"] = state.workspace().models.size();
-  out["model_moves"] = next.moves.size();
   const Watch::time_point conditions = Watch::now();
   std::int64_t asked = 0;
   std::int64_t yes = 0;
   for (const Playbook& playbook : state.workspace().playbooks) {
     for (const Condition& when : playbook.when) {
-      yes += CountTrue(state, when.expr, state.ledger().customer_count(), now + 8 * kDay);
+      yes += CountTrue(state, when.expr, state.ledger().customer_count(), later);
       ++asked;
     }
   }
@@ -188,6 +220,8 @@ int main(int argc, char** argv) {
   boost::json::object out;
   if (args.size() == 4 && args[0] == "cycle") {
     out = segue::CycleTimes(args[1], args[2], std::atoi(args[3].c_str()));
+  } else if (args.size() == 3 && args[0] == "backfill") {
+    out = segue::BackfillTimes(args[1], args[2]);
   } else if (args.size() == 3 && args[0] == "conditions") {
     out = segue::ConditionTimes(args[1], args[2]);
   } else {

@@ -61,7 +61,7 @@ await timed('day', async () => {
   await timed('day_changes', () => db.run(`CREATE TABLE changed AS SELECT n.customer_id, coalesce(o.segment, '') AS old, n.segment AS new
     FROM segment_after n LEFT JOIN segment o USING (customer_id) WHERE o.segment IS DISTINCT FROM n.segment`));
 });
-await db.run(`COPY (SELECT * FROM changed ORDER BY customer_id::VARCHAR) TO '${folder}/duckdb.csv' (HEADER)`);
+await db.run(`COPY (SELECT customer_id, nullif(old, '') AS old, new FROM changed ORDER BY customer_id::VARCHAR) TO '${folder}/duckdb.csv' (HEADER)`);
 result.peak_mb = Math.round(process.resourceUsage().maxRSS / 1024);
 db.closeSync();
 console.log(JSON.stringify(result));

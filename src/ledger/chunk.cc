@@ -52,13 +52,13 @@ void SetInt(IntColumn& column, std::size_t row, std::size_t count, std::int64_t 
   column.present[row] = true;
 }
 
-void WriteFields(ByteWriter& out, std::span<const Record> records) {
+void WriteFields(ByteWriter& out, std::span<const Record* const> records) {
   std::map<int, IntColumn> ints;
   std::map<int, TextColumn> texts;
   std::map<int, IntColumn> refunds;
   for (std::size_t row = 0; row < records.size(); ++row) {
-    for (std::size_t field = 0; field < records[row].fields.size(); ++field) {
-      const Value& value = records[row].fields[field];
+    for (std::size_t field = 0; field < records[row]->fields.size(); ++field) {
+      const Value& value = records[row]->fields[field];
       if (const auto* number = std::get_if<std::int64_t>(&value)) {
         SetInt(ints[static_cast<int>(field)], row, records.size(), *number);
       } else if (const auto* text = std::get_if<std::string>(&value)) {
@@ -67,7 +67,7 @@ void WriteFields(ByteWriter& out, std::span<const Record> records) {
         AddText(column, row, *text);
       }
     }
-    for (const auto& [field, amount] : records[row].refunds) {
+    for (const auto& [field, amount] : records[row]->refunds) {
       SetInt(refunds[field], row, records.size(), amount);
     }
   }
@@ -150,7 +150,8 @@ void Block::Fill(std::size_t row, Record& record) const {
   }
 }
 
-std::string EncodeBlock(std::span<const Record> records, std::span<const std::size_t> recipes) {
+std::string EncodeBlock(std::span<const Record* const> records,
+                        std::span<const std::size_t> recipes) {
   SEGUE_CHECK(records.size() <= kBlockRecordsMax && recipes.size() == records.size());
   IntColumn customers, sequences, times, versions, flags, recipe;
   TextColumn dedupes;
@@ -158,7 +159,7 @@ std::string EncodeBlock(std::span<const Record> records, std::span<const std::si
   versions.values.assign(records.size(), 0);
   versions.present.assign(records.size(), false);
   for (std::size_t row = 0; row < records.size(); ++row) {
-    const Record& record = records[row];
+    const Record& record = *records[row];
     customers.values.push_back(record.customer);
     sequences.values.push_back(static_cast<std::int64_t>(record.sequence));
     times.values.push_back(record.time);

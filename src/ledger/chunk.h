@@ -13,6 +13,9 @@
 //     0  a list of the distinct texts, and packed indexes into it
 //     1  a common prefix and a number of fixed or free length, as integers
 //     2  a common prefix, lengths as integers, and the bytes
+//     3  texts of one length, place by place: what all have in common, or a number of few bits for
+//     one
+//        of the letters that stand there (a UUID takes 122 bits so)
 
 #pragma once
 
@@ -32,7 +35,7 @@ namespace segue {
 constexpr std::size_t kBlockRecordsMax = 1024;
 constexpr std::size_t kBlockBytesMax = 64 * 1024;  // Of texts; one record may be larger.
 constexpr std::size_t kChunkRecordsMax = 64 * 1024;
-constexpr std::size_t kChunkBytesMax = 1024 * 1024;
+constexpr std::size_t kChunkBytesMax = 4 * 1024 * 1024;  // Of texts, before they are packed.
 
 // A column of whole numbers, some of them missing.
 struct IntColumn {
@@ -71,7 +74,8 @@ struct Block {
 
 // Requires: at most kBlockRecordsMax, all of one kind.  `recipes`: one per record, 0 stores its
 // dedupe text.
-std::string EncodeBlock(std::span<const Record> records, std::span<const std::size_t> recipes);
+std::string EncodeBlock(std::span<const Record* const> records,
+                        std::span<const std::size_t> recipes);
 // Nothing when the bytes are damaged.
 std::optional<Block> DecodeBlock(std::string_view bytes);
 // Without the check sum at the end; for fuzzing.

@@ -1,16 +1,18 @@
 // Columns of integers and texts as bytes; chunk.h describes the forms.
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <unordered_map>
 
 #include "ledger/chunk.h"
+#include "ledger/places.h"
 
 namespace segue {
 namespace {
 
 constexpr std::uint8_t kOffsets = 0, kDifferences = 1, kDistinct = 2;
-constexpr std::uint8_t kDictionary = 0, kPrefixedNumber = 1, kPlain = 2;
+constexpr std::uint8_t kDictionary = 0, kPrefixedNumber = 1, kPlain = 2, kPlaces = 3;
 constexpr std::size_t kDistinctMax = 256;
 constexpr std::size_t kDigitsMax = 18;  // Ten to this power fits an int64.
 // Far above what a block can hold, so that a short damaged input cannot ask for much more than
@@ -137,11 +139,31 @@ std::vector<std::uint64_t> ReadIndexes(ByteReader& in, std::size_t count, std::s
   return indexes;
 }
 
-bool WriteDistinct(ByteWriter& out, const std::vector<std::int64_t>& values) {
-  std::vector<std::int64_t> distinct = values;
+// Ascending; too many are given up early, which for most columns is soon.
+bool FindDistinct(const std::vector<std::int64_t>& values, std::vector<std::int64_t>& distinct) {
+  constexpr std::size_t kSlots = 1024;
+  std::array<std::uint16_t, kSlots> slots{};
+  for (const std::int64_t value : values) {
+    std::size_t slot = (Unsigned(value) * 0x9e3779b97f4a7c15U) >> 54U;
+    while (slots[slot] != 0 && distinct[slots[slot] - 1U] != value) {
+      slot = (slot + 1) % kSlots;
+    }
+    if (slots[slot] != 0) {
+      continue;
+    }
+    if (distinct.size() == kDistinctMax) {
+      return false;
+    }
+    distinct.push_back(value);
+    slots[slot] = static_cast<std::uint16_t>(distinct.size());
+  }
   std::sort(distinct.begin(), distinct.end());
-  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-  if (distinct.size() > kDistinctMax) {
+  return true;
+}
+
+bool WriteDistinct(ByteWriter& out, const std::vector<std::int64_t>& values) {
+  std::vector<std::int64_t> distinct;
+  if (!FindDistinct(values, distinct)) {
     return false;
   }
   out.Varint(distinct.size());
@@ -321,6 +343,17 @@ std::vector<std::string> ReadPlain(ByteReader& in, std::size_t count) {
   return texts;
 }
 
+// Whether so many of the first texts are different that a list of them all would save nothing.
+bool MostlyDifferent(const std::vector<std::string_view>& texts) {
+  constexpr std::size_t kLooked = 64;
+  if (texts.size() < kLooked) {
+    return false;
+  }
+  std::vector<std::string_view> first(texts.begin(), texts.begin() + kLooked);
+  std::sort(first.begin(), first.end());
+  return std::unique(first.begin(), first.end()) - first.begin() >= 60;
+}
+
 }  // namespace
 
 void WriteInts(ByteWriter& out, const IntColumn& column) {
@@ -377,11 +410,18 @@ void WriteTexts(ByteWriter& out, const TextColumn& column) {
   if (!dense.empty() && WritePrefixedNumbers(numbers, dense) && numbers.size() < best.size()) {
     best = std::move(numbers);
   }
-  ByteWriter dictionary;
-  dictionary.Byte(kDictionary);
-  WriteDictionary(dictionary, dense);
-  if (dictionary.size() < best.size()) {
-    best = std::move(dictionary);
+  ByteWriter places;
+  places.Byte(kPlaces);
+  if (!dense.empty() && WritePlaces(places, dense) && places.size() < best.size()) {
+    best = std::move(places);
+  }
+  if (!MostlyDifferent(dense)) {
+    ByteWriter dictionary;
+    dictionary.Byte(kDictionary);
+    WriteDictionary(dictionary, dense);
+    if (dictionary.size() < best.size()) {
+      best = std::move(dictionary);
+    }
   }
   out.Raw(best.bytes());
 }
@@ -403,8 +443,10 @@ TextColumn ReadTexts(ByteReader& in, std::size_t count) {
       column.texts.emplace_back(in.Text());
     }
     indexes = ReadIndexes(in, some, column.texts.size());
-  } else if (form == kPrefixedNumber || form == kPlain) {
-    column.texts = form == kPlain ? ReadPlain(in, some) : ReadPrefixedNumbers(in, some);
+  } else if (form == kPrefixedNumber || form == kPlain || form == kPlaces) {
+    column.texts = form == kPlain    ? ReadPlain(in, some)
+                   : form == kPlaces ? ReadPlaces(in, some)
+                                     : ReadPrefixedNumbers(in, some);
     for (std::size_t i = 0; i < column.texts.size(); ++i) {
       indexes.push_back(i);
     }

@@ -34,6 +34,8 @@ class Column {
 
   // NaN where there is no data.
   virtual double Read(CustomerIndex customer) const = 0;
+  // Of first, first + 1, …
+  virtual void ReadMany(CustomerIndex first, std::span<double> out) const = 0;
   virtual double Nothing() const = 0;
 
   virtual void Save(CustomerIndex customer, ByteWriter& out) const = 0;

@@ -384,23 +384,37 @@ void Columns::Advance(TimePoint now) {
   inner_->Advance(ToMicros(now), inner_->All());
 }
 
+void Columns::Follow() {
+  const Ledger::Changes changes = inner_->Take();
+  if (changes.all) {
+    inner_->dirty.clear();
+    inner_->dirty_all.clear();
+    inner_->Build(inner_->All());
+  } else {
+    inner_->Apply(changes);
+  }
+}
+
 TimePoint Columns::edge() const {
   return FromMicros(inner_->edge);
 }
 
 void Columns::Read(int aggregate, CustomerIndex first, std::span<double> out) const {
   const Column* column = inner_->columns[static_cast<std::size_t>(aggregate)].get();
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const auto customer = static_cast<CustomerIndex>(first + i);
-    out[i] = column == nullptr          ? std::numeric_limits<double>::quiet_NaN()
-             : customer < inner_->count ? column->Read(customer)
-                                        : column->Nothing();
+  const std::size_t known = column == nullptr || first >= inner_->count
+                                ? 0
+                                : std::min<std::size_t>(out.size(), inner_->count - first);
+  if (known > 0) {
+    column->ReadMany(first, out.first(known));
   }
+  std::fill(out.begin() + static_cast<std::ptrdiff_t>(known), out.end(),
+            column == nullptr ? std::numeric_limits<double>::quiet_NaN() : column->Nothing());
 }
 
 void Columns::Snapshot() {
   Inner& in = *inner_;
   Transaction work(in.db);
+  in.Recompute(in.All());  // What Follow left for the next step.
   in.db.Execute("DELETE FROM column_part");
   in.db.Execute("DELETE FROM column_snapshot");
   for (const int aggregate : in.All()) {
@@ -431,6 +445,8 @@ void Columns::Snapshot() {
 void Columns::Rebuild() {
   Inner& in = *inner_;
   in.Take();
+  in.dirty.clear();
+  in.dirty_all.clear();
   in.Build(in.All());
 }
 

@@ -33,6 +33,9 @@ class Columns {
   // Brings every column to `now`, which must not lie before the edge.
   void Advance(TimePoint now);
   TimePoint edge() const;
+  // Takes in what changed in the ledger since, without moving to a later time: for long imports, so
+  // that what changed need not be kept.
+  void Follow();
 
   // The aggregate's values for first, first + 1, … as the executor wants them; NaN where there is
   // no data.

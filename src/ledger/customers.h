@@ -41,6 +41,9 @@ class Customers {
     return survivors_[customer] == customer && !erased_[customer];
   }
 
+  // Whether nobody was merged or erased.
+  bool AllAlive() const { return merged_.empty() && erased_hashes_.empty(); }
+
   // All who are this person, the survivor first.
   std::vector<CustomerIndex> Members(CustomerIndex survivor) const;
 

@@ -9,6 +9,7 @@
 #include "ledger/dedupe.h"
 
 #include <algorithm>
+#include <bit>
 #include <stdexcept>
 
 #include "ledger/chunk.h"
@@ -21,37 +22,50 @@ constexpr std::size_t kCachedParts = 256;
 constexpr std::size_t kMergeWays = 4;
 // A merge holds both sides in memory: 16 bytes for each entry.
 constexpr std::size_t kRunEntriesMax = 8'000'000;
-constexpr std::size_t kBloomBitsPerKey = 10;
-constexpr int kBloomProbes = 6;
+// The filter of a run: each key has its bits in one group of 512, which is one line of the cache.
+constexpr std::size_t kBloomBitsPerKey = 16;
+constexpr std::size_t kGroupWords = 8;
+constexpr int kBloomProbes = 7;
+
+std::size_t BloomWords(std::size_t keys) {
+  return (keys * kBloomBitsPerKey / 64 / kGroupWords + 1) * kGroupWords;
+}
 
 std::uint64_t Mixed(std::uint64_t hash) {
   hash *= 0x9e3779b97f4a7c15U;
   hash ^= hash >> 32U;
   hash *= 0xd6e8feb86659fd93U;
-  return hash ^ (hash >> 29U);
+  hash ^= hash >> 29U;
+  hash *= 0x9e3779b97f4a7c15U;
+  return hash ^ (hash >> 32U);
 }
 
 std::string EncodePart(const KeyIndex::Entry* entries, std::size_t count) {
   const std::uint64_t first = entries[0].hash;
   const std::uint64_t span = entries[count - 1].hash - first;
   const int low_bits = std::max(0, BitWidth(span / count) - 1);
-  std::vector<std::uint64_t> lows, highs;
+  std::vector<std::uint64_t> lows(count);
+  std::vector<std::uint64_t> highs;  // As bits: zeros and a one for each entry.
   IntColumn sequences;
+  sequences.values.resize(count);
+  std::size_t length = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t offset = entries[i].hash - first;
-    lows.push_back(
-        low_bits == 0 ? 0 : offset & ((std::uint64_t{1} << static_cast<unsigned>(low_bits)) - 1));
-    highs.resize((offset >> static_cast<unsigned>(low_bits)) + i, 0);
-    highs.push_back(1);
-    sequences.values.push_back(static_cast<std::int64_t>(entries[i].sequence));
+    lows[i] =
+        low_bits == 0 ? 0 : offset & ((std::uint64_t{1} << static_cast<unsigned>(low_bits)) - 1);
+    const std::size_t one = (offset >> static_cast<unsigned>(low_bits)) + i;
+    highs.resize(one / 64 + 1, 0);
+    highs[one / 64] |= std::uint64_t{1} << (one % 64);
+    length = one + 1;
+    sequences.values[i] = static_cast<std::int64_t>(entries[i].sequence);
   }
   ByteWriter out;
   out.Varint(count);
   out.Varint(first);
   out.Byte(static_cast<std::uint8_t>(low_bits));
   out.Bits(lows, low_bits);
-  out.Varint(highs.size());
-  out.Bits(highs, 1);
+  out.Varint(length);
+  out.Bits(highs, 64);
   WriteInts(out, sequences);
   return out.Take();
 }
@@ -70,11 +84,15 @@ KeyIndex::Part DecodePart(std::string_view bytes) {
   if (length > in.left() * 8 || low_bits > 63) {
     in.Fail();
   }
-  const std::vector<std::uint64_t> highs = in.Bits(in.failed() ? 0 : length, 1);
+  const std::vector<std::uint64_t> highs = in.Bits(in.failed() ? 0 : (length + 63) / 64, 64);
   std::size_t next = 0;
-  for (std::size_t i = 0; i < highs.size() && next < part.size(); ++i) {
-    if (highs[i] == 1) {
-      part[next].hash = first + (((i - next) << static_cast<unsigned>(low_bits)) | lows[next]);
+  for (std::size_t word = 0; word < highs.size(); ++word) {
+    for (std::uint64_t ones = highs[word]; ones != 0 && next < part.size(); ones &= ones - 1) {
+      const std::size_t at = word * 64 + static_cast<std::size_t>(std::countr_zero(ones));
+      if (at < next) {
+        in.Fail();
+      }
+      part[next].hash = first + (((at - next) << static_cast<unsigned>(low_bits)) | lows[next]);
       ++next;
     }
   }
@@ -92,22 +110,21 @@ KeyIndex::Part DecodePart(std::string_view bytes) {
 
 bool KeyIndex::Run::MayHold(std::uint64_t hash) const {
   std::uint64_t probe = Mixed(hash);
-  const std::uint64_t step = (probe >> 17U) | 1U;
-  for (int i = 0; i < kBloomProbes; ++i, probe += step) {
-    const std::uint64_t bit = probe % (bloom.size() * 64);
-    if ((bloom[bit / 64] >> (bit % 64) & 1U) == 0) {
-      return false;
-    }
+  const std::size_t group = probe % (bloom.size() / kGroupWords) * kGroupWords;
+  probe >>= 1U;  // Nine bits of it for each of seven probes.
+  std::uint64_t missing = 0;
+  for (int i = 0; i < kBloomProbes; ++i, probe >>= 9U) {
+    missing |= ~bloom[group + (probe >> 6U) % kGroupWords] & (std::uint64_t{1} << (probe % 64));
   }
-  return true;
+  return missing == 0;
 }
 
 void KeyIndex::Run::Note(std::uint64_t hash) {
   std::uint64_t probe = Mixed(hash);
-  const std::uint64_t step = (probe >> 17U) | 1U;
-  for (int i = 0; i < kBloomProbes; ++i, probe += step) {
-    const std::uint64_t bit = probe % (bloom.size() * 64);
-    bloom[bit / 64] |= std::uint64_t{1} << (bit % 64);
+  const std::size_t group = probe % (bloom.size() / kGroupWords) * kGroupWords;
+  probe >>= 1U;
+  for (int i = 0; i < kBloomProbes; ++i, probe >>= 9U) {
+    bloom[group + (probe >> 6U) % kGroupWords] |= std::uint64_t{1} << (probe % 64);
   }
 }
 
@@ -119,8 +136,7 @@ KeyIndex::KeyIndex(Database& db, int bits)
   while (sizes.Step()) {
     Run& run = runs_.emplace_back();
     run.id = sizes.Int(0);
-    run.bloom.assign(
-        static_cast<std::size_t>(sizes.Int(1)) * kPartEntries * kBloomBitsPerKey / 64 + 1, 0);
+    run.bloom.assign(BloomWords(static_cast<std::size_t>(sizes.Int(1)) * kPartEntries), 0);
     next_run_ = run.id + 1;
   }
   for (Run& run : runs_) {
@@ -191,7 +207,7 @@ void KeyIndex::WriteRun(const std::vector<Entry>& entries) {
   Run run;
   run.id = next_run_++;
   run.count = entries.size();
-  run.bloom.assign(entries.size() * kBloomBitsPerKey / 64 + 1, 0);
+  run.bloom.assign(BloomWords(entries.size()), 0);
   for (std::size_t begin = 0; begin < entries.size(); begin += kPartEntries) {
     const std::size_t count = std::min(kPartEntries, entries.size() - begin);
     db_.Prepare("INSERT INTO ledger_key_run(run, part, data) VALUES (?, ?, ?)")

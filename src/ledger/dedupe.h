@@ -31,6 +31,8 @@ class KeyIndex {
   // Writes what was added since the last Flush, inside the caller's transaction.
   void Flush();
 
+  std::size_t recent() const { return recent_.size(); }  // Added since the last Flush.
+
   struct Entry {
     std::uint64_t hash = 0;
     Sequence sequence = 0;

@@ -96,12 +96,40 @@ void EventStore::WriteRow(const Record& record) {
       .Run();
 }
 
+void EventStore::BeginBulk(std::size_t count) {
+  in_bulk_ = true;
+  bulk_.reserve(count);
+}
+
+void EventStore::EndBulk() {
+  in_bulk_ = false;
+  if (bulk_.empty()) {
+    return;
+  }
+  std::vector<Record> records = std::exchange(bulk_, {});
+  for (int kind = 0; kind < names_.KindCount(); ++kind) {
+    Pointers of_kind;
+    for (const Record& record : records) {
+      if (record.kind == kind) {
+        of_kind.push_back(&record);
+      }
+    }
+    WriteChunks(kind, false, std::move(of_kind));
+  }
+  sealed_until_ = std::max(sealed_until_, records.back().sequence);
+}
+
 void EventStore::Add(Record record) {
+  if (in_bulk_) {
+    bulk_.push_back(std::move(record));
+    return;
+  }
   WriteRow(record);
   Enter(std::move(record));
 }
 
 void EventStore::Update(const Record& record) {
+  EndBulk();
   if (journal_.contains(record.sequence)) {
     Leave(record.sequence);
   } else {
@@ -112,6 +140,7 @@ void EventStore::Update(const Record& record) {
 }
 
 void EventStore::Remove(const Record& record) {
+  EndBulk();
   if (!journal_.contains(record.sequence)) {
     MarkDead(record);
     return;
@@ -238,6 +267,14 @@ void EventStore::VisitChunk(const Chunk& chunk, const Visit& visit) const {
 }
 
 std::optional<Record> EventStore::Find(int kind, Sequence sequence) const {
+  if (!bulk_.empty() && sequence >= bulk_.front().sequence) {
+    const auto found = std::lower_bound(
+        bulk_.begin(), bulk_.end(), sequence,
+        [](const Record& record, Sequence wanted) { return record.sequence < wanted; });
+    return found != bulk_.end() && found->sequence == sequence && found->kind == kind
+               ? std::optional(*found)
+               : std::nullopt;
+  }
   if (const auto found = journal_.find(sequence); found != journal_.end()) {
     return found->second.kind == kind ? std::optional(found->second) : std::nullopt;
   }

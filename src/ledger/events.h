@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -38,6 +39,10 @@ class EventStore {
 
   // A new record.
   void Add(Record record);
+  // Between these two, new records go past the journal: EndBulk writes them as chunks.  For many at
+  // once, in one transaction; whatever else than Add and Find is to happen, EndBulk comes first.
+  void BeginBulk(std::size_t count);
+  void EndBulk();
   // Other content of a record that is there; kind, sequence and time stay.
   void Update(const Record& record);
   // It is as if it had never been.
@@ -94,10 +99,12 @@ class EventStore {
   void VisitChunk(const Chunk& chunk, const Visit& visit) const;
   void Complete(const Chunk& chunk, const Block& block, std::size_t row, Record& record) const;
 
+  using Pointers = std::vector<const Record*>;
+
   void SealKind(int kind);
-  void WriteChunks(int kind, bool again, std::vector<Record>& records);
-  void WriteChunk(int kind, bool again, std::vector<Record> records);
-  std::vector<std::size_t> WriteBlocks(Chunk& chunk, const std::vector<Record>& records);
+  void WriteChunks(int kind, bool again, Pointers records);
+  void WriteChunk(int kind, bool again, std::span<const Record*> records);
+  std::vector<std::size_t> WriteBlocks(Chunk& chunk, std::span<const Record* const> records);
   void RewriteChunks(int kind);
   void MergeChunks(int kind, bool again);
   void Replace(int kind, bool again, const std::vector<std::int64_t>& ids);
@@ -109,6 +116,8 @@ class EventStore {
   std::unordered_map<CustomerIndex, std::vector<Sequence>> journal_by_customer_;
   std::vector<std::set<std::pair<std::int64_t, Sequence>>> journal_by_time_;  // Per kind.
   std::vector<Chunks> chunks_;                                                // Per kind.
+  std::vector<Record> bulk_;                                                  // By sequence.
+  bool in_bulk_ = false;
   std::int64_t next_chunk_ = 1;
   Sequence sealed_until_ = 0;
   mutable Cache<Block> blocks_;

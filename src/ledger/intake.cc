@@ -15,9 +15,9 @@ namespace {
 
 // Above this it is cheaper to scan the ledger again than to keep the list.
 constexpr std::size_t kChangesMax = 1'000'000;
-// Of each hash in the key index: one needless look at an event per three million look-ups among a
+// Of each hash in the key index: one needless look at an event per ten thousand look-ups among a
 // hundred million keys.
-constexpr int kHashBits = 48;
+constexpr int kHashBits = 40;
 
 Database& Prepared(Database& db) {
   db.Ensure("ledger", kLedgerTables);
@@ -68,14 +68,22 @@ Ledger::Inner::Inner(Database& database, const Schema& of, TextPool& pool)
   SEGUE_CHECK(position.Step());
   sequence = static_cast<Sequence>(position.Int(0));
   touches_from = static_cast<Sequence>(position.Int(1));
+  const Sequence keys_until = std::stoull(db.GetSetting("ledger.keys_until").value_or("0"));
+  for (int kind = 0; kind < names.KindCount(); ++kind) {
+    events.ScanArrived(kind, keys_until, [&](const Record& record) { keys.AddTo(index, record); });
+  }
   for (const auto& [at, record] : events.journal()) {
-    keys.AddTo(index, record);
+    if (at <= keys_until) {  // Written there again since.
+      keys.AddTo(index, record);
+    }
   }
   for (CustomerIndex customer = 0; customer < customers.count(); ++customer) {
     if (!customers.IsAlive(customer)) {
       departed.insert(customer);
     }
   }
+  // Tests let even a few facts go past the journal.
+  bulk_min = std::stoull(db.GetSetting("ledger.bulk_min").value_or(std::to_string(kBulkMin)));
   FollowRelations();
 }
 
@@ -97,7 +105,13 @@ void Ledger::Inner::FollowRelations() {
 
 void Ledger::Inner::Seal() {
   events.Seal();
+  FlushKeys();
+}
+
+// The keys of what came later are found again in the chunks, at the next start.
+void Ledger::Inner::FlushKeys() {
   index.Flush();
+  db.SetSetting("ledger.keys_until", std::to_string(sequence));
 }
 
 void Ledger::Inner::SavePosition() {
@@ -170,9 +184,13 @@ Intake Ledger::Inner::Add(const Event& event, const Arrival& arrival) {
   record.version = event.version;
   record.dedupe = text;
   record.late = arrival.IsLate(record.time);
-  events.Add(record);
   keys.AddTo(index, record);
   Changed(std::nullopt, refunds.View(record));
+  if (names.relations().empty()) {
+    events.Add(std::move(record));
+    return Intake::kNew;
+  }
+  events.Add(record);
   // The effect of a refund on its original is as late as whichever of the two came last.
   cause_time = record.time;
   cause_flags = record.late ? kTouchLate : 0;
@@ -278,6 +296,7 @@ Intake Ledger::Inner::Add(const Erase& erase, const Arrival& /*arrival*/) {
 }
 
 void Ledger::Inner::EraseCustomer(CustomerIndex survivor) {
+  events.EndBulk();
   // What is deleted here is overwritten in the file too.
   db.Execute("PRAGMA secure_delete = ON");
   const std::vector<CustomerIndex> members = customers.Members(survivor);

@@ -24,6 +24,10 @@ constexpr std::int64_t kFirstTime = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kLastTime = std::numeric_limits<std::int64_t>::max();
 // The journal stands in memory: about 400 bytes a row.
 constexpr std::size_t kJournalMax = 128 * 1024;
+// As many facts at once go into chunks of their own, without a row each in the journal.
+constexpr std::size_t kBulkMin = 16 * 1024;
+// New entries of the key index that are kept in memory: about 40 bytes each.
+constexpr std::size_t kKeysMax = 512 * 1024;
 
 struct Ledger::Inner {
   Inner(Database& database, const Schema& schema, TextPool& pool);
@@ -53,6 +57,7 @@ struct Ledger::Inner {
   void TouchFor(const StoredEvent& event);
   void SavePosition();
   void Seal();
+  void FlushKeys();
   void FollowRelations();
 
   Database& db;
@@ -71,6 +76,7 @@ struct Ledger::Inner {
   // What the effect of a refund is ascribed to while it is worked out.
   std::int64_t cause_time = 0;
   std::int64_t cause_flags = 0;
+  std::size_t bulk_min = kBulkMin;
   bool following = false;
   Changes changes;
   std::set<CustomerIndex> departed;

@@ -48,10 +48,23 @@ std::vector<Intake> Ledger::Append(std::span<const Fact> facts, std::string_view
   const Sequence before = in.sequence;
   std::vector<Intake> intakes;
   intakes.reserve(facts.size());
+  const bool bulk = facts.size() >= in.bulk_min;
+  if (bulk) {
+    if (in.events.journal_size() > 0) {
+      in.Seal();  // What is older goes into older chunks.
+    }
+    in.events.BeginBulk(facts.size());
+  }
   for (const Fact& fact : facts) {
     intakes.push_back(std::visit([&](const auto& each) { return in.Add(each, arrival); }, fact));
     if (in.events.journal_size() >= kJournalMax) {
       in.Seal();
+    }
+  }
+  if (bulk) {
+    in.events.EndBulk();
+    if (in.index.recent() >= kKeysMax) {
+      in.FlushKeys();
     }
   }
   if (in.sequence != before) {
@@ -114,6 +127,10 @@ const std::string& Ledger::CustomerKey(CustomerIndex customer) const {
 
 bool Ledger::IsAlive(CustomerIndex customer) const {
   return inner_->customers.IsAlive(customer);
+}
+
+bool Ledger::AllAlive() const {
+  return inner_->customers.AllAlive();
 }
 
 CustomerIndex Ledger::Survivor(CustomerIndex customer) const {

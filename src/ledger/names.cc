@@ -220,7 +220,15 @@ std::vector<int> Names::Parts(const Record& record, std::string_view customer_ke
 std::size_t Names::RecipeFor(const Record& record, std::string_view customer_key) {
   KindNames& names = kinds_[static_cast<std::size_t>(record.kind)];
   for (std::size_t i = 0; i < names.recipes.size(); ++i) {
-    if (Compose(record, i + 1, customer_key) == record.dedupe) {
+    // One field, which is a text: by far the most frequent.
+    const std::vector<int>& parts = names.recipes[i];
+    const auto* text = parts.size() == 1 && parts[0] >= 0
+                           ? std::get_if<std::string>(&record.Field(parts[0]))
+                           : nullptr;
+    if (text != nullptr && *text == record.dedupe) {
+      return i + 1;
+    }
+    if (text == nullptr && Compose(record, i + 1, customer_key) == record.dedupe) {
       return i + 1;
     }
   }

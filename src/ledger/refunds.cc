@@ -3,7 +3,10 @@
 #include "ledger/refunds.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <memory_resource>
+#include <string>
 
 #include "base/check.h"
 #include "ledger/bytes.h"
@@ -25,7 +28,10 @@ std::int64_t Amount(const Value& value) {
 }  // namespace
 
 std::uint64_t RecordKeys::Hash(char role, int kind, int field, std::string_view text) const {
-  std::string bytes;
+  // On the stack where it fits: this is asked for every event.
+  std::array<char, 256> room;
+  std::pmr::monotonic_buffer_resource memory(room.data(), room.size());
+  std::pmr::string bytes(&memory);
   bytes.reserve(text.size() + 16);
   bytes += role;
   bytes += std::to_string(kind);

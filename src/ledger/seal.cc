@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kMergeWays = 8;
 // From here on a chunk is left alone.
 constexpr std::size_t kFullChunk = kChunkRecordsMax / 2;
+// Long texts make more blocks of fewer records.
+constexpr std::size_t kFullBlocks = kFullChunk / kBlockRecordsMax;
 // A chunk is rewritten when more than one row in this many is dead.
 constexpr std::size_t kDeadShare = 8;
 
@@ -38,6 +40,7 @@ std::int64_t Day(std::int64_t time) {
 }  // namespace
 
 void EventStore::Seal() {
+  EndBulk();
   for (int kind = 0; kind < names_.KindCount(); ++kind) {
     SealKind(kind);
   }
@@ -58,58 +61,60 @@ void EventStore::Seal() {
 }
 
 void EventStore::SealKind(int kind) {
-  std::vector<Record> fresh, again;
+  Pointers fresh, again;
   for (const auto& [time, sequence] : journal_by_time_[static_cast<std::size_t>(kind)]) {
-    Record& record = journal_.at(sequence);
-    (sequence > sealed_until_ ? fresh : again).push_back(record);
+    (sequence > sealed_until_ ? fresh : again).push_back(&journal_.at(sequence));
   }
-  WriteChunks(kind, false, fresh);
-  WriteChunks(kind, true, again);
+  WriteChunks(kind, false, std::move(fresh));
+  WriteChunks(kind, true, std::move(again));
 }
 
-void EventStore::WriteChunks(int kind, bool again, std::vector<Record>& records) {
-  std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
-    return std::pair(a.time, a.sequence) < std::pair(b.time, b.sequence);
-  });
-  std::vector<Record> part;
+void EventStore::WriteChunks(int kind, bool again, Pointers records) {
+  const auto earlier = [](const Record* a, const Record* b) {
+    return std::pair(a->time, a->sequence) < std::pair(b->time, b->sequence);
+  };
+  if (!std::is_sorted(records.begin(), records.end(), earlier)) {
+    std::sort(records.begin(), records.end(), earlier);
+  }
+  std::size_t begin = 0;
   std::size_t bytes = 0;
-  for (Record& record : records) {
-    const std::size_t size = TextBytes(record);
-    if (part.size() >= kChunkRecordsMax || (!part.empty() && bytes + size > kChunkBytesMax)) {
-      WriteChunk(kind, again, std::move(part));
-      part.clear();
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const std::size_t size = TextBytes(*records[i]);
+    if (i - begin >= kChunkRecordsMax || (i > begin && bytes + size > kChunkBytesMax)) {
+      WriteChunk(kind, again, std::span(records).subspan(begin, i - begin));
+      begin = i;
       bytes = 0;
     }
     bytes += size;
-    part.push_back(std::move(record));
   }
-  if (!part.empty()) {
-    WriteChunk(kind, again, std::move(part));
+  if (begin < records.size()) {
+    WriteChunk(kind, again, std::span(records).subspan(begin));
   }
 }
 
-void EventStore::WriteChunk(int kind, bool again, std::vector<Record> records) {
-  std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
-    return std::tuple(a.customer, a.time, a.sequence) < std::tuple(b.customer, b.time, b.sequence);
+void EventStore::WriteChunk(int kind, bool again, std::span<const Record*> records) {
+  std::sort(records.begin(), records.end(), [](const Record* a, const Record* b) {
+    return std::tuple(a->customer, a->time, a->sequence) <
+           std::tuple(b->customer, b->time, b->sequence);
   });
   Chunk chunk;
   chunk.id = next_chunk_++;
   chunk.kind = kind;
   chunk.again = again;
   chunk.count = records.size();
-  chunk.min_time = chunk.max_time = records.front().time;
-  chunk.min_sequence = chunk.max_sequence = records.front().sequence;
-  chunk.last = records.back().customer;
-  for (const Record& record : records) {
-    chunk.min_time = std::min(chunk.min_time, record.time);
-    chunk.max_time = std::max(chunk.max_time, record.time);
-    chunk.min_sequence = std::min(chunk.min_sequence, record.sequence);
-    chunk.max_sequence = std::max(chunk.max_sequence, record.sequence);
+  chunk.min_time = chunk.max_time = records.front()->time;
+  chunk.min_sequence = chunk.max_sequence = records.front()->sequence;
+  chunk.last = records.back()->customer;
+  for (const Record* record : records) {
+    chunk.min_time = std::min(chunk.min_time, record->time);
+    chunk.max_time = std::max(chunk.max_time, record->time);
+    chunk.min_sequence = std::min(chunk.min_sequence, record->sequence);
+    chunk.max_sequence = std::max(chunk.max_sequence, record->sequence);
   }
   const std::vector<std::size_t> block_of = WriteBlocks(chunk, records);
   std::vector<std::pair<std::int64_t, std::int64_t>> places;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    places.emplace_back(static_cast<std::int64_t>(records[i].sequence),
+    places.emplace_back(static_cast<std::int64_t>(records[i]->sequence),
                         static_cast<std::int64_t>(block_of[i]));
   }
   std::sort(places.begin(), places.end());
@@ -132,7 +137,8 @@ void EventStore::WriteChunk(int kind, bool again, std::vector<Record> records) {
 }
 
 // Writes the blocks and their skip index; the block of each record.
-std::vector<std::size_t> EventStore::WriteBlocks(Chunk& chunk, const std::vector<Record>& records) {
+std::vector<std::size_t> EventStore::WriteBlocks(Chunk& chunk,
+                                                 std::span<const Record* const> records) {
   std::vector<std::size_t> block_of;
   std::vector<std::size_t> recipes;
   std::size_t begin = 0, bytes = 0;
@@ -140,20 +146,21 @@ std::vector<std::size_t> EventStore::WriteBlocks(Chunk& chunk, const std::vector
     db_.Prepare("INSERT INTO ledger_block(chunk, block, data) VALUES (?, ?, ?)")
         .Bind(1, chunk.id)
         .Bind(2, static_cast<std::int64_t>(chunk.first.size()))
-        .BindBlob(3, EncodeBlock(std::span(records).subspan(begin, end - begin), recipes))
+        .BindBlob(3, EncodeBlock(records.subspan(begin, end - begin), recipes))
         .Run();
-    chunk.first.push_back(records[begin].customer);
+    chunk.first.push_back(records[begin]->customer);
     recipes.clear();
     begin = end;
     bytes = 0;
   };
   for (std::size_t i = 0; i < records.size(); ++i) {
-    const std::size_t size = TextBytes(records[i]);
+    const Record& record = *records[i];
+    const std::size_t size = TextBytes(record);
     if (i > begin && (i - begin >= kBlockRecordsMax || bytes + size > kBlockBytesMax)) {
       finish(i);
     }
     bytes += size;
-    recipes.push_back(names_.RecipeFor(records[i], customers_.Key(records[i].customer)));
+    recipes.push_back(names_.RecipeFor(record, customers_.Key(record.customer)));
     block_of.push_back(chunk.first.size());
   }
   finish(records.size());
@@ -180,7 +187,7 @@ void EventStore::MergeChunks(int kind, bool again) {
     for (const auto& [id, chunk] : KindChunks(kind)) {
       // What is merged at once is held in memory at once.
       if (chunk.again == again && SizeClass(chunk.count) == size && chunk.count < kFullChunk &&
-          total + chunk.count <= 4 * kChunkRecordsMax) {
+          chunk.first.size() < kFullBlocks && total + chunk.count <= 4 * kChunkRecordsMax) {
         ids.push_back(id);
         total += chunk.count;
       }
@@ -214,7 +221,11 @@ void EventStore::Replace(int kind, bool again, const std::vector<std::int64_t>& 
     db_.Execute("PRAGMA secure_delete = FAST");
     blocks_.Clear();
   }
-  WriteChunks(kind, again, records);
+  Pointers all;
+  for (const Record& record : records) {
+    all.push_back(&record);
+  }
+  WriteChunks(kind, again, std::move(all));
 }
 
 }  // namespace segue

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/parallel.h"
 #include "base/text.h"
 #include "pipeline/pipeline.h"
 #include "sources/reading.h"
@@ -12,7 +13,10 @@
 namespace segue {
 namespace {
 
-constexpr std::int64_t kRowsPerBatch = 5000;  // A commit every few ten milliseconds.
+// A commit every few ten milliseconds while little is read …
+constexpr std::int64_t kRowsPerBatch = 5000;
+// … and one chunk of the ledger in each once it is clear that a source holds much.
+constexpr std::int64_t kRowsPerLargeBatch = 64 * 1024;
 
 std::string_view IntakeName(Intake intake) {
   switch (intake) {
@@ -228,25 +232,39 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
                        CycleReport& report) {
   Database& db = state_.db();
   const TimePoint slot = source.every.SlotAtOrBefore(now, state_.workspace().schema.timezone);
-  std::string cursor = LoadPosition(db, source.id).cursor;
   Reading reading(source, state_.workspace(), files_, databases_);
+  Result<Batch> batch = reading.Next(LoadPosition(db, source.id).cursor, kRowsPerBatch);
   while (true) {
-    Result<Batch> batch = reading.Next(cursor, kRowsPerBatch);
     if (!batch) {
       StoreRead(db, source, slot, now, batch.error().message());
       report.warnings.push_back("source " + source.id + ": " + batch.error().message());
       return;
     }
-    Transaction work(db);
-    DropKnownBadRows(db, source, *batch);
-    CountIntake(state_.ledger().Append(batch->facts, source.id, now, source.late_events), report);
-    StoreBatch(db, source, *batch);
-    work.Commit();
+    Result<Batch> next = Batch();
+    const std::string cursor = batch->cursor;
+    const auto take_in = [&] {
+      Transaction work(db);
+      DropKnownBadRows(db, source, *batch);
+      CountIntake(state_.ledger().Append(batch->facts, source.id, now, source.late_events), report);
+      StoreBatch(db, source, *batch);
+      work.Commit();
+      if (batch->rows > kRowsPerBatch) {
+        state_.columns().Follow();
+      }
+    };
+    const auto read_on = [&] { next = reading.Next(cursor, kRowsPerLargeBatch); };
+    if (batch->done) {
+      take_in();
+    } else if (source.type == SourceType::kCsv) {
+      Beside(take_in, read_on);  // The next rows are read while these are taken in.
+    } else {
+      take_in();
+      read_on();
+    }
     report.intake["rows"] += batch->rows;
     report.intake["bad"] += static_cast<std::int64_t>(batch->bad.size());
     report.intake["anonymous"] += batch->anonymous;
     report.intake["ignored"] += batch->ignored;
-    cursor = batch->cursor;
     if (progress && !batch->file.empty()) {
       progress("reading " + batch->file, static_cast<std::int64_t>(batch->bytes_done),
                static_cast<std::int64_t>(batch->bytes_all));
@@ -254,6 +272,7 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
     if (batch->done) {
       break;
     }
+    batch = std::move(next);
   }
   StoreRead(db, source, slot, now, "");
 }

@@ -139,6 +139,10 @@ class LedgerPopulation final : public Population {
 
   bool IsAlive(CustomerIndex customer) const override { return ledger_.IsAlive(customer); }
 
+  bool AllAlive() const override { return ledger_.AllAlive(); }
+
+  void Prepare() const override { Find(0); }
+
   const std::string& Key(CustomerIndex customer) const override {
     return ledger_.CustomerKey(customer);
   }

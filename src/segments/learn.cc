@@ -4,17 +4,21 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/parallel.h"
 #include "expression/parse.h"
 #include "segments/score.h"
 
 namespace segue {
 namespace {
+
+constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
 std::string Canonical(std::string_view text) {
   const auto parsed = ParseExpression(text);
@@ -84,40 +88,58 @@ int MonthOf(TimePoint time, const Zone& zone) {
   return date.year * 12 + date.month - 1;
 }
 
-struct Sample {
-  std::vector<double> values;
-  std::vector<std::string> keys;
-};
+// What each customer's value is, NaN for those who take no part.
+using Sample = std::vector<double>;
 
 // One pass over everybody for the scores in `wanted`; the scores before them are computed with the
 // lines so far.
 std::vector<Sample> Collect(const Learning& learning, const std::vector<std::size_t>& wanted,
                             std::size_t until, const std::vector<bool>& margins,
                             const std::vector<LineSet>& lines) {
-  std::vector<Sample> samples(wanted.size());
-  Scorer scorer(learning.model, learning.people, learning.moment);
-  std::vector<double> values(kBlock);
   const CustomerIndex count = learning.people.count();
-  for (CustomerIndex first = 0; first < count; first += kBlock) {
-    const std::size_t here = std::min<std::size_t>(kBlock, count - first);
-    scorer.Load(first, here);
-    scorer.ComputeScores(lines, learning.settled, margins, until);
-    for (std::size_t k = 0; k < wanted.size(); ++k) {
-      const Fifths& fifths = *learning.model.scores[wanted[k]].fifths;
-      scorer.ReadFrom(wanted[k], std::span(values).first(here));
-      for (std::size_t i = 0; i < here; ++i) {
-        const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
-        if (std::isnan(values[i]) || !learning.people.IsAlive(customer)) {
-          continue;
-        }
-        samples[k].values.push_back(values[i]);
-        if (fifths.of_rank && fifths.ties_by_key) {
-          samples[k].keys.push_back(learning.people.Key(customer));
+  std::vector<Sample> samples(wanted.size(), Sample(count));
+  const bool all_alive = learning.people.AllAlive();
+  InParallel((count + kPartCustomers - 1) / kPartCustomers, [&](std::size_t part) {
+    const auto begin = static_cast<CustomerIndex>(part * kPartCustomers);
+    const CustomerIndex end = std::min<CustomerIndex>(count, begin + kPartCustomers);
+    Scorer scorer(learning.model, learning.people, learning.moment, &learning.keys);
+    for (CustomerIndex first = begin; first < end; first += kBlock) {
+      const std::size_t here = std::min<std::size_t>(kBlock, end - first);
+      scorer.Load(first, here);
+      scorer.ComputeScores(lines, learning.settled, margins, until);
+      for (std::size_t k = 0; k < wanted.size(); ++k) {
+        const std::span<double> values = std::span(samples[k]).subspan(first, here);
+        scorer.ReadFrom(wanted[k], values);
+        for (std::size_t i = 0; !all_alive && i < here; ++i) {
+          if (!learning.people.IsAlive(first + static_cast<CustomerIndex>(i))) {
+            values[i] = kNoValue;
+          }
         }
       }
     }
-  }
+  });
   return samples;
+}
+
+LineSet FitSample(const Learning& learning, const Fifths& fifths, const Sample& sample) {
+  FitKeys keys;
+  keys.key = [&](std::size_t i) {
+    return std::string_view(learning.people.Key(static_cast<CustomerIndex>(i)));
+  };
+  if (fifths.of_rank && fifths.ties_by_key) {
+    keys.numeric = learning.keys.numeric();
+    for (std::size_t i = 0; !keys.numeric && i < sample.size(); ++i) {
+      // Those who take part may all have numbers though others have not.
+      if (!std::isnan(sample[i]) && !IsWholeKey(keys.key(i))) {
+        break;
+      }
+      keys.numeric = i + 1 == sample.size();
+    }
+    if (keys.numeric == learning.keys.numeric()) {
+      keys.codes = learning.keys.all();
+    }
+  }
+  return FitLines(fifths, sample, keys);
 }
 
 }  // namespace
@@ -154,13 +176,19 @@ std::vector<std::int64_t> Learn(const Learning& learning, const std::vector<bool
   std::vector<std::int64_t> people(due.size(), 0);
   const auto learn = [&](const std::vector<std::size_t>& wanted, std::size_t until) {
     const std::vector<Sample> samples = Collect(learning, wanted, until, margins, lines);
+    std::vector<LineSet> learned(wanted.size());
+    InParallel(wanted.size(), [&](std::size_t k) {
+      const auto values = std::count_if(samples[k].begin(), samples[k].end(),
+                                        [](double value) { return !std::isnan(value); });
+      people[wanted[k]] = static_cast<std::int64_t>(values);
+      if (values > 0) {
+        learned[k] = FitSample(learning, *learning.model.scores[wanted[k]].fifths, samples[k]);
+      }
+    });
     for (std::size_t k = 0; k < wanted.size(); ++k) {
-      people[wanted[k]] = static_cast<std::int64_t>(samples[k].values.size());
-      if (!samples[k].values.empty()) {
-        LineSet learned =
-            FitFifths(*learning.model.scores[wanted[k]].fifths, samples[k].values, samples[k].keys);
-        margins[wanted[k]] = margins[wanted[k]] && learned == lines[wanted[k]];
-        lines[wanted[k]] = std::move(learned);
+      if (people[wanted[k]] > 0) {
+        margins[wanted[k]] = margins[wanted[k]] && learned[k] == lines[wanted[k]];
+        lines[wanted[k]] = std::move(learned[k]);
       }
     }
   };

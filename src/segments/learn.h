@@ -8,6 +8,7 @@
 
 #include "base/zone.h"
 #include "config/definitions.h"
+#include "segments/key_codes.h"
 #include "segments/scorer.h"
 #include "segments/state.h"
 
@@ -29,6 +30,7 @@ struct Learning {
   const Population& people;
   Moment moment;
   const SettledSteps* settled;  // Null: no margins.
+  const KeyCodes& keys;         // Of everybody, where ties go by key.
 };
 
 std::vector<std::int64_t> Learn(const Learning& learning, const std::vector<bool>& due,

@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +30,16 @@ struct LineSet {
 // any order.  No people: no lines.
 LineSet FitFifths(const Fifths& fifths, std::span<const double> values,
                   std::span<const std::string> keys);
+
+// The keys of a fit as they are kept for many people.
+struct FitKeys {
+  bool numeric = false;                              // All are whole numbers.
+  std::span<const std::uint64_t> codes;              // See KeyCodes; empty: the keys decide alone.
+  std::function<std::string_view(std::size_t)> key;  // Of the person at this place of `values`.
+};
+
+// The same.  Whoever has no value (NaN) takes no part.
+LineSet FitLines(const Fifths& fifths, std::span<const double> values, const FitKeys& keys);
 
 // Digits only.
 bool IsWholeKey(std::string_view key);

@@ -41,15 +41,18 @@ std::vector<LineSet> FixedLines(const Model& model) {
   return all;
 }
 
-Scorer::Scorer(const Model& model, const Population& people, Moment moment)
+Scorer::Scorer(const Model& model, const Population& people, Moment moment, const KeyCodes* keys)
     : model_(model),
       people_(people),
       moment_(moment),
+      keys_(keys),
+      table_(model, moment),
       features_(model.features.size(), std::vector<double>(kBlock)),
       scores_(model.scores.size(), std::vector<double>(kBlock)),
       no_data_(model.scores.size(), std::vector<std::uint8_t>(kBlock)),
       inside_(kBlock),
       scratch_(kBlock),
+      cell_(kBlock, 0),
       answers_(kBlock, kNoSegment) {
   for (std::size_t segment = 0; segment < model.segments.size(); ++segment) {
     for (const std::vector<int>& cell : model.segments[segment].cells) {
@@ -72,6 +75,13 @@ void Scorer::Load(CustomerIndex first, std::size_t count) {
   }
 }
 
+void Scorer::LoadFrom(const Scorer& other) {
+  first_ = other.first_;
+  count_ = other.count_;
+  features_ = other.features_;
+  inside_ = other.inside_;
+}
+
 void Scorer::Execute(const Expr& expr, std::span<double> out) const {
   ExecuteBlock(expr, *this, moment_, first_, out);
 }
@@ -92,11 +102,27 @@ void Scorer::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) 
 
 void Scorer::ComputeScores(const std::vector<LineSet>& lines, const SettledSteps* settled,
                            const std::vector<bool>& margins, std::size_t until) {
+  std::fill_n(cell_.begin(), count_, 0U);
   for (std::size_t index = 0; index < until; ++index) {
     const Score& score = model_.scores[index];
     if (score.steps() > 0) {
       const bool margin = settled != nullptr && margins[index];
-      ScoreLines(index, lines[index], margin ? &(*settled)[index] : nullptr);
+      if (margin && model_.margin_percent > 0) {
+        ScoreLines(index, lines[index], &(*settled)[index]);
+      } else {
+        ScorePlain(index, lines[index]);
+      }
+      if (const std::uint32_t stride = table_.stride(index); stride > 0) {
+        for (std::size_t i = 0; i < count_; ++i) {
+          cell_[i] += stride * (static_cast<std::uint32_t>(scores_[index][i]) - 1);
+        }
+      }
+    } else if (table_.derives(index)) {
+      for (std::size_t i = 0; i < count_; ++i) {
+        const double value = table_.value(index, cell_[i]);
+        no_data_[index][i] = score.points.empty() && std::isnan(value) ? 1 : 0;
+        scores_[index][i] = KeepInside(score, value);
+      }
     } else if (!score.points.empty()) {
       ScorePoints(index);
     } else {
@@ -106,6 +132,55 @@ void Scorer::ComputeScores(const std::vector<LineSet>& lines, const SettledSteps
         scores_[index][i] = KeepInside(score, scores_[index][i]);
       }
     }
+  }
+}
+
+// Without margins the score is the number of lines below the value: no branch but at a tie.
+void Scorer::ScorePlain(std::size_t index, const LineSet& lines) {
+  const Score& score = model_.scores[index];
+  const bool rank = score.fifths && score.fifths->of_rank;
+  const bool by_key = rank && !lines.keys.empty();
+  if (lines.at.empty() || (by_key && (keys_ == nullptr || keys_->numeric() != lines.numeric_keys ||
+                                      keys_->all().size() < first_ + count_))) {
+    ScoreLines(index, lines, nullptr);
+    return;
+  }
+  const bool closed = !by_key && (rank || score.closed_left());
+  Execute(score.from->expr, std::span(scratch_).first(count_));
+  std::vector<double>& below = scores_[index];
+  std::fill_n(below.begin(), count_, 0.0);
+  for (std::size_t line = 0; line < lines.at.size(); ++line) {
+    const double at = lines.at[line];
+    if (closed) {
+      for (std::size_t i = 0; i < count_; ++i) {
+        below[i] += scratch_[i] >= at ? 1.0 : 0.0;
+      }
+      continue;
+    }
+    for (std::size_t i = 0; i < count_; ++i) {
+      below[i] += scratch_[i] > at ? 1.0 : 0.0;
+    }
+    if (!by_key) {
+      continue;
+    }
+    const std::string& key = lines.keys[line];
+    const std::uint64_t code = keys_->Of(key);
+    const std::uint64_t* codes = keys_->all().data() + first_;
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (scratch_[i] == at) {
+        const bool above = codes[i] != code
+                               ? codes[i] > code
+                               : !KeyLess(people_.Key(first_ + static_cast<CustomerIndex>(i)), key,
+                                          lines.numeric_keys);
+        below[i] += above ? 1.0 : 0.0;
+      }
+    }
+  }
+  const double top = static_cast<double>(lines.at.size()) + 1;
+  for (std::size_t i = 0; i < count_; ++i) {
+    const bool missing = std::isnan(scratch_[i]);
+    below[i] = missing ? 1.0 : score.best_low ? top - below[i] : below[i] + 1;
+    no_data_[index][i] = missing ? 1 : 0;
   }
 }
 
@@ -158,6 +233,12 @@ void Scorer::ReadFrom(std::size_t score, std::span<double> out) {
 }
 
 void Scorer::ComputeAnswers() {
+  if (table_.known()) {
+    for (std::size_t i = 0; i < count_; ++i) {
+      answers_[i] = inside(i) ? table_.answer(cell_[i]) : kNoSegment;
+    }
+    return;
+  }
   std::fill_n(answers_.begin(), count_, kNoSegment);
   const auto win = [&](std::size_t i, std::size_t segment) {
     answers_[i] =

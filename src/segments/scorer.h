@@ -18,7 +18,9 @@
 
 #include "config/definitions.h"
 #include "expression/execute.h"
+#include "segments/key_codes.h"
 #include "segments/score.h"
+#include "segments/score_table.h"
 #include "segments/segments.h"
 
 namespace segue {
@@ -36,13 +38,19 @@ inline int StepOf(StepCode code) {
 // lines.
 using SettledSteps = std::vector<std::vector<StepCode>>;
 
+// Customers that one thread works on at a time: whole blocks of what is stored.
+constexpr CustomerIndex kPartCustomers = 16 * 4096;
+
 class Scorer final : public Inputs {
  public:
-  // Requires: all outlive it.
-  Scorer(const Model& model, const Population& people, Moment moment);
+  // `keys` may be null.  Requires: all outlive it.
+  Scorer(const Model& model, const Population& people, Moment moment,
+         const KeyCodes* keys = nullptr);
 
   // Requires: count <= kBlock.
   void Load(CustomerIndex first, std::size_t count);
+  // The block that another one of the same model has loaded.
+  void LoadFrom(const Scorer& other);
   // `lines` has one entry per score.  `settled` may be null: no margins; else `margins` says which
   // scores have one. `until` stops before that score (its number if all are wanted).
   void ComputeScores(const std::vector<LineSet>& lines, const SettledSteps* settled,
@@ -73,11 +81,14 @@ class Scorer final : public Inputs {
 
  private:
   void ScoreLines(std::size_t score, const LineSet& lines, const std::vector<StepCode>* settled);
+  void ScorePlain(std::size_t score, const LineSet& lines);
   void ScorePoints(std::size_t score);
 
   const Model& model_;
   const Population& people_;
   Moment moment_;
+  const KeyCodes* keys_;
+  ScoreTable table_;
   // First segment of each cell of the grid, by its scores read as one decimal number.
   std::map<std::int64_t, SegmentIndex> cells_;
   CustomerIndex first_ = 0;
@@ -85,6 +96,7 @@ class Scorer final : public Inputs {
   std::vector<std::vector<double>> features_, scores_;
   std::vector<std::vector<std::uint8_t>> no_data_;
   std::vector<double> inside_, scratch_;
+  std::vector<std::uint32_t> cell_;  // Of the table, by the dimensions scored so far.
   std::vector<SegmentIndex> answers_;
 };
 

@@ -44,12 +44,21 @@ struct Membership {
   bool placed = false;  // Ever in a segment of this model.
 };
 
-// What the settling must know about the people, given by the pipeline.
+// What the settling must know about the people, given by the pipeline.  Asked from several threads
+// at once, so nothing may change by asking; Prepare comes first.
 class Population {
  public:
   virtual ~Population() = default;
+
+  // Whatever is worked out only when somebody may move, is worked out now.
+  virtual void Prepare() const {}
+
   virtual CustomerIndex count() const = 0;
   virtual bool IsAlive(CustomerIndex customer) const = 0;
+
+  // True spares asking for each one.
+  virtual bool AllAlive() const { return false; }
+
   virtual const std::string& Key(CustomerIndex customer) const = 0;
   virtual const Inputs& inputs() const = 0;
   // Behaviour, import or merge, or none of them (time), since this model's last slot.

@@ -12,7 +12,9 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "base/text.h"
+#include "segments/blob.h"
 
 namespace segue {
 namespace {
@@ -49,47 +51,15 @@ CREATE INDEX move_customer ON move(customer, at);
 CREATE INDEX move_at ON move(model, at);
 )";
 
+// A column of customers into its place, or past it where the model no longer has that column.
 template <typename T>
-void Put(std::string& out, T value) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  char bytes[sizeof(T)];
-  std::memcpy(bytes, &value, sizeof(T));
-  out.append(bytes, sizeof(T));
-}
-
-class BlobReader {
- public:
-  explicit BlobReader(std::string_view bytes) : bytes_(bytes) {}
-
-  template <typename T>
-  T Get() {
-    if (bytes_.size() < sizeof(T)) {
-      throw std::runtime_error("segment state is cut short: restore a backup of the state file");
+void ReadInto(BlobReader& blob, CustomerIndex first, CustomerIndex last,
+              std::vector<std::vector<T>>& columns, int index) {
+  blob.Column<T>(last - first, [&](std::size_t row, T value) {
+    if (index >= 0) {
+      columns[static_cast<std::size_t>(index)][first + row] = value;
     }
-    T value;
-    std::memcpy(&value, bytes_.data(), sizeof(T));
-    bytes_.remove_prefix(sizeof(T));
-    return value;
-  }
-
-  // A column of customers into `to`, or past it where the model no longer has that column.
-  template <typename T>
-  void Column(CustomerIndex first, CustomerIndex last, std::vector<T>* to) {
-    for (CustomerIndex c = first; c < last; ++c) {
-      const T value = Get<T>();
-      if (to != nullptr) {
-        (*to)[c] = value;
-      }
-    }
-  }
-
- private:
-  std::string_view bytes_;
-};
-
-template <typename T>
-std::vector<T>* ColumnAt(std::vector<std::vector<T>>& columns, int index) {
-  return index < 0 ? nullptr : &columns[static_cast<std::size_t>(index)];
+  });
 }
 
 bool SameBits(double a, double b) {
@@ -137,9 +107,10 @@ std::vector<int> MapNames(const std::string& stored, const std::string& present)
 
 }  // namespace
 
-ModelState::ModelState(Database& db, const Model& model)
+ModelState::ModelState(Database& db, const Model& model, bool keeps_features)
     : db_(db),
       model_(model),
+      keeps_features_(keeps_features),
       steps_(model.scores.size()),
       values_(model.scores.size()),
       flags_(model.flags.size()),
@@ -206,39 +177,51 @@ void ModelState::LoadBlocks(const std::string& segments, const std::string& scor
   Statement blocks = db_.Prepare(
       "SELECT block, settled, features FROM segment_block WHERE model = ? ORDER BY block");
   blocks.Bind(1, model_.id);
+  bool old_features = false;  // To be taken out: they will not be kept up to date.
   while (blocks.Step()) {
     const auto first = static_cast<CustomerIndex>(blocks.Int(0)) * kBlockCustomers;
     BlobReader settled(blocks.BlobView(1));
     const CustomerIndex last = first + settled.Get<std::uint32_t>();
     Resize(last);
-    for (CustomerIndex c = first; c < last; ++c) {
-      Settled& one = settled_[c];
-      one.bits = settled.Get<std::uint8_t>();
-      one.segment = segment_of(settled.Get<SegmentIndex>());
-      one.answer = segment_of(settled.Get<SegmentIndex>());
-      one.cause = settled.Get<std::uint8_t>();
-      one.runs = settled.Get<std::uint16_t>();
-      one.since = settled.Get<std::int64_t>();
-      one.answer_since = settled.Get<std::int64_t>();
-    }
+    const std::size_t rows = last - first;
+    const auto column = [&]<typename T>(auto set, T /*type*/) {
+      settled.Column<T>(rows, [&](std::size_t row, T value) { set(settled_[first + row], value); });
+    };
+    column([](Settled& one, std::uint8_t value) { one.bits = value; }, std::uint8_t{});
+    column([&](Settled& one, SegmentIndex value) { one.segment = segment_of(value); },
+           SegmentIndex{});
+    column([&](Settled& one, SegmentIndex value) { one.answer = segment_of(value); },
+           SegmentIndex{});
+    column([](Settled& one, std::uint8_t value) { one.cause = value; }, std::uint8_t{});
+    column([](Settled& one, std::uint16_t value) { one.runs = value; }, std::uint16_t{});
+    column([](Settled& one, std::int64_t value) { one.since = value; }, std::int64_t{});
+    column([](Settled& one, std::int64_t value) { one.answer_since = value; }, std::int64_t{});
     for (std::size_t i = 0; i < score_map.size(); ++i) {
       if (score_names[i].starts_with("step:")) {
-        settled.Column(first, last, ColumnAt(steps_, score_map[i]));
+        ReadInto(settled, first, last, steps_, score_map[i]);
       } else {
-        settled.Column(first, last, ColumnAt(values_, score_map[i]));
+        ReadInto(settled, first, last, values_, score_map[i]);
       }
     }
     for (const int flag : flag_map) {
-      settled.Column(first, last, ColumnAt(flags_, flag));
+      ReadInto(settled, first, last, flags_, flag);
+    }
+    if (blocks.BlobView(2).empty()) {
+      continue;  // Nobody read the features when this was stored.
+    }
+    if (!keeps_features_) {
+      old_features = true;
+      continue;
     }
     BlobReader values(blocks.BlobView(2));
     for (const int feature : feature_map) {
-      values.Column(first, last, ColumnAt(features_, feature));
+      ReadInto(values, first, last, features_, feature);
     }
   }
   std::fill(dirty_.begin(), dirty_.end(), std::uint8_t{0});
-  stale_names_ = segments != Join(segment_ids_, " ") || scores != ScoreNames(model_) ||
-                 flags != Names(model_.flags) || features != Names(model_.features);
+  stale_names_ = old_features || segments != Join(segment_ids_, " ") ||
+                 scores != ScoreNames(model_) || flags != Names(model_.flags) ||
+                 features != Names(model_.features);
 }
 
 void ModelState::LoadFits() {
@@ -286,7 +269,8 @@ void ModelState::Resize(CustomerIndex count) {
   }
   dirty_.resize((count + kBlockCustomers - 1) / kBlockCustomers, 0);
   for (std::size_t block = old / kBlockCustomers; block < dirty_.size(); ++block) {
-    dirty_[block] = kSettledDirty | kFeaturesDirty;
+    dirty_[block] =
+        static_cast<std::uint8_t>(kSettledDirty | (keeps_features_ ? kFeaturesDirty : 0));
   }
 }
 
@@ -321,7 +305,9 @@ void ModelState::SetFlag(std::size_t flag, CustomerIndex customer, bool on) {
 void ModelState::SetFeature(std::size_t feature, CustomerIndex customer, double value) {
   if (!SameBits(features_[feature][customer], value)) {
     features_[feature][customer] = value;
-    dirty_[customer / kBlockCustomers] |= kFeaturesDirty;
+    if (keeps_features_) {
+      dirty_[customer / kBlockCustomers] |= kFeaturesDirty;
+    }
   }
 }
 
@@ -371,41 +357,38 @@ void ModelState::DropWait(CustomerIndex customer) {
 
 std::string ModelState::EncodeSettled(CustomerIndex first, CustomerIndex last) const {
   std::string blob;
-  Put(blob, static_cast<std::uint32_t>(last - first));
-  for (CustomerIndex c = first; c < last; ++c) {
-    const Settled& one = settled_[c];
-    Put(blob, one.bits);
-    Put(blob, one.segment);
-    Put(blob, one.answer);
-    Put(blob, one.cause);
-    Put(blob, one.runs);
-    Put(blob, one.since);
-    Put(blob, one.answer_since);
-  }
-  const auto raw = [&](const auto& column) {
-    using T = typename std::decay_t<decltype(column)>::value_type;
-    const std::size_t begin = blob.size();
-    blob.resize(begin + (last - first) * sizeof(T));
-    std::memcpy(blob.data() + begin, column.data() + first, (last - first) * sizeof(T));
+  const std::size_t rows = last - first;
+  PutValue(blob, static_cast<std::uint32_t>(rows));
+  const auto column = [&]<typename T>(T Settled::*member) {
+    PutColumn<T>(blob, rows, [&](std::size_t row) { return settled_[first + row].*member; });
+  };
+  column(&Settled::bits);
+  column(&Settled::segment);
+  column(&Settled::answer);
+  column(&Settled::cause);
+  column(&Settled::runs);
+  column(&Settled::since);
+  column(&Settled::answer_since);
+  const auto put = [&]<typename T>(const std::vector<T>& values) {
+    PutColumn<T>(blob, rows, [&](std::size_t row) { return values[first + row]; });
   };
   for (std::size_t i = 0; i < model_.scores.size(); ++i) {
     if (model_.scores[i].steps() > 0) {
-      raw(steps_[i]);
+      put(steps_[i]);
     } else {
-      raw(values_[i]);
+      put(values_[i]);
     }
   }
   for (const std::vector<std::uint8_t>& flag : flags_) {
-    raw(flag);
+    put(flag);
   }
   return blob;
 }
 
 std::string ModelState::EncodeFeatures(CustomerIndex first, CustomerIndex last) const {
-  std::string blob((last - first) * sizeof(double) * features_.size(), '\0');
-  for (std::size_t i = 0; i < features_.size(); ++i) {
-    std::memcpy(blob.data() + i * (last - first) * sizeof(double), features_[i].data() + first,
-                (last - first) * sizeof(double));
+  std::string blob;
+  for (const std::vector<double>& feature : features_) {
+    PutColumn<double>(blob, last - first, [&](std::size_t row) { return feature[first + row]; });
   }
   return blob;
 }
@@ -427,30 +410,47 @@ void ModelState::Store() {
       .Bind(7, Join(segment_ids_, " "))
       .Bind(8, ScoreNames(model_));
   row.Bind(9, Names(model_.flags)).Bind(10, Names(model_.features)).Run();
+
+  struct Encoded {
+    std::size_t block = 0;
+    std::uint8_t dirty = 0;
+    std::string settled, features;
+  };
+
+  std::vector<Encoded> all;
+  const auto everything =
+      static_cast<std::uint8_t>(kSettledDirty | (keeps_features_ ? kFeaturesDirty : 0));
   for (std::size_t block = 0; block < dirty_.size(); ++block) {
-    const std::uint8_t dirty = stale_names_ ? kSettledDirty | kFeaturesDirty : dirty_[block];
-    if (dirty == 0) {
-      continue;
+    const std::uint8_t dirty = stale_names_ ? everything : dirty_[block];
+    if (dirty != 0) {
+      all.push_back({block, dirty, {}, {}});
+      dirty_[block] = 0;
     }
-    const auto first = static_cast<CustomerIndex>(block) * kBlockCustomers;
+  }
+  InParallel(all.size(), [&](std::size_t i) {
+    const auto first = static_cast<CustomerIndex>(all[i].block) * kBlockCustomers;
     const CustomerIndex last = std::min(first + kBlockCustomers, count());
+    if ((all[i].dirty & kSettledDirty) != 0) {
+      all[i].settled = EncodeSettled(first, last);
+    }
+    if ((all[i].dirty & kFeaturesDirty) != 0) {
+      all[i].features = EncodeFeatures(first, last);
+    }
+  });
+  for (const Encoded& one : all) {
     Statement write =
-        db_.Prepare(dirty == kSettledDirty
-                        ? "UPDATE segment_block SET settled = ?3 WHERE model = ?1 AND block = ?2"
-                    : dirty == kFeaturesDirty
+        db_.Prepare(one.dirty == kFeaturesDirty
                         ? "UPDATE segment_block SET features = ?4 WHERE model = ?1 AND block = ?2"
                         : "INSERT INTO segment_block(model, block, settled, features) "
                           "VALUES (?1, ?2, ?3, ?4) ON CONFLICT(model, block) "
-                          "DO UPDATE SET settled = ?3, features = ?4");
-    write.Bind(1, model_.id).Bind(2, static_cast<std::int64_t>(block));
-    if ((dirty & kSettledDirty) != 0) {
-      write.BindBlob(3, EncodeSettled(first, last));
-    }
-    if ((dirty & kFeaturesDirty) != 0) {
-      write.BindBlob(4, EncodeFeatures(first, last));
+                          "DO UPDATE SET settled = ?3, features = iif(?5, ?4, features)");
+    write.Bind(1, model_.id).Bind(2, static_cast<std::int64_t>(one.block));
+    write.BindBlob(4, one.features);
+    if (one.dirty != kFeaturesDirty) {
+      const bool with_features = stale_names_ || (one.dirty & kFeaturesDirty) != 0;
+      write.BindBlob(3, one.settled).Bind(5, std::int64_t{with_features ? 1 : 0});
     }
     write.Run();
-    dirty_[block] = 0;
   }
   stale_names_ = false;
 }
@@ -484,16 +484,23 @@ void ModelState::StoreFit(const std::string& score, const Fit& fit) {
   fits[score] = fit;
 }
 
-void ModelState::StoreMove(Move& move, SegmentIndex from, SegmentIndex to) {
-  Statement insert = db_.Prepare(
+Statement ModelState::PrepareMove() {
+  return db_.Prepare(
       "INSERT INTO move(model, customer, \"from\", \"to\", cause, at, why) VALUES (?, ?, ?, ?, ?, "
       "?, ?)");
+}
+
+void ModelState::StoreMove(Move& move, SegmentIndex from, SegmentIndex to, Statement& insert) {
   insert.Bind(1, model_.id).Bind(2, std::int64_t{move.customer});
   if (from != kNoSegment) {
     insert.Bind(3, segment_ids_[from]);
+  } else {
+    insert.BindNull(3);
   }
   if (to != kNoSegment) {
     insert.Bind(4, segment_ids_[to]);
+  } else {
+    insert.BindNull(4);
   }
   insert.Bind(5, static_cast<std::int64_t>(move.cause))
       .Bind(6, ToMicros(move.at))

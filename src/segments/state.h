@@ -3,10 +3,10 @@
 //
 // Tables (folder `segments`):
 //   segment_model   one row per model: hash, slots, and the names that the blobs' columns stand for
-//   segment_block   per model and 4096 customers two blobs, each the columns one after another in
-//   the order of `Columns`,
-//                   raw and little-endian: `settled` rarely changes for most blocks, `features`
-//                   change at every slot
+//   segment_block   per model and 4096 customers two blobs, each the columns one after another as
+//                   blob.h has them: `settled` rarely changes for most blocks; `features` change at
+//                   every slot and are stored only where another document reads them (elsewhere
+//                   they are missing between a restart and the next slot, and nobody asks)
 //   segment_wait    why an answer is pending, for people; gone when it is settled or taken back
 //   lines, fit      cut lines of learned scores, and when and from how many people they were
 //   learned move            every move, with segments by their id, so that no edit of the model
@@ -56,8 +56,8 @@ struct Fit {
 
 class ModelState {
  public:
-  // Loads.  Requires: both outlive it.
-  ModelState(Database& db, const Model& model);
+  // Loads.  `keeps_features`: they are stored.  Requires: both outlive it.
+  ModelState(Database& db, const Model& model, bool keeps_features);
 
   void Resize(CustomerIndex count);
 
@@ -103,7 +103,8 @@ class ModelState {
   void Store();
   void StoreFit(const std::string& score, const Fit& fit);
   // Gives the move its id.
-  void StoreMove(Move& move, SegmentIndex from, SegmentIndex to);
+  void StoreMove(Move& move, SegmentIndex from, SegmentIndex to, Statement& insert);
+  Statement PrepareMove();
 
   // Bookkeeping: stored by Store().
   std::string hash;
@@ -126,6 +127,7 @@ class ModelState {
 
   Database& db_;
   const Model& model_;
+  bool keeps_features_;
   std::vector<std::string> segment_ids_;
   std::vector<Settled> settled_;
   SettledSteps steps_;                       // Scores of cuts and fifths.

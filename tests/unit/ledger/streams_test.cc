@@ -212,6 +212,11 @@ class Play {
  public:
   Play(std::uint64_t seed, const std::string& path)
       : stream_(seed), home_(path), eager_(seed % 4 == 0) {
+    if (seed % 3 == 0) {
+      // Batches of this many facts go past the journal.
+      home_.db->SetSetting("ledger.bulk_min", std::to_string(1 + seed % 7));
+      home_.Open();
+    }
     OpenColumns();
   }
 
@@ -226,6 +231,9 @@ class Play {
         // Some streams seal all the time, so that chunks are many and are merged.
         if (eager_ || Pick(random, 4) == 0) {
           home_.ledger->Seal();
+        }
+        if (Pick(random, 4) == 0) {
+          columns_->Follow();
         }
       }
       if (Pick(random, 8) == 0) {
@@ -374,9 +382,8 @@ class Play {
 
 std::string QuickFolder() {
   // Full syncs of a thousand small files would test the disk, not us.
-  return access("/dev/shm", W_OK) == 0
-             ? "/dev/shm"
-             : std::filesystem::temp_directory_path().string();
+  return access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+                                       : std::filesystem::temp_directory_path().string();
 }
 
 TEST_CASE(

@@ -434,7 +434,7 @@ TEST_CASE("a state of an older model keeps scores, flags and features that still
   old.AddScore("r", "quiet", true, {Days(10), Days(30)});
   old.AddPoints("risk", {{"quiet > 5d", 7.5}});
   old.AddSegment("all", "otherwise");
-  old.AddFlag("rich", "money > 100 EUR").AddFlag("silent", "quiet > 1d");
+  old.AddFlag("rich", "money > 100 EUR").AddFlag("silent", "quiet > 1d").Watched();
   Story story(std::move(old));
   story.people.Add("a", {{"silence", Days(6)}, {"spent", 20000}});
   for (int i = 1; i < 4096; ++i) {
@@ -448,6 +448,7 @@ TEST_CASE("a state of an older model keeps scores, flags and features that still
   edited.AddSegment("all", "otherwise")
       .AddFlag("silent", "customer.silence > 1d")
       .AddFlag("new", "customer.member");
+  edited.Watched();
   story.Edit(std::move(edited));
   story.people.Add("b", {{"silence", Days(6)}});
   story.segments->PlaceNew(story.people,
@@ -518,7 +519,7 @@ TEST_CASE(
 TEST_CASE("a slot rewrites only the blocks of customers that changed") {
   World world;
   world.AddFeature("visits", "customer.visits");
-  world.AddSegment("none", "visits is 0").AddSegment("some", "otherwise");
+  world.AddSegment("none", "visits is 0").AddSegment("some", "otherwise").Watched();
   Story story(std::move(world));
   for (int i = 0; i < 9000; ++i) {
     story.people.Add("p" + std::to_string(i), {{"visits", 0}});

@@ -137,6 +137,18 @@ class World {
     return *this;
   }
 
+  // Somebody else reads the model's features, so that they are stored.
+  World& Watched() {
+    Expr leaf;
+    leaf.op = Op::kLeaf;
+    leaf.leaf.kind = Leaf::Kind::kFeature;
+    leaf.leaf.model = 0;
+    leaf.leaf.index = 0;
+    workspace.playbooks.emplace_back();
+    workspace.playbooks.back().when.push_back({leaf, "m.feature > 0", {}});
+    return *this;
+  }
+
   Workspace workspace;
   ModelNames names;
   std::vector<std::string> insights;

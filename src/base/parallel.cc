@@ -1,0 +1,66 @@
+#include "base/parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <thread>
+#include <vector>
+
+namespace segue {
+namespace {
+
+// More would wait for memory, not for cores.
+constexpr std::size_t kThreadsMax = 4;
+
+}  // namespace
+
+void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work) {
+  std::vector<std::exception_ptr> problems(parts);
+  std::atomic<std::size_t> next{0};
+  const auto run = [&] {
+    for (std::size_t part = next++; part < parts; part = next++) {
+      try {
+        work(part);
+      } catch (...) {
+        problems[part] = std::current_exception();
+      }
+    }
+  };
+  const std::size_t cores = std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
+  std::vector<std::thread> others;
+  for (std::size_t i = 1; i < std::min({cores, parts, kThreadsMax}); ++i) {
+    others.emplace_back(run);
+  }
+  run();
+  for (std::thread& other : others) {
+    other.join();
+  }
+  for (const std::exception_ptr& problem : problems) {
+    if (problem) {
+      std::rethrow_exception(problem);
+    }
+  }
+}
+
+void Beside(const std::function<void()>& here, const std::function<void()>& other) {
+  std::exception_ptr problem;
+  std::thread beside([&] {
+    try {
+      other();
+    } catch (...) {
+      problem = std::current_exception();
+    }
+  });
+  try {
+    here();
+  } catch (...) {
+    beside.join();
+    throw;
+  }
+  beside.join();
+  if (problem) {
+    std::rethrow_exception(problem);
+  }
+}
+
+}  // namespace segue

@@ -1,0 +1,19 @@
+// Pure work split over the machine's cores.  What comes out must not depend on how it was split:
+// each part writes where no other part reads or writes.
+
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace segue {
+
+// Calls work(0) … work(parts - 1), several at a time, and returns when all are done.  An exception
+// of any part is thrown again here, the first part's first.
+void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work);
+
+// Calls both at the same time, `here` on the calling thread, and returns when both are done.  An
+// exception of `here` comes first.
+void Beside(const std::function<void()>& here, const std::function<void()>& other);
+
+}  // namespace segue

@@ -1,0 +1,154 @@
+#include "ledger/places.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+namespace segue {
+namespace {
+
+constexpr std::size_t kPlacesMax = 128;  // Longer texts of one length are no ids.
+
+// Letters that occur at one place or more, and how they are numbered.
+struct Letters {
+  std::string all;  // Ascending.
+  int width = 0;
+  std::array<std::uint8_t, 256> number{};
+};
+
+// Packs numbers of few bits, and gives them back.
+class BitRow {
+ public:
+  explicit BitRow(ByteWriter& out) : out_(out) {}
+
+  void Put(std::uint64_t value, int width) {
+    buffer_ |= value << static_cast<unsigned>(used_);
+    for (used_ += width; used_ >= 8; used_ -= 8) {
+      out_.Byte(static_cast<std::uint8_t>(buffer_));
+      buffer_ >>= 8U;
+    }
+  }
+
+  void Finish() {
+    if (used_ > 0) {
+      out_.Byte(static_cast<std::uint8_t>(buffer_));
+    }
+  }
+
+ private:
+  ByteWriter& out_;
+  std::uint64_t buffer_ = 0;
+  int used_ = 0;
+};
+
+}  // namespace
+
+bool WritePlaces(ByteWriter& out, const std::vector<std::string_view>& texts) {
+  const std::size_t length = texts.front().size();
+  if (length == 0 || length > kPlacesMax ||
+      std::any_of(texts.begin(), texts.end(),
+                  [&](std::string_view text) { return text.size() != length; })) {
+    return false;
+  }
+  std::vector<Letters> sets;
+  std::map<std::string, std::size_t> known;
+  std::vector<std::size_t> set_of(length);
+  for (std::size_t place = 0; place < length; ++place) {
+    std::array<bool, 256> seen{};
+    for (const std::string_view text : texts) {
+      seen[static_cast<unsigned char>(text[place])] = true;
+    }
+    Letters letters;
+    for (std::size_t letter = 0; letter < seen.size(); ++letter) {
+      if (seen[letter]) {
+        letters.number[letter] = static_cast<std::uint8_t>(letters.all.size());
+        letters.all.push_back(static_cast<char>(letter));
+      }
+    }
+    letters.width = BitWidth(letters.all.size() - 1);
+    const auto [found, added] = known.emplace(letters.all, sets.size());
+    if (added) {
+      sets.push_back(std::move(letters));
+    }
+    set_of[place] = found->second;
+  }
+  out.Varint(length);
+  out.Varint(sets.size());
+  for (const Letters& letters : sets) {
+    out.Text(letters.all);
+  }
+  for (const std::size_t set : set_of) {
+    out.Byte(static_cast<std::uint8_t>(set));
+  }
+  BitRow bits(out);
+  for (const std::string_view text : texts) {
+    for (std::size_t place = 0; place < length; ++place) {
+      const Letters& letters = sets[set_of[place]];
+      if (letters.width > 0) {
+        bits.Put(letters.number[static_cast<unsigned char>(text[place])], letters.width);
+      }
+    }
+  }
+  bits.Finish();
+  return true;
+}
+
+std::vector<std::string> ReadPlaces(ByteReader& in, std::size_t count) {
+  std::vector<std::string> texts;
+  const std::uint64_t length = in.Varint();
+  const std::uint64_t sets = in.Varint();
+  if (length > kPlacesMax || sets > length) {
+    in.Fail();
+    return texts;
+  }
+  std::vector<std::string_view> letters;
+  for (std::uint64_t i = 0; i < sets; ++i) {
+    letters.push_back(in.Text());
+    if (letters.back().empty() || letters.back().size() > 256) {
+      in.Fail();
+      return texts;
+    }
+  }
+  std::vector<std::pair<std::string_view, int>> places;
+  std::size_t bits = 0;
+  for (std::uint64_t place = 0; place < length; ++place) {
+    const std::uint8_t set = in.Byte();
+    if (set >= letters.size()) {
+      in.Fail();
+      return texts;
+    }
+    places.emplace_back(letters[set], BitWidth(letters[set].size() - 1));
+    bits += static_cast<std::size_t>(places.back().second);
+  }
+  const std::string_view packed = in.Raw((bits * count + 7) / 8);
+  if (in.failed()) {
+    return texts;
+  }
+  texts.reserve(count);
+  std::uint64_t buffer = 0;
+  int have = 0;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::string& text = texts.emplace_back(length, '\0');
+    for (std::size_t place = 0; place < length; ++place) {
+      const auto& [all, width] = places[place];
+      for (; have < width; have += 8) {
+        buffer |= std::uint64_t{static_cast<unsigned char>(packed[next++])}
+                  << static_cast<unsigned>(have);
+      }
+      const std::uint64_t number =
+          buffer & ((std::uint64_t{1} << static_cast<unsigned>(width)) - 1);
+      buffer >>= static_cast<unsigned>(width);
+      have -= width;
+      if (number >= all.size()) {
+        in.Fail();
+        return {};
+      }
+      text[place] = all[number];
+    }
+  }
+  return texts;
+}
+
+}  // namespace segue

@@ -1,0 +1,155 @@
+// Inside a Segments: what it keeps, and the pass over everybody that settles.
+
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "segments/key_codes.h"
+#include "segments/learn.h"
+#include "segments/scorer.h"
+#include "segments/segments.h"
+#include "segments/state.h"
+#include "segments/watched.h"
+#include "segments/why.h"
+
+namespace segue {
+
+// What one pass over the customers works with.
+struct Pass {
+  const Population& people;
+  TimePoint slot, now;
+  bool baseline = false;
+  bool edited = false;
+  bool refitted = false;
+  std::vector<LineSet> lines, lines_before;
+  std::vector<bool> margins, margins_before;
+  SlotResult result;
+};
+
+// What a part of the customers wants to be stored, in their order: several parts are settled at a
+// time, and SQLite is written by one.
+struct Wishes {
+  struct Wish {
+    enum class Kind : std::uint8_t { kMove, kWait, kDropWait };
+
+    Kind kind = Kind::kMove;
+    CustomerIndex customer = 0;
+    Move move;  // kMove, with its segments as they are stored.
+    SegmentIndex from = kNoSegment, to = kNoSegment;
+    std::string text;  // kWait
+  };
+
+  std::vector<Wish> all;
+};
+
+struct Segments::Inner {
+  Inner(Database& db_in, const Workspace& workspace_in, int model_in)
+      : db(db_in),
+        workspace(workspace_in),
+        model_index(model_in),
+        model(workspace_in.models[static_cast<std::size_t>(model_in)]),
+        state(db_in, model, FeaturesAreRead(workspace_in, model_in)) {
+    for (const std::string& id : state.segment_ids()) {
+      workspace.pool->Intern(id);  // Readers on several threads must find it there.
+    }
+    for (std::size_t score = 0; score < model.scores.size(); ++score) {
+      basis.push_back(model.scores[score].learned() ? BasisOf(model, score) : std::string());
+    }
+    ShowLines();
+  }
+
+  bool Edited() const { return state.last_slot && state.hash != model.hash; }
+
+  bool IsKnown(SegmentIndex segment) const { return segment < model.segments.size(); }
+
+  SegmentIndex Shown(SegmentIndex segment) const { return IsKnown(segment) ? segment : kNoSegment; }
+
+  const Fit* FindFit(std::size_t score) const {
+    const auto found = state.fits.find(model.scores[score].name);
+    return found == state.fits.end() || found->second.basis != basis[score] ? nullptr
+                                                                            : &found->second;
+  }
+
+  // The lines in force: of the file, pinned, or learned (none while nothing was learned).
+  std::vector<LineSet> LinesInForce() const {
+    std::vector<LineSet> lines = FixedLines(model);
+    for (std::size_t score = 0; score < lines.size(); ++score) {
+      const auto pin = pinned.find(model.scores[score].name);
+      if (pin != pinned.end()) {
+        lines[score] = pin->second;
+      } else if (const Fit* fit = model.scores[score].learned() ? FindFit(score) : nullptr) {
+        lines[score] = fit->lines;
+      }
+    }
+    return lines;
+  }
+
+  std::vector<bool> Margins() const {
+    std::vector<bool> margins;
+    for (const Score& score : model.scores) {
+      margins.push_back(score.margin_applies && score.steps() > 0 && model.margin_percent > 0);
+    }
+    return margins;
+  }
+
+  void ShowLines() {
+    shown = {};
+    const std::vector<LineSet> lines = LinesInForce();
+    for (std::size_t score = 0; score < lines.size(); ++score) {
+      const Score& spec = model.scores[score];
+      if (!spec.learned() || lines[score].at.empty()) {
+        continue;
+      }
+      shown.by_score[spec.name] = lines[score].at;
+      if (!lines[score].keys.empty()) {
+        shown.keys_by_score[spec.name] = lines[score].keys;
+      }
+      if (const Fit* fit = FindFit(score); fit != nullptr && fit->slot >= shown.fitted) {
+        shown.fitted = fit->slot;
+        shown.people = std::max(shown.people, fit->people);
+      }
+    }
+  }
+
+  void Refit(Pass& pass);
+  void RunBlocks(Pass& pass);
+  void Grant(Pass& pass, std::vector<Wishes>& parts);
+  void FollowKeys(const Population& people);
+
+  // The pass over one part; the state of other customers is not touched.
+  struct Part {
+    Inner& inner;
+    const Pass& pass;
+    Scorer& scorer;
+    Wishes& wishes;
+    // Of the block at hand: whether each flag's conditions hold.
+    std::vector<std::vector<double>> flag_on = {}, flag_off = {};
+
+    void SettleBlock(Scorer& before, CustomerIndex first);
+    void SettleOne(const WhyContext& why, CustomerIndex customer, std::size_t i,
+                   std::optional<SegmentIndex> before);
+    void Place(const WhyContext& why, CustomerIndex customer, std::size_t i);
+    void MoveTo(Settled& settled, CustomerIndex customer, Cause cause, std::string text);
+    void DropWait(CustomerIndex customer);
+    void StoreValues(CustomerIndex customer, std::size_t i, bool outside);
+    void ReadFlags();
+  };
+
+  Database& db;
+  const Workspace& workspace;
+  int model_index;
+  const Model& model;
+  ModelState state;
+  std::vector<std::string> basis;
+  std::map<std::string, LineSet> pinned;
+  Lines shown;
+  bool forgotten = false;  // Something is to be stored though nobody moved.
+  KeyCodes keys;           // Of everybody, where a score's ties go by key.
+};
+
+}  // namespace segue

@@ -70,12 +70,12 @@ void WriteOffsets(ByteWriter& out, const std::vector<std::int64_t>& values) {
   std::vector<std::uint64_t> offsets(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
     offsets[i] = Unsigned(values[i]) - Unsigned(low);
-    divisor = std::gcd(divisor, offsets[i]);
+    divisor = divisor == 1 ? 1 : std::gcd(divisor, offsets[i]);
     largest = std::max(largest, offsets[i]);
   }
   divisor = std::max<std::uint64_t>(divisor, 1);
   for (std::uint64_t& offset : offsets) {
-    offset /= divisor;
+    offset = divisor == 1 ? offset : offset / divisor;
   }
   const int width = BitWidth(largest / divisor);
   out.Signed(low);

@@ -43,7 +43,6 @@ constexpr std::array kUnbuilt = {
     Unbuilt{"playbook", "limits.on_cap", "", "waiting for room under a cap"},
     Unbuilt{"playbook", "experiment", "", "experiments"},
     Unbuilt{"step", "to", "everyone", "sending to everyone of an account"},
-    Unbuilt{"step", "audience", "", "audiences"},
     Unbuilt{"template", "use", "", "a vendor's own message (use)"},
     Unbuilt{"template", "values", "", "values for a vendor's message"},
     Unbuilt{"template", "variants", "", "variants"},

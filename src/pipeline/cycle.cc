@@ -341,8 +341,8 @@ void Cycle::Depart(TimePoint now) {
       }
     }
     if (survivor == customer) {
-      state_.playbooks().Erased(customer, now);
       state_.outbox().Erase(customer, now);
+      state_.playbooks().Erased(customer, now);  // Last: it has the ad tools let them go.
     } else {
       state_.playbooks().Merged(customer, survivor, now);
       state_.outbox().Merged(customer, survivor);

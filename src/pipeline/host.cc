@@ -175,6 +175,7 @@ Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIn
       payload.name = step.track;
       return {};
     case Step::Kind::kAudience:
+      return {};
     case Step::Kind::kWait:
     case Step::Kind::kIf:
     case Step::Kind::kStop:
@@ -247,6 +248,18 @@ bool Host::HasOpenTask(std::string_view playbook, std::string_view step, Custome
 
 bool Host::Enqueue(const Delivery& delivery) {
   return state_.outbox().Enqueue(delivery);
+}
+
+bool Host::ForgetDeliveries(CustomerIndex customer, TimePoint now) {
+  Statement open = state_.db().Prepare(
+      "SELECT 1 FROM outbox WHERE customer = ? AND erased = 0 AND state IN (0, 1, 5, 7) LIMIT 1");
+  open.Bind(1, static_cast<std::int64_t>(customer));
+  const bool waits = open.Step();
+  open.Reset();
+  if (!waits) {
+    state_.outbox().Erase(customer, now);
+  }
+  return !waits;
 }
 
 }  // namespace segue

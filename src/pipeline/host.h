@@ -42,6 +42,7 @@ class Host final : public PlaybookHost {
   bool HasOpenTask(std::string_view playbook, std::string_view step,
                    CustomerIndex customer) override;
   bool Enqueue(const Delivery& delivery) override;
+  bool ForgetDeliveries(CustomerIndex customer, TimePoint now) override;
 
  private:
   Result<void> RenderMessage(const Playbook& playbook, const Step& step,

@@ -364,8 +364,11 @@ RenderContext State::ContextOf(CustomerIndex customer, TimePoint now) const {
 
 std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
   const Workspace& workspace = inner_->workspace;
-  if (!inner_->ledger.IsAlive(delivery.customer)) {
-    return "suppressed";
+  const auto action = delivery.payload.values.find("action");
+  const bool leaves = delivery.kind == DeliveryKind::kAudience &&
+                      action != delivery.payload.values.end() && action->second == "remove";
+  if (!leaves && !inner_->ledger.IsAlive(delivery.customer)) {
+    return "suppressed";  // An erased one still leaves the lists of the ad tools.
   }
   if (delivery.kind != DeliveryKind::kMessage) {
     return "";

@@ -5,6 +5,7 @@
 //   occasions.cc  what else than a move starts: flags, events, every so often
 //   steps.cc      what a run does next: goal and exit, waits, branches
 //   gates.cc      whether one send, task or change may go out
+//   audiences.cc  lists at an ad tool, and leaving them
 //   runs.cc       how runs, pending starts and decisions are stored
 //   time.cc       quiet hours and the next wall time
 //
@@ -145,6 +146,22 @@ class PlaybookEngine {
   void Say(TimePoint at, const Subject& subject, Gate gate, bool passed, std::string_view reason,
            std::string_view detail);
 
+  // audiences.cc
+  // All lists that one run, or one customer, is in.
+  struct Leaving {
+    std::int64_t run = 0;  // 0: of the customer, whatever the run.
+    CustomerIndex customer = 0;
+    std::string word;  // Part of the delivery's key.
+  };
+
+  void Audience(ActiveRun& run, int index, TimePoint now);
+  std::string ListName(const std::string& audience) const;
+  // Their email address; empty when there is none.
+  std::string AddressOf(CustomerIndex customer);
+  void LeaveAudiences(const Leaving& who, TimePoint now);
+  // Once the ad tools have let an erased customer go, what was promised for that is blanked too.
+  void SayFarewells();
+
   // occasions.cc
   void LoadWatches();
   void LoadEvery();
@@ -214,8 +231,8 @@ class PlaybookEngine {
                          const Template& message, TimePoint now);
   TimePoint HoldForQuietHours(const ActiveRun& run, const Subject& subject,
                               const std::string& channel, TimePoint now);
-  // Renders and promises one delivery, or says why not.
-  void Promise(const ActiveRun& run, int index, DeliveryKind kind, const std::string& connector,
+  // Renders and promises one delivery, or says why not.  True when it is promised.
+  bool Promise(const ActiveRun& run, int index, DeliveryKind kind, const std::string& connector,
                Payload payload, TimePoint not_before, TimePoint now);
 
   Database& db_;

@@ -72,7 +72,8 @@ bool PlaybookEngine::PassesTopicConsent(const ActiveRun& run, const Subject& sub
 
 bool PlaybookEngine::PassesConsent(const ActiveRun& run, const Subject& subject,
                                    const std::string& channel, TimePoint now) {
-  if (playbook(run.playbook).purpose == Purpose::kService) {
+  // A list at an ad tool is advertising, whatever the playbook is for.
+  if (playbook(run.playbook).purpose == Purpose::kService && channel != "audience") {
     Say(now, subject, Gate::kConsent, true, "", "service needs none");
     return true;
   }
@@ -171,10 +172,8 @@ void PlaybookEngine::Send(ActiveRun& run, int index, TimePoint now) {
     return;
   }
   const Template& message = *at.message;
-  const std::string address = message.channel != kEmail ? host_.CustomerKey(run.customer)
-                              : workspace_.email_trait
-                                  ? host_.TextTrait(run.customer, *workspace_.email_trait)
-                                  : std::string();
+  const std::string address =
+      message.channel != kEmail ? host_.CustomerKey(run.customer) : AddressOf(run.customer);
   if (!PassesTopicConsent(run, subject, now) ||
       !PassesConsent(run, subject, message.channel, now) ||
       !PassesSuppression(run, subject, address, now) || !PassesAddress(subject, address, now) ||
@@ -235,23 +234,21 @@ void PlaybookEngine::Tell(ActiveRun& run, int index, TimePoint now) {
   const Subject subject = SubjectOf(run, index);
   const bool set = at.step->kind == Step::Kind::kSet;
   if (at.connectors.empty()) {
-    const std::string_view channel = set                                   ? "profile"
-                                     : at.step->kind == Step::Kind::kTrack ? "analytics"
-                                                                           : "audience";
     Refuse(subject, Gate::kRender, "render_error",
-           "no connector carries the channel " + std::string(channel), now);
+           std::string("no connector carries the channel ") + (set ? "profile" : "analytics"), now);
     return;
   }
   for (const std::string& connector : at.connectors) {
     Payload payload;
     payload.channel = set ? "profile" : "analytics";
+    payload.to = AddressOf(run.customer);
     payload.name = at.step->track;
     Promise(run, index, set ? DeliveryKind::kSet : DeliveryKind::kTrack, connector,
             std::move(payload), now, now);
   }
 }
 
-void PlaybookEngine::Promise(const ActiveRun& run, int index, DeliveryKind kind,
+bool PlaybookEngine::Promise(const ActiveRun& run, int index, DeliveryKind kind,
                              const std::string& connector, Payload payload, TimePoint not_before,
                              TimePoint now) {
   const StepNode& at = node(run, index);
@@ -275,17 +272,16 @@ void PlaybookEngine::Promise(const ActiveRun& run, int index, DeliveryKind kind,
   const Result<void> rendered =
       host_.Render(playbook, *at.step, run.customer, now, delivery.key, delivery.payload);
   if (!rendered) {
-    Refuse(subject, Gate::kRender, "render_error", rendered.error().message(), now);
-    return;
+    return Refuse(subject, Gate::kRender, "render_error", rendered.error().message(), now);
   }
   Say(now, subject, Gate::kRender, true, "", "");
   if (playbook.status == Status::kShadow) {
-    Refuse(subject, Gate::kOutbox, "shadow", "for " + connector, now);
-    return;
+    return Refuse(subject, Gate::kOutbox, "shadow", "for " + connector, now);
   }
   const bool fresh = host_.Enqueue(delivery);
   Say(now, subject, Gate::kOutbox, true, "", fresh ? "for " + connector : "was promised before");
   summary_.promised += fresh ? 1 : 0;
+  return true;
 }
 
 }  // namespace segue

@@ -36,6 +36,7 @@ std::vector<std::string> Carriers(const Step& step, const Template* message,
     case Step::Kind::kTrack:
       return ConnectorsOf(workspace, "analytics");
     case Step::Kind::kAudience:
+      return ConnectorsOf(workspace, "audience");
     case Step::Kind::kWait:
     case Step::Kind::kIf:
     case Step::Kind::kStop:
@@ -131,6 +132,7 @@ PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> mov
   }
   SaveCounter();
   last_now_ = now;
+  SayFarewells();
   return summary_;
 }
 

@@ -78,6 +78,8 @@ class PlaybookHost {
   virtual bool HasOpenTask(std::string_view playbook, std::string_view step,
                            CustomerIndex customer) = 0;
   virtual bool Enqueue(const Delivery& delivery) = 0;
+  // Blanks what was promised for an erased customer; false while some of it is still to be done.
+  virtual bool ForgetDeliveries(CustomerIndex customer, TimePoint now) = 0;
 };
 
 struct RunInfo {
@@ -108,6 +110,7 @@ class Playbooks {
 
   // A merge: in one playbook or lane the older run stays and the other ends as `merged`.
   void Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now);
+  // Promises that the ad tools let them go, so what was promised before must be erased already.
   void Erased(CustomerIndex customer, TimePoint now);
 
   // The next moment at which something is due: a wait, a dwell (`for`).

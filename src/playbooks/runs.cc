@@ -57,6 +57,18 @@ CREATE TABLE decision(
 ) STRICT;
 CREATE INDEX decision_customer ON decision(customer);
 CREATE INDEX decision_at ON decision(at);
+CREATE TABLE audience_member(
+  audience TEXT NOT NULL,
+  customer INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  address TEXT NOT NULL,
+  playbook TEXT NOT NULL,
+  run INTEGER NOT NULL,
+  PRIMARY KEY(audience, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audience_member_customer ON audience_member(customer);
+CREATE INDEX audience_member_run ON audience_member(run);
+CREATE TABLE audience_farewell(customer INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE flag_watch(
   flag TEXT PRIMARY KEY,
   model_hash TEXT NOT NULL,
@@ -248,6 +260,7 @@ void PlaybookEngine::ReconcileRuns(TimePoint now, const std::map<std::string, bo
     say.Bind(1, ToMicros(now)).Bind(2, name).Bind(3, select.Int(2)).Bind(4, select.Int(0));
     say.Bind(5, select.Text(3)).Bind(6, static_cast<std::int64_t>(Gate::kEnd)).Run();
     ++summary_.ended;
+    LeaveAudiences({.run = select.Int(0), .customer = 0, .word = "end"}, now);
   }
   for (auto& [id, run] : active_) {
     const Playbook& now_in_force = playbook(run.playbook);
@@ -386,6 +399,7 @@ void PlaybookEngine::Merged(CustomerIndex gone, CustomerIndex survivor, TimePoin
   ForgetOccasions(gone, survivor);
   for (const char* sql : {"DELETE FROM pending_start WHERE customer = ?1 AND ?2 >= 0",
                           "UPDATE run SET customer = ?2 WHERE customer = ?1",
+                          "UPDATE audience_member SET customer = ?2 WHERE customer = ?1",
                           "UPDATE decision SET customer = ?2 WHERE customer = ?1"}) {
     db_.Prepare(sql).Bind(1, Number(gone)).Bind(2, Number(survivor)).Run();
   }
@@ -405,6 +419,10 @@ void PlaybookEngine::Erased(CustomerIndex customer, TimePoint now) {
   }
   RemoveOver();
   ForgetOccasions(customer, std::nullopt);
+  LeaveAudiences({.run = 0, .customer = customer, .word = "erased"}, now);
+  db_.Prepare("INSERT OR IGNORE INTO audience_farewell(customer) VALUES (?)")
+      .Bind(1, Number(customer))
+      .Run();
   // Details hold what was looked at.  The runs stay as bare numbers, so that reports still add up.
   for (const char* sql : {"DELETE FROM pending_start WHERE customer = ?",
                           "DELETE FROM decision WHERE customer = ?"}) {

@@ -49,6 +49,9 @@ void PlaybookEngine::End(ActiveRun& run, std::string_view reason, std::string_vi
        .where = where},
       Gate::kEnd, true, reason, detail);
   ++summary_.ended;
+  if (reason != "done") {
+    LeaveAudiences({.run = run.id, .customer = run.customer, .word = "end"}, now);
+  }
 }
 
 void PlaybookEngine::RemoveOver() {
@@ -185,8 +188,10 @@ void PlaybookEngine::Walk(ActiveRun& run, int index, TimePoint now) {
         break;
       case Step::Kind::kSet:
       case Step::Kind::kTrack:
-      case Step::Kind::kAudience:
         Tell(run, index, now);
+        break;
+      case Step::Kind::kAudience:
+        Audience(run, index, now);
         break;
       case Step::Kind::kWait:
         if (BeginWait(run, index, now)) {

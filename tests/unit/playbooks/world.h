@@ -19,7 +19,7 @@
 
 namespace segue {
 
-constexpr int kEmailTrait = 0, kConsentTrait = 1, kNewsTrait = 2, kCsmTrait = 3;
+constexpr int kEmailTrait = 0, kConsentTrait = 1, kNewsTrait = 2, kCsmTrait = 3, kAdsTrait = 4;
 constexpr int kOrder = 0, kVisit = 1;
 constexpr SegmentIndex kNew = 0, kLoyal = 1, kAtRisk = 2;
 
@@ -62,6 +62,9 @@ class FakeHost final : public PlaybookHost {
   std::optional<TimePoint> slot;
   std::optional<Duration> data_age;
   int evaluations = 0;
+  std::vector<std::string> lists;  // What ad tools were told.
+  std::set<CustomerIndex> forgotten;
+  bool delivered = true;
 
   double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint, std::optional<TimePoint>,
                   Trace* trace) override {
@@ -198,7 +201,18 @@ class FakeHost final : public PlaybookHost {
         .Bind(14, ToMicros(delivery.not_before))
         .Bind(15, ToMicros(delivery.stale_after))
         .Run();
-    return db->Changes() == 1;
+    const bool fresh = db->Changes() == 1;
+    const auto action = delivery.payload.values.find("action");
+    if (fresh && delivery.kind == DeliveryKind::kAudience) {
+      lists.push_back(delivery.customer_key + " " + action->second + " " + delivery.payload.name +
+                      " " + delivery.payload.to);
+    }
+    return fresh;
+  }
+
+  bool ForgetDeliveries(CustomerIndex customer, TimePoint) override {
+    forgotten.insert(customer);
+    return delivered;
   }
 };
 
@@ -246,15 +260,15 @@ struct World {
     workspace.schema.customer_traits = {{"email", Type::kText, {}},
                                         {"email_consent", Type::kYesNo, {}},
                                         {"news_consent", Type::kYesNo, {}},
-                                        {"csm", Type::kText, {}}};
+                                        {"csm", Type::kText, {}},
+                                        {"ads_consent", Type::kYesNo, {}}};
     workspace.email_trait = kEmailTrait;
-    workspace.consent = {{"email", kConsentTrait}};
+    workspace.consent = {{"email", kConsentTrait}, {"audience", kAdsTrait}};
     workspace.topic_consent = {{"news", kNewsTrait}};
-    workspace.channels = {{"email", {"smtp"}},
-                          {"in_app", {"chat"}},
-                          {"task", {"desk"}},
-                          {"profile", {"crm", "crm2"}},
-                          {"analytics", {"stats"}}};
+    workspace.channels = {{"email", {"smtp"}},      {"in_app", {"chat"}},
+                          {"task", {"desk"}},       {"profile", {"crm", "crm2"}},
+                          {"analytics", {"stats"}}, {"audience", {"ads"}}};
+    workspace.audiences = {{"slipping", "Slipping (Segue)"}};
     workspace.assignees = {{"team", "team@example.com"}};
     workspace.files = {{"rules/p.yaml", ""}};
     Model model;

@@ -40,6 +40,7 @@ struct Parsed {
   RenderOptions render;
   OutboxOptions outbox;
   AdoptOptions adopt;
+  FmtOptions fmt;
   SchemaOptions schema;
   std::function<int()> run;
 };
@@ -86,6 +87,13 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
 
 // For those who write the files.
 void AddWriting(CLI::App& app, Parsed& parsed) {
+  CLI::App* fmt = app.add_subcommand(
+      "fmt", "Give the files the one layout; comments and meaning stay (--check exits 1)");
+  AddCommon(fmt, parsed.common, false);
+  fmt->add_option("files", parsed.fmt.files, "Only these (default: all of the workspace)");
+  fmt->add_flag("--check", parsed.fmt.check, "Change nothing; say what would change");
+  fmt->callback([&] { parsed.run = [&] { return RunFmt(parsed.common, parsed.fmt); }; });
+
   CLI::App* schema =
       app.add_subcommand("schema", "Print the JSON Schema of a kind of document, or of all");
   schema->add_option("kind", parsed.schema.kind, "model, playbook, …; without it any document");

@@ -81,6 +81,13 @@ struct OutboxOptions {
 
 int RunOutbox(const Common& common, const OutboxOptions& options);
 
+struct FmtOptions {
+  bool check = false;              // Say which files would change, and change none.
+  std::vector<std::string> files;  // Empty: all of the workspace.
+};
+
+int RunFmt(const Common& common, const FmtOptions& options);
+
 struct SchemaOptions {
   std::string kind;    // Empty: any document.
   std::string folder;  // Writes all of them there.

@@ -1,7 +1,6 @@
 #include "config/fmt.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 #include <vector>
 
@@ -9,6 +8,7 @@
 
 #include "base/text.h"
 #include "config/document.h"
+#include "config/fmt_around.h"
 #include "config/fmt_lines.h"
 #include "config/load.h"
 #include "config/report.h"
@@ -19,251 +19,26 @@ namespace {
 
 const KeyNode kUnknownKeys{};
 
-// What stands around the tokens of one document: comments, blank lines, ends of brackets.
-class Surroundings {
- public:
-  Surroundings(const std::vector<std::string_view>& lines, const Node& root) : lines_(lines) {
-    code_.assign(lines.size() + 2, false);
-    text_.assign(lines.size() + 2, false);
-    Walk(root);
-    for (std::size_t i = 1; i <= lines.size(); ++i) {
-      if (!text_[i]) {
-        FindComment(static_cast<int>(i));
-      }
-    }
-    Attach(root);
-  }
-
-  // Comment lines above the line, "" for a blank one between them; each is handed out once.
-  std::vector<std::string> TakeLeading(int line) { return Take(leading_, line); }
-
-  std::string TakeTrailing(int line) {
-    const auto found = trailing_.find(line);
-    if (found == trailing_.end()) {
-      return {};
-    }
-    std::string text = std::move(found->second);
-    trailing_.erase(found);
-    return text;
-  }
-
-  // Comment lines at the end of the block that begins there.
-  std::vector<std::string> TakeTail(const Node& block) {
-    return Take(tails_, block.place.line * 100'000 + block.place.column);
-  }
-
-  // Of brackets: the line and column (from 0) behind the closing one.
-  std::pair<int, std::size_t> FlowEnd(const Node& node) const {
-    int depth = 0;
-    auto at = static_cast<std::size_t>(node.place.column - 1);
-    for (int line = node.place.line; line <= Count(); ++line, at = 0) {
-      const std::string_view text = LineAt(line);
-      const std::size_t end = CodeEnd(line);
-      for (; at < end; ++at) {
-        if (const auto quote = quotes_.find({line, at}); quote != quotes_.end()) {
-          at = quote->second - 1;
-          continue;
-        }
-        depth += text[at] == '{' || text[at] == '[' ? 1 : 0;
-        if ((text[at] == '}' || text[at] == ']') && --depth == 0) {
-          return {line, at + 1};
-        }
-      }
-    }
-    return {node.place.line, LineAt(node.place.line).size()};
-  }
-
-  std::string_view LineAt(int line) const { return lines_[static_cast<std::size_t>(line - 1)]; }
-
-  int Count() const { return static_cast<int>(lines_.size()); }
-
-  // Where a comment begins, or the end of the line.
-  std::size_t CodeEnd(int line) const {
-    const auto found = comment_at_.find(line);
-    return found == comment_at_.end() ? LineAt(line).size() : found->second;
-  }
-
-  void DropTrailing(int from, int to) {
-    trailing_.erase(trailing_.lower_bound(from), trailing_.upper_bound(to));
-    leading_.erase(leading_.upper_bound(from), leading_.upper_bound(to));
-  }
-
- private:
-  template <typename Map>
-  static std::vector<std::string> Take(Map& map, int key) {
-    const auto found = map.find(key);
-    if (found == map.end()) {
-      return {};
-    }
-    std::vector<std::string> all = std::move(found->second);
-    map.erase(found);
-    return all;
-  }
-
-  static std::size_t Indent(std::string_view line) {
-    return std::min(line.find_first_not_of(' '), line.size());
-  }
-
-  void Walk(const Node& node) {
-    if (node.kind != Node::Kind::kNull) {
-      code_[static_cast<std::size_t>(node.place.line)] = true;
-    }
-    if (node.quoted) {
-      const auto begin = static_cast<std::size_t>(node.place.column - 1);
-      quotes_[{node.place.line, begin}] = begin + static_cast<std::size_t>(node.place.length);
-    }
-    if (node.block && !node.text.empty()) {
-      int last = node.place.line;
-      for (int line = last + 1; line <= Count(); ++line) {
-        const std::string_view text = LineAt(line);
-        const bool blank = Indent(text) == text.size();
-        if (!blank && Indent(text) < static_cast<std::size_t>(node.indent)) {
-          break;
-        }
-        last = blank ? last : line;
-      }
-      for (int line = node.place.line + 1; line <= last; ++line) {
-        text_[static_cast<std::size_t>(line)] = true;
-      }
-    }
-    for (const Node& key : node.keys) {
-      Walk(key);
-    }
-    for (const Node& item : node.items) {
-      Walk(item);
-    }
-  }
-
-  void FindComment(int line) {
-    const std::string_view text = LineAt(line);
-    for (std::size_t at = 0; at < text.size(); ++at) {
-      if (const auto quote = quotes_.find({line, at}); quote != quotes_.end()) {
-        at = quote->second - 1;
-      } else if (text[at] == '#' && (at == 0 || text[at - 1] == ' ')) {
-        comment_at_[line] = at;
-        break;
-      }
-    }
-    const std::size_t first = Indent(text);
-    if (first < text.size() && text[first] != '#') {
-      code_[static_cast<std::size_t>(line)] = true;
-    }
-    if (const auto found = comment_at_.find(line);
-        found != comment_at_.end() && code_[static_cast<std::size_t>(line)]) {
-      trailing_[line] = std::string(Trim(text.substr(found->second)));
-    }
-  }
-
-  // Comment lines belong to what follows, unless they are indented like a block above that ends
-  // there.
-  void Attach(const Node& root) {
-    CollectBlocks(root, Count());
-    std::vector<std::string> held;
-    int code = 0;  // The last line with code.
-    for (int line = 1; line <= Count() + 1; ++line) {
-      const auto index = static_cast<std::size_t>(line);
-      if (line <= Count() && (code_[index] || text_[index])) {
-        if (!held.empty()) {
-          leading_[line] = std::move(held);
-          held.clear();
-        }
-        code = line;
-        continue;
-      }
-      if (line > Count()) {
-        break;
-      }
-      const std::string_view text = LineAt(line);
-      const std::size_t indent = Indent(text);
-      if (indent == text.size()) {
-        if (held.empty() || !held.back().empty()) {
-          held.emplace_back();
-        }
-        continue;
-      }
-      const bool only_blank = std::all_of(held.begin(), held.end(),
-                                          [](const std::string& one) { return one.empty(); });
-      const Block* block = only_blank ? BlockFor(code, line, indent) : nullptr;
-      if (block == nullptr) {
-        held.emplace_back(Trim(text));
-        continue;
-      }
-      std::vector<std::string>& tail = tails_[block->key];
-      if (!held.empty()) {
-        tail.emplace_back();
-        held.clear();
-      }
-      tail.emplace_back(Trim(text));
-    }
-    if (!held.empty() && !held.back().empty()) {
-      tails_[root.place.line * 100'000 + root.place.column] = std::move(held);
-    }
-  }
-
-  struct Block {
-    int key;
-    std::size_t column;  // Of its entries, from 0.
-    int first, last;     // Lines.
-  };
-
-  void CollectBlocks(const Node& node, int last) {
-    const bool block =
-        (node.kind == Node::Kind::kMap || node.kind == Node::Kind::kList) && !node.flow;
-    if (!block || node.items.empty()) {
-      return;
-    }
-    blocks_.push_back({node.place.line * 100'000 + node.place.column,
-                       static_cast<std::size_t>(node.place.column - 1), node.place.line, last});
-    const std::vector<Node>& starts = node.kind == Node::Kind::kMap ? node.keys : node.items;
-    for (std::size_t i = 0; i < node.items.size(); ++i) {
-      const int end = i + 1 < starts.size() ? starts[i + 1].place.line - 1 : last;
-      CollectBlocks(node.items[i], end);
-    }
-  }
-
-  // The deepest block that was open on line `code`, whose entries stand at or before `indent` and
-  // behind whatever comes next.
-  const Block* BlockFor(int code, int line, std::size_t indent) const {
-    int next = line;
-    while (next <= Count() && !code_[static_cast<std::size_t>(next)]) {
-      ++next;
-    }
-    const bool end = next > Count();
-    const std::size_t outer = end ? 0 : Indent(LineAt(next));
-    const Block* found = nullptr;
-    for (const Block& block : blocks_) {
-      if (block.first <= code && code <= block.last && (end || next > block.last) &&
-          block.column <= indent && (end || block.column > outer) &&
-          (found == nullptr || block.column > found->column)) {
-        found = &block;
-      }
-    }
-    return found;
-  }
-
-  const std::vector<std::string_view>& lines_;
-  std::vector<bool> code_, text_;                             // By line, from 1.
-  std::map<std::pair<int, std::size_t>, std::size_t> quotes_;  // Line and begin to end.
-  std::map<int, std::size_t> comment_at_;
-  std::map<int, std::vector<std::string>> leading_, tails_;
-  std::map<int, std::string> trailing_;
-  std::vector<Block> blocks_;
-};
-
 class DocumentFormatter {
  public:
   DocumentFormatter(const std::vector<std::string_view>& lines, const Node& root)
       : around_(lines, root), root_(root) {}
 
   std::string Run() {
-    const auto kind = root_.keys.empty() ? std::nullopt : FindKind(root_.keys.front().text);
+    std::optional<DocumentKind> kind;
+    if (!root_.keys.empty()) {
+      kind = FindKind(root_.keys.front().text);
+    }
+    const KeyNode& keys = kind.has_value() ? KeyTree(*kind) : kUnknownKeys;
     if (root_.kind == Node::Kind::kMap) {
       if (root_.flow) {
         Leading(root_.place.line, 0);
-        FlowValue(root_, kind ? KeyTree(*kind) : kUnknownKeys, Form::kFree);
+        out_.Begin(0);
+        PieceAt("", root_.place);
+        FlowValue(root_, keys, Form::kFree);
         Trailing(root_.place.line);
       } else {
-        Map(root_, kind ? KeyTree(*kind) : kUnknownKeys, 0);
+        Map(root_, keys, 0);
       }
     }
     return out_.Take();
@@ -341,7 +116,7 @@ class DocumentFormatter {
       const Node& key = map.keys[i];
       Leading(key.place.line, column - out_.pending());
       out_.Begin(column);
-      out_.Piece(Source(key) + ":", key.place.column);
+      PieceAt(Source(key) + ":", key.place);
       Value(map.items[i], KeysOfValue(keys, key), key, column);
     }
     Tail(map, column);
@@ -390,11 +165,12 @@ class DocumentFormatter {
     if (value.block) {
       Text(value, column);
     } else if (value.kind == Node::Kind::kScalar) {
-      out_.Piece(Scalar(value, FormOf(keys)), PieceColumn(value.place));
+      PieceAt(Scalar(value, FormOf(keys)), value.place);
       Trailing(line);
     } else if (const auto [last, end] = around_.FlowEnd(value); last != line) {
       Verbatim(value, last, column);
     } else {
+      PieceAt("", value.place);
       FlowValue(value, keys, FormOf(keys));
       Trailing(line);
     }
@@ -405,7 +181,7 @@ class DocumentFormatter {
     const int line = value.place.line;
     const std::string_view source = around_.LineAt(line);
     const auto begin = static_cast<std::size_t>(value.place.column - 1);
-    out_.Piece(std::string(Trim(source.substr(begin, around_.CodeEnd(line) - begin))), 0);
+    out_.Piece(std::string(Trim(source.substr(begin, around_.CodeEnd(line) - begin))), 0, false);
     Trailing(line);
     const bool keeps = source.substr(begin).starts_with("|+");
     std::string_view text = value.text;
@@ -417,8 +193,9 @@ class DocumentFormatter {
     }
     if (!value.text.empty()) {
       for (const std::string_view row : Split(text, '\n')) {
-        out_.Raw(row.empty() ? "" : std::string(static_cast<std::size_t>(column) + 2, ' ') +
-                                        std::string(row));
+        out_.Raw(row.empty()
+                     ? ""
+                     : std::string(static_cast<std::size_t>(column) + 2, ' ') + std::string(row));
       }
     }
     if (keeps) {
@@ -432,13 +209,13 @@ class DocumentFormatter {
     const auto begin = static_cast<std::size_t>(value.place.column - 1);
     const std::string_view head = around_.LineAt(first);
     const std::size_t old = std::min(head.find_first_not_of(" -"), head.size());
-    out_.Piece(std::string(Trim(head.substr(begin))), 0);
+    out_.Piece(std::string(Trim(head.substr(begin))), 0, false);
     for (int line = first + 1; line <= last; ++line) {
       const std::string_view text = around_.LineAt(line);
       const std::size_t indent = std::min(text.find_first_not_of(' '), text.size());
-      const std::size_t moved =
-          std::max(indent + static_cast<std::size_t>(column), old + static_cast<std::size_t>(column) + 1) -
-          old;
+      const std::size_t moved = std::max(indent + static_cast<std::size_t>(column),
+                                         old + static_cast<std::size_t>(column) + 1) -
+                                old;
       out_.Raw(indent == text.size()
                    ? ""
                    : std::string(moved, ' ') + std::string(Trim(text.substr(indent))));
@@ -448,7 +225,13 @@ class DocumentFormatter {
 
   // --- brackets on one line ---
 
-  int PieceColumn(const Place& place) const { return place.column; }
+  // A piece that begins where a token stood.
+  void PieceAt(std::string text, const Place& place) {
+    const std::string_view line = around_.LineAt(place.line);
+    const auto at = static_cast<std::size_t>(place.column - 1);
+    out_.Piece(std::move(text), place.column,
+               at >= 2 && line[at - 1] == ' ' && line[at - 2] == ' ');
+  }
 
   void FlowValue(const Node& value, const KeyNode& keys, Form form) {
     if (value.kind == Node::Kind::kScalar) {
@@ -459,11 +242,7 @@ class DocumentFormatter {
       return;
     }
     const bool map = value.kind == Node::Kind::kMap;
-    if (!out_.fresh()) {
-      out_.Piece(map ? "{" : "[", value.place.column);
-    } else {
-      out_.Append(map ? "{" : "[");
-    }
+    out_.Append(map ? "{" : "[");
     if (map) {
       FlowMap(value, keys);
     } else {
@@ -480,16 +259,18 @@ class DocumentFormatter {
       const Node& value = map.items[order[k]];
       if (k > 0) {
         out_.Append(",");
-        out_.Piece(Source(key) + ":", moved ? 0 : key.place.column);
+        if (moved) {
+          out_.Piece(Source(key) + ":", 0, false);
+        } else {
+          PieceAt(Source(key) + ":", key.place);
+        }
       } else {
         out_.Append(Source(key) + ":");
       }
       if (value.kind != Node::Kind::kNull) {
         out_.Append(" ");
-        out_.Inside(true);
         const KeyNode& below = KeysOfValue(keys, key);
         FlowValue(value, below, FormOf(below));
-        out_.Inside(false);
       }
     }
   }
@@ -499,11 +280,9 @@ class DocumentFormatter {
       const Node& entry = list.items[i];
       if (i > 0) {
         out_.Append(",");
-        out_.Piece("", entry.place.column);
+        PieceAt("", entry.place);
       }
-      out_.Inside(true);
       FlowValue(entry, entry.kind == Node::Kind::kMap ? KeysOfEntry(keys) : keys, form);
-      out_.Inside(false);
     }
   }
 
@@ -538,9 +317,31 @@ class DocumentFormatter {
       const auto parsed = ParseExpression(node.text);
       if (const Syntax* syntax = boost::variant2::get_if<0>(&parsed)) {
         text = PrintSyntax(*syntax);
+        // Brackets that are not needed may still help who reads.
+        if (std::count(text.begin(), text.end(), '(') !=
+            std::count(node.text.begin(), node.text.end(), '(')) {
+          text = WithIs(node.text);
+        }
       }
     }
     return node.quoted ? Quoted(node, text) : text;
+  }
+
+  // `is` for `==`, and single spaces, outside of 'texts'.
+  static std::string WithIs(std::string_view text) {
+    std::string out;
+    bool quote = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      quote ^= text[i] == '\'';
+      if (!quote && text.substr(i, 2) == "==") {
+        out += out.ends_with(' ') ? "is" : " is";
+        out += i + 2 < text.size() && text[i + 2] != ' ' ? " " : "";
+        ++i;
+      } else if (quote || text[i] != ' ' || !out.ends_with(' ')) {
+        out += text[i];
+      }
+    }
+    return out;
   }
 
   Surroundings around_;
@@ -615,8 +416,8 @@ std::string FormatMarkdown(const std::string& text) {
   const std::vector<std::string_view> lines = Lines(text);
   std::vector<std::string_view> keys;
   std::size_t end = 1;
-  while (end < lines.size() && !(lines[end].starts_with("---") &&
-                                 (lines[end].size() == 3 || lines[end][3] == ' '))) {
+  while (end < lines.size() &&
+         !(lines[end].starts_with("---") && (lines[end].size() == 3 || lines[end][3] == ' '))) {
     keys.push_back(lines[end++]);
   }
   const auto body = static_cast<std::size_t>(lines[end].data() - text.data());
@@ -654,8 +455,8 @@ std::optional<std::string> FormatFile(const SourceFile& file, Diagnostics& probl
     }
   }
   problems.resize(known);
-  SourceFile after{before.path, markdown ? FormatMarkdown(before.text)
-                                         : FormatYaml(Lines(before.text))};
+  SourceFile after{before.path,
+                   markdown ? FormatMarkdown(before.text) : FormatYaml(Lines(before.text))};
   // A layout must not change what a file says.  This has to hold for every file there is, so it is
   // asked of each.
   if (NormalisedText({before}) != NormalisedText({after}) ||

@@ -95,20 +95,20 @@ constexpr std::string_view kReasons =
     "refused unknown draft paused done goal exit stopped taken_over merged";
 
 constexpr std::array kFact = {
+    KeySpec{"sent", F::kName, "-", "never: a template", "template|any"},
+    KeySpec{"started", F::kName, "-", "never: a playbook", "playbook|any"},
     KeySpec{"who", F::kName, "-", "a person of the test", "person", Many::kOneOrList},
-    KeySpec{"to", F::kName, "-", "a person, or the segment of a move", "person or segment"},
-    KeySpec{"playbook", F::kName, "-", "which playbook", "playbook|any"},
-    KeySpec{"template", F::kName, "-", "which template", "template|any"},
     KeySpec{"model", F::kName, "-", "which model", "model"},
     KeySpec{"from", F::kWord, "-", "segment before"},
+    KeySpec{"to", F::kName, "-", "a person, or the segment of a move", "person or segment"},
+    KeySpec{"template", F::kName, "-", "which template", "template|any"},
+    KeySpec{"playbook", F::kName, "-", "which playbook", "playbook|any"},
     KeySpec{"because", F::kChoice, "-", "reason or end", kReasons},
     KeySpec{"cause", F::kChoice, "-", "of a move", "edit refit merge import behaviour time"},
     KeySpec{"purpose", F::kChoice, "-", "of the playbook", "marketing product success service"},
     KeySpec{"channel", F::kName, "-", "of the message", "channel"},
     KeySpec{"local_time", F::kText, "-", "\"08:00..21:00\" on the person's wall"},
     KeySpec{"more_than", F::kCount, "0", "how often is too often"},
-    KeySpec{"sent", F::kName, "-", "never: a template", "template|any"},
-    KeySpec{"started", F::kName, "-", "never: a playbook", "playbook|any"},
 };
 
 }  // namespace

@@ -36,7 +36,7 @@ TEST_CASE("store: a file is opened with WAL, full syncs and foreign keys") {
   CHECK(pragma("journal_mode") == "wal");
   CHECK(pragma("synchronous") == "2");
   CHECK(pragma("foreign_keys") == "1");
-  CHECK(pragma("busy_timeout") == "5000");
+  CHECK(pragma("busy_timeout") == "60000");
 }
 
 TEST_CASE("store: values come back as they were bound, also empty ones and zero bytes") {

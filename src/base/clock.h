@@ -19,6 +19,10 @@ class SystemClock final : public Clock {
   TimePoint Now() override;
 };
 
+// Time since some moment in the past, which no setting of the clock moves: for waiting, never
+// stored.
+Duration MonotonicNow();
+
 // A clock that stands where it is put.
 class ManualClock final : public Clock {
  public:

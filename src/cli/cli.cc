@@ -154,7 +154,8 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
   outbox->add_option("--connector", parsed.outbox.connector, "Only of this connector");
   outbox->add_option("--playbook", parsed.outbox.playbook, "Only of this playbook");
   outbox->add_option("--customer", parsed.outbox.customer, "Only to this customer");
-  outbox->add_option("--limit", parsed.outbox.limit, "At most this many");
+  outbox->add_option("--limit", parsed.outbox.limit, "List at most this many")
+      ->check(CLI::PositiveNumber);
   outbox->callback([&] { parsed.run = [&] { return RunOutbox(parsed.common, parsed.outbox); }; });
 }
 

@@ -1,6 +1,7 @@
 // segments, render and outbox: the verbs that look at one stage.
 
 #include <algorithm>
+#include <limits>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -238,7 +239,7 @@ Result<void> ChangeOne(Outbox& outbox, const OutboxOptions& options, std::int64_
                                     : outbox.MarkSent(id, options.note, now);
 }
 
-// The same for everything that the filter finds, at most --limit.
+// The same for everything that the filter finds.
 int ChangeMany(Outbox& outbox, const OutboxOptions& options, TimePoint now) {
   if (options.state_name.empty() || options.note.empty()) {
     throw Failure{kUsage,
@@ -246,7 +247,9 @@ int ChangeMany(Outbox& outbox, const OutboxOptions& options, TimePoint now) {
   }
   std::int64_t changed = 0;
   std::string problem;
-  for (const Delivery& delivery : outbox.List(FilterOf(options))) {
+  OutboxFilter filter = FilterOf(options);
+  filter.limit = std::numeric_limits<int>::max();
+  for (const Delivery& delivery : outbox.List(filter)) {
     const Result<void> done = ChangeOne(outbox, options, delivery.id, now);
     changed += done ? 1 : 0;
     problem = done ? problem : done.error().message();

@@ -60,12 +60,18 @@ int RunInit(const InitOptions& options) {
   for (const EmbeddedFile& file : EmbeddedFiles()) {
     const std::filesystem::path path = folder / file.path;
     std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::binary) << file.content;
+    std::ofstream out(path, std::ios::binary);
+    out << file.content << std::flush;
+    if (!out) {
+      throw Failure{kCannotReach, fmt::format("cannot write {}: is there room?\n", path.string())};
+    }
   }
   fmt::print(
-      "Wrote {} files to {}.\n\n  cd {}\n  segue check          what is in them\n  segue run       "
-      "     "
-      "reads state/inbox and does what the playbooks say\n",
+      "Wrote {} files to {}.\n\n"
+      "  cd {}\n"
+      "  segue check                    what is in them\n"
+      "  export SEGUE_SIGN=try-it-out   the key that signs links: a long random word in earnest\n"
+      "  segue run                      reads state/inbox and does what the playbooks say\n",
       EmbeddedFiles().size(), options.folder, options.folder);
   return kFine;
 }
@@ -96,8 +102,13 @@ int RunOnce(const Common& common) {
   const TimePoint now = MomentOf(common, *checked.workspace);
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));
+  std::unique_ptr<Home> home;
   if (real) {
-    RequireHomeOf(db, common);
+    home = RequireHome(db, common);
+  } else if (now > SystemClock().Now()) {
+    throw Failure{kUsage,
+                  "--at lies in the future, and a run would keep that slot: `segue plan --at` says "
+                  "what would happen, and changes nothing\n"};
   }
   State state(db, *checked.workspace, *checked.templates, now,
               OptionsFor(*checked.workspace, true));
@@ -108,14 +119,22 @@ int RunOnce(const Common& common) {
   ProgressLine progress;
   cycle.Pull(
       now, true, [&](auto what, auto done, auto all) { progress.Show(what, done, all); }, report);
-  WriteQuarantine(state, common.state);
+  if (const std::string problem = WriteQuarantine(state, common.state); !problem.empty()) {
+    report.warnings.push_back(problem);
+  }
   cycle.Decide(now, report);
   progress.Finish();
   std::int64_t calls = 0;
   if (real) {
     Dispatcher dispatcher(state, ResolveSecrets);
     SystemClock clock;
-    calls = DispatchAll(state, dispatcher, common.state, clock);
+    calls = DispatchAll(state, dispatcher, *home, common.state, clock);
+    for (const ConnectorHealth& health : dispatcher.Health()) {
+      if (health.paused && !health.words.empty()) {
+        report.warnings.push_back("connector " + health.id + ": paused until " +
+                                  FormatTime(*health.paused) + ": " + health.words);
+      }
+    }
   }
   state.ledger().Seal();
   state.columns().Snapshot();
@@ -382,7 +401,9 @@ int RunReplay(const Common& common, const ReplayOptions& options) {
   const std::unique_ptr<FileReader> files = MakeDiskReader(common.state);
   Replay replay(state, *files, common, options);
   replay.Run();
-  WriteQuarantine(state, common.state);
+  if (const std::string problem = WriteQuarantine(state, common.state); !problem.empty()) {
+    fmt::print(stderr, "warning: {}\n", problem);
+  }
   state.ledger().Seal();
   state.columns().Snapshot();
   if (!options.quiet) {

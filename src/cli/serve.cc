@@ -20,8 +20,9 @@ int RunServe(const Common& common) {
   Checked checked = OpenWorkspace(common);
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));
-  RequireHomeOf(db, common);
+  const std::unique_ptr<Home> home = RequireHome(db, common);
   ServiceParts parts;
+  parts.home = home.get();
   parts.state_folder = common.state;
   parts.load = [&common] {
     Diagnostics found;
@@ -36,6 +37,23 @@ int RunServe(const Common& common) {
   return kFine;
 }
 
+namespace {
+
+// What protects each delivery of the connector from a second effect.
+Outbox::DedupeOf ProtectionOf(const ConnectorSettings& settings) {
+  const Result<Secrets> secrets = ResolveSecrets(settings);
+  if (!secrets) {
+    return [](const Delivery& /*delivery*/) { return Dedupe::kNone; };
+  }
+  const std::shared_ptr<const Connector> connector =
+      FindConnectorSpec(settings.type)->make(settings, *secrets);
+  return [connector, said = settings.dedupe](const Delivery& delivery) {
+    return connector->Protects(delivery, said);
+  };
+}
+
+}  // namespace
+
 int RunAdopt(const Common& common, const AdoptOptions& options) {
   RequireState(common);
   if (options.note.empty()) {
@@ -45,7 +63,10 @@ int RunAdopt(const Common& common, const AdoptOptions& options) {
   const Checked checked = OpenWorkspace(common);
   Database db = Database::Open(StateFile(common));
   const TimePoint now = SystemClock().Now();
-  if (!TakeHome(db, HomeOf(StateFile(common)), now)) {
+  Home home(db, StateFile(common));
+  // One commit: after a crash in the middle the state is in doubt as before.
+  Transaction work(db);
+  if (!home.Take(now)) {
     fmt::print("This state file is at home here already: nothing was changed.\n");
     return kFine;
   }
@@ -53,11 +74,10 @@ int RunAdopt(const Common& common, const AdoptOptions& options) {
   std::int64_t doubtful = 0;
   if (!options.original_stopped) {
     for (const ConnectorSettings& connector : checked.workspace->connectors) {
-      if (connector.dedupe == Dedupe::kNone) {
-        doubtful += outbox.Doubt(connector.id, options.note, now);
-      }
+      doubtful += outbox.Doubt(connector.id, ProtectionOf(connector), options.note, now);
     }
   }
+  work.Commit();
   fmt::print("This state file is at home here now.\n");
   if (doubtful > 0) {
     fmt::print(

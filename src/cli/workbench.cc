@@ -16,7 +16,6 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
-#include "daemon/home.h"
 #include "daemon/transport.h"
 
 namespace segue {
@@ -82,15 +81,24 @@ void RequireState(const Common& common) {
   }
 }
 
-void RequireHomeOf(Database& db, const Common& common) {
-  const Result<void> home = RequireHome(db, HomeOf(StateFile(common)), SystemClock().Now());
-  if (!home) {
-    throw Failure{kCannotReach, home.error().message() + "\n"};
+std::unique_ptr<Home> RequireHome(Database& db, const Common& common) {
+  auto home = std::make_unique<Home>(db, StateFile(common));
+  const Result<void> here = home->Require(SystemClock().Now());
+  if (!here) {
+    throw Failure{kCannotReach, here.error().message() + "\n"};
   }
+  return home;
 }
 
 StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
   StateOptions options;
+  for (const Source& source : workspace.sources) {
+    if (source.type == SourceType::kSql) {
+      if (const Result<std::string> secret = ResolveSecret(source.sql.url)) {
+        options.secrets[source.id] = *secret;
+      }
+    }
+  }
   if (workspace.sign_secret.empty()) {
     return options;
   }
@@ -135,8 +143,8 @@ constexpr Duration kPatience = std::chrono::seconds(2);
 
 }  // namespace
 
-std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, const std::string& state_folder,
-                         Clock& clock) {
+std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, Home& home,
+                         const std::string& state_folder, Clock& clock) {
   ReplyQueue queue;
   Transport transport(state_folder,
                       [&](std::int64_t id, Reply reply) { queue.Put(id, std::move(reply)); });
@@ -156,7 +164,13 @@ std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, const std::string
       for (Call& call : dispatcher.Start(now)) {
         calls.push_back(std::move(call));
       }
+      if (!calls.empty()) {
+        home.Advance();
+      }
       work.Commit();
+    }
+    if (!calls.empty()) {
+      home.Mark();
     }
     in_flight += std::ssize(calls) - std::ssize(replies);
     made += std::ssize(calls);

@@ -4,11 +4,13 @@
 
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "daemon/files.h"
+#include "daemon/home.h"
 #include "daemon/secrets.h"
 #include "pipeline/pipeline.h"
 
@@ -23,8 +25,11 @@ struct Common {
 };
 
 // Fails with `code` after `message` was printed to standard error.
-struct Failure {
-  int code = 1;
+struct Failure : std::runtime_error {
+  Failure(int exit_code, std::string words)
+      : std::runtime_error(words), code(exit_code), message(std::move(words)) {}
+
+  int code;
   std::string message;
 };
 
@@ -52,14 +57,14 @@ std::string StateFile(const Common& common);
 void RequireState(const Common& common);
 
 // Throws Failure where the state is a copy of another: see daemon/home.h.
-void RequireHomeOf(Database& db, const Common& common);
+std::unique_ptr<Home> RequireHome(Database& db, const Common& common);
 
 StateOptions OptionsFor(const Workspace& workspace, bool needs_secret);
 
 // Performs what is due now, until nothing more is, and returns the number of calls.  What a rate
 // limit frees within two seconds is waited for; a longer pause is left to the next run.
-std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, const std::string& state_folder,
-                         Clock& clock);
+std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, Home& home,
+                         const std::string& state_folder, Clock& clock);
 // The same for a replay: every connector writes files, and the clock stands still.
 void DispatchFiles(Dispatcher& dispatcher, FileWriter& files, TimePoint now);
 

@@ -138,6 +138,33 @@ std::vector<std::string> Base64Forms(std::string_view secret) {
   return forms;
 }
 
+// What is secret about a secret: itself; of an address also the password in it, and the path, which
+// error texts like to show without the host.
+std::vector<std::string> SecretParts(const std::string& secret) {
+  std::vector<std::string> parts{secret};
+  const std::size_t scheme = secret.find("://");
+  if (scheme == std::string::npos) {
+    return parts;
+  }
+  const std::size_t path = secret.find('/', scheme + 3);
+  if (path != std::string::npos && secret.size() - path >= 8) {
+    parts.push_back(secret.substr(path));
+  }
+  const std::size_t at = secret.find('@', scheme);
+  const std::size_t colon = at == std::string::npos ? at : secret.rfind(':', at);
+  if (colon != std::string::npos && colon > scheme) {
+    parts.push_back(secret.substr(colon + 1, at - colon - 1));
+  }
+  return parts;
+}
+
+std::string WithPlus(std::string encoded) {
+  for (std::size_t at = 0; (at = encoded.find("%20", at)) != std::string::npos;) {
+    encoded.replace(at, 3, "+");
+  }
+  return encoded;
+}
+
 // All ways in which a secret can stand in a text, the longest first.
 std::vector<std::string> SecretForms(const Secrets& secrets) {
   std::vector<std::string> forms;
@@ -147,29 +174,20 @@ std::vector<std::string> SecretForms(const Secrets& secrets) {
     }
   };
   for (const auto& [name, secret] : secrets) {
-    if (secret.size() < kSecretBytesMin) {
-      continue;
-    }
-    add(secret);
-    add(UrlEncode(secret));
-    add(ToLower(UrlEncode(secret)));
-    const std::string json = boost::json::serialize(boost::json::string(secret));
-    add(json.substr(1, json.size() - 2));
-    for (std::string& form : Base64Forms(secret)) {
-      add(std::move(form));
-    }
-    // The password inside an address.
-    const std::size_t at = secret.find('@');
-    const std::size_t colon = at == std::string::npos ? at : secret.rfind(':', at);
-    if (colon != std::string::npos && secret.find("://") < colon) {
-      add(secret.substr(colon + 1, at - colon - 1));
-    }
-    // The path of a secret address is what makes it secret; error texts like to show it without the
-    // host.
-    const std::size_t scheme = secret.find("://");
-    const std::size_t path = scheme == std::string::npos ? scheme : secret.find('/', scheme + 3);
-    if (path != std::string::npos && secret.size() - path >= 8) {
-      add(secret.substr(path));
+    for (const std::string& part : SecretParts(secret)) {
+      if (part.size() < kSecretBytesMin) {
+        continue;
+      }
+      const std::string encoded = UrlEncode(part);
+      for (const std::string& form : {part, encoded, WithPlus(encoded)}) {
+        add(form);
+        add(ToLower(form));
+      }
+      const std::string json = boost::json::serialize(boost::json::string(part));
+      add(json.substr(1, json.size() - 2));
+      for (std::string& form : Base64Forms(part)) {
+        add(std::move(form));
+      }
     }
   }
   std::sort(forms.begin(), forms.end(), [](const std::string& a, const std::string& b) {

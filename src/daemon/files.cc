@@ -7,6 +7,8 @@
 #include <fstream>
 #include <unistd.h>
 
+#include <boost/json.hpp>
+
 #include "base/text.h"
 
 namespace segue {
@@ -127,7 +129,11 @@ Reply FileWriter::Append(const Request& request) {
     std::ifstream in(path, std::ios::binary);
     for (std::string line; std::getline(in, line);) {
       whole = !in.eof();
-      if (whole) {
+      boost::system::error_code cut;
+      if (!whole) {
+        boost::json::parse(line, cut);  // Only the line's end may be missing.
+      }
+      if (!cut) {
         found->second.insert(KeyOf(line));
       }
     }
@@ -152,19 +158,31 @@ Reply FileWriter::Append(const Request& request) {
   return Written();
 }
 
-void WriteQuarantine(State& state, const std::string& state_folder) {
+std::string WriteQuarantine(State& state, const std::string& state_folder) {
+  std::string problem;
   for (const Source& source : state.workspace().sources) {
     const std::string text = QuarantineText(state, source.id);
     if (text.empty()) {
       continue;
     }
     const std::filesystem::path folder = std::filesystem::path(state_folder) / "quarantine";
-    std::filesystem::create_directories(folder);
     const std::filesystem::path path = folder / (source.id + ".csv");
     const std::filesystem::path draft = path.string() + ".part";
-    std::ofstream(draft, std::ios::binary) << text;
-    std::filesystem::rename(draft, path);
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    std::ofstream out(draft, std::ios::binary);
+    out << text << std::flush;
+    const bool whole = out.good();
+    out.close();
+    if (whole) {
+      std::filesystem::rename(draft, path, error);
+    }
+    if (!whole || error) {
+      problem = "cannot write " + path.string() +
+                ": bad rows are kept in the state, and the file is written when there is room";
+    }
   }
+  return problem;
 }
 
 }  // namespace segue

@@ -34,7 +34,8 @@ class FileWriter {
       appended_;  // Keys in each kAppend file, by path.
 };
 
-// quarantine/SOURCE.csv for every source that has bad rows, whole or not at all.
-void WriteQuarantine(State& state, const std::string& state_folder);
+// quarantine/SOURCE.csv for every source that has bad rows, whole or not at all.  Returns what
+// could not be written, for people; the rows are in the state all the same.
+std::string WriteQuarantine(State& state, const std::string& state_folder);
 
 }  // namespace segue

@@ -34,15 +34,17 @@ constexpr Duration kLongestStop = std::chrono::seconds(40);
 
 // Everything that stands behind one set of files.
 struct Running {
-  Running(Database& db, Checked files, const ServiceParts& parts, TimePoint now)
+  Running(Database& db, std::shared_ptr<const Checked> files, const ServiceParts& parts,
+          TimePoint now)
       : checked(std::move(files)),
-        state(db, *checked.workspace, *checked.templates, now, parts.options(*checked.workspace)),
+        state(db, *checked->workspace, *checked->templates, now,
+              parts.options(*checked->workspace)),
         reader(MakeDiskReader(parts.state_folder)),
         databases(MakePostgresReader(ResolveSecret)),
         cycle(state, reader.get(), databases.get()),
         dispatcher(state, ResolveSecrets) {}
 
-  Checked checked;
+  std::shared_ptr<const Checked> checked;
   State state;
   std::unique_ptr<FileReader> reader;
   std::unique_ptr<SqlReader> databases;
@@ -66,17 +68,24 @@ struct Service::Inner {
   Inner(Database& database, Checked checked, ServiceParts what)
       : db(database),
         parts(std::move(what)),
-        files(std::make_unique<Checked>(std::move(checked))),
+        files(std::make_shared<const Checked>(std::move(checked))),
         signals(io, SIGTERM, SIGINT, SIGHUP),
         timer(io),
-        watchdog(io),
-        transport(parts.state_folder, [this](std::int64_t id, Reply reply) {
+        watchdog(io) {
+    signals.add(SIGUSR1);
+    NewTransport();
+  }
+
+  // What the old one has under way is given up.
+  void NewTransport() {
+    transport.reset();
+    transport =
+        std::make_unique<Transport>(parts.state_folder, [this](std::int64_t id, Reply reply) {
           boost::asio::post(io, [this, id, reply = std::move(reply)]() mutable {
             replies.emplace_back(id, std::move(reply));
             Soon();
           });
-        }) {
-    signals.add(SIGUSR1);
+        });
   }
 
   void Turn();
@@ -90,16 +99,22 @@ struct Service::Inner {
   void Tell(TimePoint now);
   void Sleep(TimePoint now);
   void Soon();
+
+  static void Warn(const std::string& problem) {
+    if (!problem.empty()) {
+      spdlog::warn("{}", problem);
+    }
+  }
+
   void OnSignal(int signal);
   void Listen();
   void Watch();
 
   Database& db;
   ServiceParts parts;
-  // Outlives `running` when it fails: the files to open the state with again.
-  std::unique_ptr<Checked> files;
+  std::shared_ptr<const Checked> files;  // The last good ones.
   std::unique_ptr<Running> running;
-  std::unique_ptr<Checked> next_files;  // Of a reload, until nothing is under way any more.
+  std::shared_ptr<const Checked> next_files;  // Of a reload, until nothing is under way any more.
   SystemClock clock;
   boost::asio::io_context io;
   boost::asio::signal_set signals;
@@ -116,7 +131,8 @@ struct Service::Inner {
   TimePoint next_cycle = TimePoint::min();
   TimePoint next_save = TimePoint::min();
   TimePoint not_before = TimePoint::min();  // After a failure.
-  Transport transport;                      // Last: its thread posts to all of the above.
+  TimePoint last_turn = TimePoint::min();
+  std::unique_ptr<Transport> transport;  // Last: its thread posts to all of the above.
 };
 
 Service::Service(Database& db, Checked checked, ServiceParts parts)
@@ -183,14 +199,19 @@ void Service::Inner::Soon() {
 void Service::Inner::Turn() {
   turn_is_posted = false;
   const TimePoint now = clock.Now();
+  if (now < last_turn) {
+    spdlog::warn("the clock was set back by {} seconds: slots that were used stay used",
+                 std::chrono::duration_cast<std::chrono::seconds>(last_turn - now).count());
+    next_cycle = not_before = next_save = TimePoint::min();
+  }
+  last_turn = now;
   try {
     if (running == nullptr && now >= not_before) {
-      running = std::make_unique<Running>(db, std::move(*files), parts, now);
+      running = std::make_unique<Running>(db, files, parts, now);
       sd_notify(0, "READY=1");
       spdlog::info("at work: {} models, {} playbooks, {} connectors",
-                   running->checked.workspace->models.size(),
-                   running->checked.workspace->playbooks.size(),
-                   running->checked.workspace->connectors.size());
+                   files->workspace->models.size(), files->workspace->playbooks.size(),
+                   files->workspace->connectors.size());
     }
     if (running != nullptr) {
       Work(now);
@@ -231,7 +252,7 @@ void Service::Inner::Work(TimePoint now) {
 void Service::Inner::RunCycle(TimePoint now) {
   CycleReport report;
   running->cycle.Pull(now, std::exchange(pull_all, false), {}, report);
-  WriteQuarantine(running->state, parts.state_folder);
+  Warn(WriteQuarantine(running->state, parts.state_folder));
   running->cycle.Decide(now, report);
   next_cycle = report.next;
   for (const std::string& warning : report.warnings) {
@@ -267,21 +288,36 @@ void Service::Inner::Dispatch(TimePoint now) {
         calls.push_back(std::move(call));
       }
     }
+    if (!calls.empty()) {
+      parts.home->Advance();
+    }
     work.Commit();
+  }
+  if (!calls.empty()) {
+    parts.home->Mark();
   }
   in_flight += std::ssize(calls) - answered;
   for (Call& call : calls) {
-    transport.Start(generation_from + call.id, std::move(call.request));
+    transport->Start(generation_from + call.id, std::move(call.request));
   }
 }
 
 void Service::Inner::Reload() {
   sd_notify(0, "RELOADING=1");
-  auto fresh = std::make_unique<Checked>(parts.load());
-  if (fresh->workspace == nullptr || HasErrors(fresh->diagnostics)) {
-    spdlog::error("the files have errors and the running ones stay:\n{}",
-                  FormatDiagnostics(fresh->diagnostics, fresh->files, false));
+  auto fresh = std::make_shared<Checked>(parts.load());
+  const auto keep = [](std::string_view why) {
+    spdlog::error("the running files stay: {}", why);
     sd_notify(0, "READY=1\nSTATUS=the files have errors: an older version of them is running");
+  };
+  if (fresh->workspace == nullptr || HasErrors(fresh->diagnostics)) {
+    keep("the new ones have errors:\n" +
+         FormatDiagnostics(fresh->diagnostics, fresh->files, false));
+    return;
+  }
+  try {
+    parts.options(*fresh->workspace);  // A secret may be missing.
+  } catch (const std::exception& error) {
+    keep(error.what());
     return;
   }
   next_files = std::move(fresh);
@@ -293,7 +329,7 @@ void Service::Inner::Swap(TimePoint now) {
   running.reset();
   files = std::move(next_files);
   generation_from += std::int64_t{1} << 40;
-  running = std::make_unique<Running>(db, std::move(*files), parts, now);
+  running = std::make_unique<Running>(db, files, parts, now);
   next_cycle = TimePoint::min();
   paused.clear();
   sd_notify(0, "READY=1");
@@ -314,15 +350,8 @@ void Service::Inner::Save(TimePoint now) {
 void Service::Inner::Failed(std::string_view what, TimePoint now) {
   spdlog::error("{}; opening the state again in {} seconds", what,
                 kPauseAfterFailure.count() / 1000000);
-  if (running != nullptr) {
-    files = std::make_unique<Checked>(std::move(running->checked));
-    running.reset();
-  } else {
-    Checked again = parts.load();
-    if (again.workspace != nullptr) {
-      files = std::make_unique<Checked>(std::move(again));
-    }
-  }
+  running.reset();
+  NewTransport();
   generation_from += std::int64_t{1} << 40;
   in_flight = 0;
   replies.clear();
@@ -333,11 +362,11 @@ void Service::Inner::Failed(std::string_view what, TimePoint now) {
 // Says once when a connector stops being called, and once when it is called again.
 void Service::Inner::Tell(TimePoint now) {
   for (const ConnectorHealth& health : running->dispatcher.Health()) {
-    const bool open = health.paused && *health.paused > now && health.failures > 1;
+    const bool open = health.paused && *health.paused > now && !health.words.empty();
     const auto known = paused.find(health.id);
     if (open && known == paused.end()) {
-      spdlog::warn("connector {}: {} failures in a row, paused until {}: {}", health.id,
-                   health.failures, FormatTime(*health.paused), health.words);
+      spdlog::warn("connector {}: paused until {}: {}", health.id, FormatTime(*health.paused),
+                   health.words);
       paused.emplace(health.id, health.words);
     } else if (health.failures == 0 && known != paused.end()) {
       spdlog::info("connector {}: answers again", health.id);

@@ -14,12 +14,14 @@
 #include <memory>
 #include <string>
 
+#include "daemon/home.h"
 #include "pipeline/pipeline.h"
 
 namespace segue {
 
 struct ServiceParts {
   std::string state_folder;
+  Home* home = nullptr;
   // The files, checked; `workspace` is null when something is an error.
   std::function<Checked()> load;
   // What the state needs beside the files; may throw when a secret is missing.

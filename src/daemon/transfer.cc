@@ -124,10 +124,19 @@ void Transfer::Inner::SetHttp() {
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, TakeHeader);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &reply.headers);
   curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
-  if (!request.body.empty() || request.method == "POST") {
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
-                     static_cast<curl_off_t>(request.body.size()));
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
+  if (request.body.empty() && request.method != "POST") {
+    return;
+  }
+  // A connection that is used again and closes without an answer makes libcurl send the request
+  // once more by itself, although the other side may have acted on it.  A body that cannot be
+  // rewound keeps it from that; a request without one gets a connection of its own.
+  upload.bytes = request.body;
+  curl_easy_setopt(curl, CURLOPT_POST, 1L);
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+  curl_easy_setopt(curl, CURLOPT_READFUNCTION, GiveBody);
+  curl_easy_setopt(curl, CURLOPT_READDATA, &upload);
+  if (request.body.empty()) {
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
   }
 }
 

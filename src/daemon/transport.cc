@@ -1,8 +1,11 @@
 #include "daemon/transport.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <curl/curl.h>
+
+#include "base/clock.h"
 
 namespace segue {
 namespace {
@@ -61,13 +64,39 @@ void Transport::Run() {
       fresh.swap(waiting_);
     }
     for (auto& [id, request] : fresh) {
-      Begin(id, std::move(request));
+      Admit(id, std::move(request));
     }
+    const int next_due_ms = BeginDue();
     int running = 0;
     curl_multi_perform(multi_, &running);
     Collect();
-    curl_multi_poll(multi_, nullptr, 0, kLongestPollMs, nullptr);
+    curl_multi_poll(multi_, nullptr, 0, next_due_ms, nullptr);
   }
+}
+
+void Transport::Admit(std::int64_t id, Request request) {
+  if (request.pause > Duration::zero()) {
+    const Duration due = MonotonicNow() + request.pause;
+    held_.emplace(due, std::pair(id, std::move(request)));
+  } else {
+    Begin(id, std::move(request));
+  }
+}
+
+// Returns the milliseconds until the next one is due.
+int Transport::BeginDue() {
+  const Duration now = MonotonicNow();
+  while (!held_.empty() && held_.begin()->first <= now) {
+    auto [id, request] = std::move(held_.begin()->second);
+    held_.erase(held_.begin());
+    Begin(id, std::move(request));
+  }
+  if (held_.empty()) {
+    return kLongestPollMs;
+  }
+  const auto wait =
+      std::chrono::ceil<std::chrono::milliseconds>(held_.begin()->first - now).count();
+  return static_cast<int>(std::min<std::int64_t>(wait, kLongestPollMs));
 }
 
 void Transport::Begin(std::int64_t id, Request request) {

@@ -36,14 +36,17 @@ class Transport {
 
  private:
   void Run();
+  void Admit(std::int64_t id, Request request);
   void Begin(std::int64_t id, Request request);
+  int BeginDue();
   void Collect();
 
   FileWriter files_;
   Done done_;
   void* multi_;  // A CURLM handle: it keeps connections for the next request.
   std::map<void*, std::pair<std::int64_t, std::unique_ptr<Transfer>>> running_;  // By easy handle.
-  std::mutex mutex_;  // Guards the two below.
+  std::multimap<Duration, std::pair<std::int64_t, Request>> held_;  // Until Request::pause is over.
+  std::mutex mutex_;                                                // Guards the two below.
   std::vector<std::pair<std::int64_t, Request>> waiting_;
   bool stopping_ = false;
   std::thread thread_;  // Last: it uses all of the above.

@@ -201,7 +201,7 @@ void Outbox::Retry(Stored& row, const Outcome& outcome, const segue::Retry& retr
   Transition(row, State::kWaiting, now, what, outcome.detail);
 }
 
-int Outbox::Rescue(std::string_view connector, Dedupe dedupe, TimePoint now) {
+int Outbox::Rescue(std::string_view connector, const DedupeOf& dedupe, TimePoint now) {
   Transaction work(db_);
   std::vector<Stored> lost;
   Statement select =
@@ -215,7 +215,7 @@ int Outbox::Rescue(std::string_view connector, Dedupe dedupe, TimePoint now) {
     row.CountAttempt(now);
     row.unresolved = true;
     row.delivery.detail = "Segue stopped before the answer came";
-    const bool again = dedupe != Dedupe::kNone;
+    const bool again = dedupe(row.delivery) != Dedupe::kNone;
     if (again) {
       row.delivery.not_before = now;
     }
@@ -232,7 +232,8 @@ void Outbox::BreakLeases() {
   work.Commit();
 }
 
-std::int64_t Outbox::Doubt(std::string_view connector, std::string_view note, TimePoint now) {
+std::int64_t Outbox::Doubt(std::string_view connector, const DedupeOf& dedupe,
+                           std::string_view note, TimePoint now) {
   Transaction work(db_);
   std::vector<Stored> waiting;
   Statement select =
@@ -240,7 +241,10 @@ std::int64_t Outbox::Doubt(std::string_view connector, std::string_view note, Ti
                   " FROM outbox WHERE connector = ? AND state IN (0, 1) ORDER BY id");
   select.Bind(1, connector);
   while (select.Step()) {
-    waiting.push_back(Stored::Read(select));
+    Stored row = Stored::Read(select);
+    if (dedupe(row.delivery) == Dedupe::kNone) {
+      waiting.push_back(std::move(row));
+    }
   }
   for (Stored& row : waiting) {
     row.unresolved = true;

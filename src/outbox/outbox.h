@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,14 +66,18 @@ class Outbox {
 
   // Deliveries whose lease ran out: the process died in the middle.  By `dedupe`: claimable again,
   // or unknown.
-  int Rescue(std::string_view connector, Dedupe dedupe, TimePoint now);
+  // By what protects that delivery.
+  using DedupeOf = std::function<Dedupe(const Delivery&)>;
+  int Rescue(std::string_view connector, const DedupeOf& dedupe, TimePoint now);
 
   // Ends every lease, so that Rescue finds what was claimed.  Only for the one process that holds
   // the state's lock: whoever claimed before it is gone.
   void BreakLeases();
 
-  // Somebody else may have sent what waits here: it becomes unknown.  Returns how many.
-  std::int64_t Doubt(std::string_view connector, std::string_view note, TimePoint now);
+  // Somebody else may have sent what waits here: what nothing protects becomes unknown.  Returns
+  // how many.
+  std::int64_t Doubt(std::string_view connector, const DedupeOf& dedupe, std::string_view note,
+                     TimePoint now);
 
   // Ends waiting ones, and claimed ones that nobody was called for yet: consent withdrawn, run
   // ended, address not allowed. Requires: state is kDropped, kSuppressed or kRefused.

@@ -362,6 +362,11 @@ std::vector<Move> Cycle::RunModels(TimePoint now, CycleReport& report) {
     const TimePoint slot = model.every.SlotAtOrBefore(now, model.timezone);
     const std::optional<TimePoint> last_slot = segments->last_slot();
     const bool due = !last_slot || *last_slot < slot;
+    if (last_slot && *last_slot > now) {
+      report.warnings.push_back("model " + model.id + " ran for the slot of " +
+                                FormatTime(*last_slot) +
+                                " already: nobody moves until then (was the clock set back?)");
+    }
     const std::unique_ptr<Population> people = state_.PopulationOf(index, now);
     SlotResult result =
         due ? segments->RunSlot(*people, slot, now) : segments->PlaceNew(*people, now);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "pipeline/host.h"
 #include "pipeline/limits.h"
 #include "pipeline/pipeline.h"
 
@@ -15,8 +16,13 @@ namespace {
 // still going on.
 constexpr Duration kLeaseSlack = std::chrono::seconds(60);
 
+// No connector asks for a longer pause before a request.
+constexpr Duration kLongestPause = std::chrono::seconds(30);
+
 // A vendor that never says "done" must not keep us busy for ever.
 constexpr int kExchangesMax = 20;
+
+constexpr Duration kPauseWithoutSecret = std::chrono::minutes(1);
 
 // Claimed at once: more would only be given back when a limit is reached.
 constexpr std::size_t kClaimMax = 2000;
@@ -48,13 +54,14 @@ struct Dispatcher::Inner {
   std::vector<std::unique_ptr<Line>> lines;
   std::map<std::int64_t, Work> working;
   std::int64_t last_call = 0;
+  Secrets known;  // Of all connectors: one tool's words may repeat what another was told.
 
   void StartLine(Line& line, TimePoint now, std::vector<Call>& calls);
   std::vector<std::vector<Delivery>> Claim(Line& line, int attempts, TimePoint now);
   int Room(const Line& line, TimePoint now) const;
   std::int64_t DayOf(TimePoint now) const;
   TimePoint NextDay(TimePoint now) const;
-  bool Make(Line& line);
+  bool Make(Line& line, TimePoint now);
   bool StillWanted(const Line& line, const Delivery& delivery, TimePoint now);
   bool HeldBack(const Delivery& delivery, TimePoint now);
   void Step(Work work, TimePoint now, std::vector<Call>& calls);
@@ -64,11 +71,18 @@ struct Dispatcher::Inner {
 
 Dispatcher::Dispatcher(State& state,
                        std::function<Result<Secrets>(const ConnectorSettings&)> secrets)
-    : inner_(std::make_unique<Inner>(Inner{state, std::move(secrets), {}, {}, 0})) {
+    : inner_(std::make_unique<Inner>(Inner{state, std::move(secrets), {}, {}, 0, {}})) {
   for (const ConnectorSettings& settings : state.workspace().connectors) {
     inner_->lines.push_back(std::make_unique<Inner::Line>());
     inner_->lines.back()->settings = &settings;
+    if (const Result<Secrets> resolved = inner_->secrets(settings)) {
+      for (const auto& [name, secret] : *resolved) {
+        inner_->known[settings.id + "." + name] = secret;
+      }
+    }
   }
+  inner_->known.insert(state.options().secrets.begin(), state.options().secrets.end());
+  inner_->known["serve.sign"] = state.options().links_key;
   state.outbox().BreakLeases();
 }
 
@@ -106,11 +120,17 @@ TimePoint Dispatcher::Inner::NextDay(TimePoint now) const {
 void Dispatcher::Inner::StartLine(Line& line, TimePoint now, std::vector<Call>& calls) {
   const ConnectorSettings& settings = *line.settings;
   Outbox& outbox = state.outbox();
-  outbox.Rescue(settings.id, settings.dedupe, now);
+  if (outbox.NextDue(settings.id).value_or(TimePoint::max()) > now || !Make(line, now)) {
+    return;
+  }
+  outbox.Rescue(
+      settings.id,
+      [&](const Delivery& delivery) { return line.connector->Protects(delivery, settings.dedupe); },
+      now);
   // Attempts that end without a call (stale, no consent) leave their room to the next ones.
   while (outbox.NextDue(settings.id).value_or(TimePoint::max()) <= now) {
     const int room = Room(line, now);
-    if (room == 0 || !Make(line)) {
+    if (room == 0) {
       return;
     }
     std::vector<std::vector<Delivery>> batches = Claim(line, room, now);
@@ -126,7 +146,7 @@ std::vector<std::vector<Delivery>> Dispatcher::Inner::Claim(Line& line, int atte
                                                             TimePoint now) {
   const ConnectorSettings& settings = *line.settings;
   const Connector& connector = *line.connector;
-  const Duration lease = settings.timeout * kExchangesMax + kLeaseSlack;
+  const Duration lease = (settings.timeout + kLongestPause) * kExchangesMax + kLeaseSlack;
   std::vector<std::vector<Delivery>> batches;
   const auto place = [&](Delivery& delivery) {
     for (std::vector<Delivery>& batch : batches) {
@@ -165,15 +185,20 @@ std::vector<std::vector<Delivery>> Dispatcher::Inner::Claim(Line& line, int atte
   return batches;
 }
 
-bool Dispatcher::Inner::Make(Line& line) {
+bool Dispatcher::Inner::Make(Line& line, TimePoint now) {
   if (line.connector) {
     return true;
+  }
+  if (line.breaker.until() > now) {
+    return false;
   }
   const ConnectorSpec* spec = FindConnectorSpec(line.settings->type);
   SEGUE_CHECK(spec != nullptr);  // The loader refuses types that are not built.
   Result<Secrets> resolved = secrets(*line.settings);
   if (!resolved) {
-    line.words = resolved.error().message();  // Its deliveries wait.
+    // Its deliveries wait, and somebody may put it right meanwhile.
+    line.words = resolved.error().message();
+    line.breaker.Failed(now, kPauseWithoutSecret);
     return false;
   }
   line.connector = spec->make(*line.settings, *resolved);
@@ -273,8 +298,12 @@ void Dispatcher::Inner::Conclude(const Work& work, const std::vector<Outcome>& o
   Line& line = *work.line;
   Transaction all(state.db());
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    state.outbox().Record(work.batch[i], outcomes[i], line.settings->retry, line.settings->dedupe,
-                          now);
+    // The vendor's words may repeat what another tool was told.
+    Outcome outcome = outcomes[i];
+    outcome.detail = Redact(outcome.detail, known);
+    outcome.vendor_id = Redact(outcome.vendor_id, known);
+    state.outbox().Record(work.batch[i], outcome, line.settings->retry,
+                          line.connector->Protects(work.batch[i], line.settings->dedupe), now);
   }
   all.Commit();
   // An attempt of which the vendor judged nothing speaks of the vendor, not of a delivery.
@@ -291,7 +320,7 @@ void Dispatcher::Inner::Conclude(const Work& work, const std::vector<Outcome>& o
     asked = std::max(asked, outcome.retry_after);
   }
   line.breaker.Failed(now, asked);
-  line.words = outcomes.front().detail;
+  line.words = Redact(outcomes.front().detail, known);
 }
 
 std::vector<Call> Dispatcher::Finish(std::int64_t call, const Reply& reply, TimePoint now) {
@@ -314,6 +343,9 @@ std::optional<TimePoint> Dispatcher::Next(TimePoint now) const {
       continue;  // A reply makes room.
     }
     due = std::max({*due, line->bucket.Refilled(settings), line->breaker.until()});
+    if (line->breaker.Room(*due, line->in_flight) == 0) {
+      continue;  // One attempt finds out whether the vendor is back, and its reply makes room.
+    }
     if (settings.daily &&
         inner_->state.outbox().CallsOn(settings.id, inner_->DayOf(now)) >= *settings.daily) {
       due = std::max(*due, inner_->NextDay(now));

@@ -20,6 +20,7 @@ double Bucket::TokensAt(const ConnectorSettings& settings, TimePoint now) const 
     filled_ = now;
     started_ = true;
   }
+  filled_ = std::min(filled_, now);  // The clock was set back: what was saved up stays.
   if (now > filled_) {
     const double per_token = static_cast<double>(settings.rate_per.count()) / most;
     tokens_ = std::min(most, tokens_ + static_cast<double>((now - filled_).count()) / per_token);
@@ -46,6 +47,9 @@ TimePoint Bucket::Refilled(const ConnectorSettings& settings) const {
 }
 
 int Breaker::Room(TimePoint now, int in_flight) const {
+  if (now < failed_) {
+    return in_flight > 0 ? 0 : 1;  // The clock was set back: one attempt finds out.
+  }
   if (failures_ < kFailuresToOpen && until_ <= now) {
     return std::numeric_limits<int>::max();
   }
@@ -59,6 +63,10 @@ void Breaker::Succeeded() {
 
 void Breaker::Failed(TimePoint now, Duration asked) {
   ++failures_;
+  if (now < failed_) {
+    until_ = TimePoint::min();  // The clock was set back.
+  }
+  failed_ = now;
   Duration pause = asked;
   if (failures_ >= kFailuresToOpen) {
     const int doublings = std::min(failures_ - kFailuresToOpen, 10);

@@ -46,6 +46,7 @@ class Breaker {
  private:
   int failures_ = 0;
   TimePoint until_ = TimePoint::min();
+  TimePoint failed_ = TimePoint::min();  // Last.
 };
 
 }  // namespace segue

@@ -45,6 +45,8 @@ class Sink(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # Connections are kept, and an answer can be lost on one that was used before.
+
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         key = self.headers["Idempotency-Key"]

@@ -10,7 +10,7 @@ import threading
 import time
 from datetime import datetime, timedelta, timezone
 
-from harness import Workbench, check, stamp, write_rows
+from harness import Workbench, check, die_with_us, stamp, write_rows
 
 HOOK = "connector: hook\ntype: webhook\nauth: {url: env:HOOK, sign: env:SIGN}\ntimeout: 20s\ndedupe: key\n"
 BOX = "connector: box\ntype: file\npath: outgoing/mail/\n"
@@ -56,7 +56,8 @@ class Daemon:
         self.log_path = bench.folder / "serve.log"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                bench.command("serve"), env=bench.environment(NOTIFY_SOCKET=str(path), **more), stderr=log
+                bench.command("serve"), env=bench.environment(NOTIFY_SOCKET=str(path), **more), stderr=log,
+                preexec_fn=die_with_us,
             )
 
     def hears(self, word):
@@ -127,6 +128,12 @@ def works_and_reloads():
     until(lambda: mails(bench) == 7, "with a broken file the last good rules go on")
 
     bench.write("rules/rules.yaml", rules)
+    workspace = (bench.folder / "config" / "segue.yaml").read_text()
+    bench.write("config/segue.yaml", workspace.replace("env:SIGN", "env:NOT_SET_ANYWHERE"))
+    daemon.tell(signal.SIGHUP)
+    daemon.hears("an older version of them is running")
+    check("NOT_SET_ANYWHERE" in daemon.log(), "a secret that is not set is named, and the service goes on")
+    bench.write("config/segue.yaml", workspace)
     template = (bench.folder / "templates" / "templates.yaml").read_text()
     bench.write("templates/templates.yaml", template.replace('subject: "Hello"', 'subject: "Welcome aboard"'))
     daemon.tell(signal.SIGHUP)
@@ -192,6 +199,19 @@ def copies():
     daemon = Daemon(bench)
     daemon.hears("READY=1")
     check(daemon.end() == 0, "after adopt it runs")
+
+    bench = bench_with_baseline(BOX)
+    backup = (bench.state / "segue.db").read_bytes()
+    people(bench, "a", 3)
+    bench.run("run")
+    check(mails(bench) == 3, "three people are written to after the backup")
+    with open(bench.state / "segue.db", "r+b") as file:  # As cp does: the same file, an older content.
+        file.truncate(0)
+        file.write(backup)
+    for more in ("segue.db-wal", "segue.db-shm"):
+        (bench.state / more).unlink(missing_ok=True)
+    done = subprocess.run(bench.command("run"), env=bench.environment(), capture_output=True, text=True)
+    check(done.returncode == 4 and "backup" in done.stderr, "a backup that was put back does not send by itself")
 
 
 if __name__ == "__main__":

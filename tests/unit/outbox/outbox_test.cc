@@ -100,6 +100,10 @@ TEST_CASE_FIXTURE(Fixture, "the same promise is stored once, whatever its conten
   CHECK(outbox->Count().waiting == 2);
 }
 
+Outbox::DedupeOf Always(Dedupe dedupe) {
+  return [dedupe](const Delivery& /*delivery*/) { return dedupe; };
+}
+
 TEST_CASE("every part of a promise makes its key, and parts cannot run into each other") {
   const std::set<std::string> keys = {
       DeliveryKey("w", "c", "p", 1, "s", "t"), DeliveryKey("x", "c", "p", 1, "s", "t"),
@@ -167,8 +171,8 @@ TEST_CASE_FIXTURE(Fixture,
   outbox->Enqueue(Make("lara"));
   ClaimOne(kStart);
   Open();
-  CHECK(outbox->Rescue("smtp", Dedupe::kKey, kStart + kLease - kMinute) == 0);
-  CHECK(outbox->Rescue("smtp", Dedupe::kKey, kStart + kLease) == 1);
+  CHECK(outbox->Rescue("smtp", Always(Dedupe::kKey), kStart + kLease - kMinute) == 0);
+  CHECK(outbox->Rescue("smtp", Always(Dedupe::kKey), kStart + kLease) == 1);
   const Delivery again = ClaimOne(kStart + kLease);
   CHECK(again.attempts == 1);
 }
@@ -178,7 +182,7 @@ TEST_CASE_FIXTURE(
   outbox->Enqueue(Make("lara"));
   const Delivery claimed = ClaimOne(kStart);
   Open();
-  CHECK(outbox->Rescue("smtp", Dedupe::kNone, kStart + kLease) == 1);
+  CHECK(outbox->Rescue("smtp", Always(Dedupe::kNone), kStart + kLease) == 1);
   CHECK(Only().state == State::kUnknown);
   CHECK(outbox->Claim("smtp", kStart + kDay, kLease, 10).empty());
   CHECK(History(claimed.id) ==
@@ -192,7 +196,7 @@ TEST_CASE_FIXTURE(
   ClaimOne(kStart);
   Open();
   outbox->BreakLeases();
-  CHECK(outbox->Rescue("smtp", Dedupe::kKey, kStart) == 1);
+  CHECK(outbox->Rescue("smtp", Always(Dedupe::kKey), kStart) == 1);
   CHECK(ClaimOne(kStart).attempts == 1);
 }
 
@@ -301,7 +305,7 @@ TEST_CASE_FIXTURE(
     Fixture, "a late yes counts, and prevents the second try; other late answers are only kept") {
   outbox->Enqueue(Make("lara"));
   const Delivery claimed = ClaimOne(kStart);
-  outbox->Rescue("smtp", Dedupe::kKey, kStart + kLease);
+  outbox->Rescue("smtp", Always(Dedupe::kKey), kStart + kLease);
   Record(claimed, Answer(Outcome::Kind::kRetry, "busy"), Dedupe::kKey, kStart + kLease);
   CHECK(Only().state == State::kWaiting);
   Record(claimed, Answer(Outcome::Kind::kAccepted, "250 ok"), Dedupe::kKey, kStart + kLease);
@@ -479,7 +483,7 @@ TEST_CASE("a crash at any commit loses nothing and accepts nothing twice") {
       arm();
       for (int round = 0; round < 20; ++round, now += kMinute) {
         try {
-          world.outbox->Rescue("smtp", Dedupe::kKey, now);
+          world.outbox->Rescue("smtp", Always(Dedupe::kKey), now);
           for (const Delivery& delivery : world.outbox->Claim("smtp", now, kLease, 1)) {
             if (vendor.count(delivery.key) == 0) {
               vendor.insert(delivery.key);

@@ -313,6 +313,9 @@ void Dispatcher::Inner::Conclude(const Work& work, const std::vector<Outcome>& o
   if (!failed) {
     line.breaker.Succeeded();
     line.words.clear();
+    if (work.batch.size() >= line.batch_max) {
+      line.batch_max = std::min(kClaimMax, line.batch_max * 2);  // One bad item may have split it.
+    }
     return;
   }
   Duration asked = Duration::zero();

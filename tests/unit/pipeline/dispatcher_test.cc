@@ -1,0 +1,243 @@
+// The dispatcher's limits and its bookkeeping, with vendors played by the test.
+
+#include <functional>
+#include <memory>
+
+#include <doctest/doctest.h>
+
+#include "pipeline/pipeline.h"
+#include "support/temp_dir.h"
+
+namespace segue {
+namespace {
+
+constexpr std::string_view kFiles = R"(workspace: lines
+timezone: UTC
+currency: EUR
+traits: {customer: {name: text}}
+channels: {analytics: [one, two], profile: crm}
+tracks: [seen]
+---
+connector: one
+type: webhook
+auth: {url: env:ONE}
+dedupe: key
+parallel: 100
+ONE
+---
+connector: two
+type: webhook
+auth: {url: env:TWO}
+dedupe: key
+parallel: 100
+---
+connector: crm
+type: hubspot
+auth: {token: env:CRM}
+writes: [level]
+events: pe1_
+)";
+
+const TimePoint kStart = *ParseTime("2026-03-02T12:00:00Z", Zone());
+
+struct World {
+  explicit World(const std::string& more = "") {
+    std::string text(kFiles);
+    text.replace(text.find("ONE\n---"), 4, more);
+    checked = CheckWorkspace({{"config/segue.yaml", text}});
+    INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
+    REQUIRE(checked.workspace != nullptr);
+    state = std::make_unique<State>(db, *checked.workspace, *checked.templates, kStart);
+    CycleReport report;
+    const Fact somebody = TraitChange{"c1", 0, Value(std::string("Ann")), kStart};
+    Cycle(*state, nullptr).Ingest(std::span(&somebody, 1), "people", kDay, kStart, report);
+    Restart();
+  }
+
+  void Restart() {
+    dispatcher = std::make_unique<Dispatcher>(
+        *state, [this](const ConnectorSettings& settings) -> Result<Secrets> {
+          if (settings.id == without_secret) {
+            return Error("the environment variable TWO is not set");
+          }
+          return settings.type == "hubspot"
+                     ? Secrets{{"token", "pat-na1-0000"}}
+                     : Secrets{{"url", "https://" + settings.id + ".example/in"}};
+        });
+  }
+
+  void Promise(const std::string& connector, DeliveryKind kind, int number, TimePoint at = kStart) {
+    for (int i = 0; i < number; ++i) {
+      Delivery delivery;
+      delivery.key = connector + "-" + std::to_string(++promised);
+      delivery.kind = kind;
+      delivery.connector = connector;
+      delivery.purpose = "product";
+      delivery.customer_key = "c" + std::to_string(promised);
+      delivery.playbook = "p";
+      delivery.step = "0";
+      delivery.payload.to = delivery.customer_key + "@example.com";
+      delivery.payload.name = kind == DeliveryKind::kTrack ? "seen" : "";
+      if (kind == DeliveryKind::kSet) {
+        delivery.payload.values["level"] = "high";
+      }
+      delivery.created = delivery.not_before = at;
+      delivery.stale_after = at + 10 * kDay;
+      REQUIRE(state->outbox().Enqueue(delivery));
+    }
+  }
+
+  // Everything that may go out at `now`, each call answered by `answer`.  Returns the calls made.
+  int Serve(TimePoint now, const std::function<Reply(const Call&)>& answer) {
+    int made = 0;
+    for (std::vector<Call> calls; !(calls = dispatcher->Start(now)).empty();) {
+      while (!calls.empty()) {
+        const Call call = std::move(calls.back());
+        calls.pop_back();
+        ++made;
+        for (Call& next : dispatcher->Finish(call.id, answer(call), now)) {
+          calls.push_back(std::move(next));
+        }
+      }
+    }
+    return made;
+  }
+
+  Checked checked;
+  TempDir temp;
+  Database db = Database::Open(temp / "segue.db");
+  std::unique_ptr<State> state;
+  std::unique_ptr<Dispatcher> dispatcher;
+  std::string without_secret;
+  int promised = 0;
+};
+
+Reply Answer(int status, std::map<std::string, std::string> headers = {}, std::string body = "{}") {
+  return {Reply::Kind::kAnswered, status, std::move(headers), std::move(body), {}};
+}
+
+Reply Lost() {
+  return {Reply::Kind::kLost, 0, {}, {}, "timeout"};
+}
+
+}  // namespace
+
+TEST_CASE("a vendor that fails is asked once in a while, and the other connector goes on") {
+  World world;
+  world.Promise("one", DeliveryKind::kTrack, 40);
+  world.Promise("two", DeliveryKind::kTrack, 40);
+  int to_one = 0;
+  const auto answer = [&](const Call& call) {
+    to_one += call.connector == "one" ? 1 : 0;
+    return Answer(call.connector == "one" ? 503 : 200);
+  };
+  // All that were under way at once have failed; nothing more goes there.
+  world.Serve(kStart, answer);
+  CHECK(world.state->outbox().Count().accepted == 40);
+  const int first = to_one;
+  CHECK(first == 40);
+  world.Serve(kStart + std::chrono::seconds(5), answer);
+  CHECK(to_one == first);
+  CHECK(world.dispatcher->Health()[0].paused.value_or(TimePoint()) > kStart);
+  CHECK_FALSE(world.dispatcher->Health()[1].paused.has_value());
+  const TimePoint later = *world.dispatcher->Health()[0].paused;
+  world.Serve(later, answer);
+  CHECK(to_one == first + 1);  // One attempt finds out.
+  const TimePoint well = *world.dispatcher->Health()[0].paused + kHour;
+  world.Serve(well, [](const Call&) { return Answer(200); });
+  CHECK(world.state->outbox().Count().accepted == 80);
+  CHECK_FALSE(world.dispatcher->Health()[0].paused.has_value());
+}
+
+TEST_CASE(
+    "a Retry-After holds the whole connector, a clock that was set back does not hold it longer") {
+  World world;
+  world.Promise("one", DeliveryKind::kTrack, 1);
+  world.Serve(kStart, [](const Call&) { return Answer(429, {{"retry-after", "7200"}}); });
+  world.Promise("one", DeliveryKind::kTrack, 1);
+  CHECK(world.Serve(kStart + kHour, [](const Call&) { return Answer(200); }) == 0);
+  CHECK(world.dispatcher->Next(kStart + kHour) == kStart + 2 * kHour);
+  world.Promise("one", DeliveryKind::kTrack, 1, kStart - kDay);
+  CHECK(world.Serve(kStart - kHour, [](const Call&) { return Answer(200); }) == 1);
+}
+
+TEST_CASE("a rate is kept, and what it holds back is due when there is room again") {
+  World world("rate: 10 per 1s\n");
+  world.Promise("one", DeliveryKind::kTrack, 25);
+  const auto fine = [](const Call&) { return Answer(200); };
+  CHECK(world.Serve(kStart, fine) == 10);
+  const std::optional<TimePoint> next = world.dispatcher->Next(kStart);
+  REQUIRE(next.has_value());
+  CHECK(*next > kStart);
+  CHECK(*next <= kStart + std::chrono::milliseconds(101));
+  CHECK(world.Serve(kStart + std::chrono::milliseconds(500), fine) == 5);
+  CHECK(world.Serve(kStart + std::chrono::seconds(10), fine) == 10);
+}
+
+TEST_CASE("a limit per day counts requests across restarts and begins anew at midnight") {
+  World world("daily: 7\n");
+  world.Promise("one", DeliveryKind::kTrack, 20);
+  const auto fine = [](const Call&) { return Answer(200); };
+  CHECK(world.Serve(kStart, fine) == 7);
+  world.Restart();
+  CHECK(world.Serve(kStart + kHour, fine) == 0);
+  CHECK(world.dispatcher->Next(kStart + kHour) == kStart + 12 * kHour);
+  CHECK(world.Serve(kStart + 12 * kHour, fine) == 7);
+}
+
+TEST_CASE("a secret that is missing holds its own connector, says so, and is looked for again") {
+  World world;
+  world.without_secret = "two";
+  world.Restart();
+  world.Promise("one", DeliveryKind::kTrack, 3);
+  world.Promise("two", DeliveryKind::kTrack, 3);
+  const auto fine = [](const Call&) { return Answer(200); };
+  CHECK(world.Serve(kStart, fine) == 3);
+  CHECK(world.dispatcher->Health()[1].words == "the environment variable TWO is not set");
+  REQUIRE(world.dispatcher->Next(kStart).has_value());
+  CHECK(*world.dispatcher->Next(kStart) > kStart);
+  world.without_secret.clear();
+  CHECK(world.Serve(*world.dispatcher->Next(kStart), fine) == 3);
+}
+
+TEST_CASE(
+    "what is too large together is tried in halves, and every delivery gets its own outcome") {
+  World world;
+  world.Promise("crm", DeliveryKind::kSet, 64);
+  std::vector<std::size_t> sizes;
+  const auto answer = [&](const Call& call) {
+    std::size_t size = 0;
+    for (std::size_t at = 0; (at = call.request.body.find("\"level\"", at)) != std::string::npos;
+         ++at) {
+      ++size;
+    }
+    sizes.push_back(size);
+    return size > 20 ? Answer(413) : Answer(200, {}, "{\"status\":\"COMPLETE\",\"results\":[]}");
+  };
+  world.Serve(kStart, answer);
+  CHECK(*std::max_element(sizes.begin(), sizes.end()) == 64);
+  CHECK(std::count(sizes.begin(), sizes.end(), 16) == 4);
+  CHECK(world.state->outbox().Count().waiting + world.state->outbox().Count().accepted == 64);
+}
+
+TEST_CASE(
+    "a lost answer is judged by what that delivery is: an event stays unknown, a field is set "
+    "again") {
+  World world;
+  world.Promise("crm", DeliveryKind::kTrack, 1);
+  world.Promise("crm", DeliveryKind::kSet, 1);
+  world.Serve(kStart, [](const Call&) { return Lost(); });
+  CHECK(world.state->outbox().Count().unknown == 1);
+  CHECK(world.state->outbox().Count().waiting == 1);
+}
+
+TEST_CASE("another tool's secret in a vendor's words is not kept") {
+  World world;
+  world.Promise("one", DeliveryKind::kTrack, 1);
+  world.Serve(kStart, [](const Call&) { return Answer(400, {}, "who is pat-na1-0000?"); });
+  const Delivery delivery = *world.state->outbox().Get(1);
+  CHECK(delivery.detail.find("pat-na1") == std::string::npos);
+  CHECK(delivery.detail.find("who is") != std::string::npos);
+}
+
+}  // namespace segue

@@ -182,6 +182,13 @@ std::vector<int> ModelOrder(const Workspace& workspace) {
   return order;
 }
 
+// The stored now of a cycle that was cut off.  It is finished before any fact is taken in that it
+// would not have seen.
+std::optional<TimePoint> CutOff(Database& db) {
+  Statement find = db.Prepare("SELECT now FROM cycle WHERE finished = 0 ORDER BY id LIMIT 1");
+  return find.Step() ? std::optional(FromMicros(find.Int(0))) : std::nullopt;
+}
+
 }  // namespace
 
 Cycle::Cycle(State& state, FileReader* files, SqlReader* databases)
@@ -190,6 +197,9 @@ Cycle::Cycle(State& state, FileReader* files, SqlReader* databases)
 void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport& report) {
   if (files_ == nullptr && databases_ == nullptr) {
     return;
+  }
+  if (const std::optional<TimePoint> before = CutOff(state_.db())) {
+    DecideOnce(*before, report);
   }
   if (all) {
     // Stored, so that a crash in the middle leaves none of them out.
@@ -202,7 +212,6 @@ void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport&
     const SourcePosition position = LoadPosition(state_.db(), source.id);
     const TimePoint slot = source.every.SlotAtOrBefore(now, zone);
     if (!position.last_slot || *position.last_slot < slot) {
-      CountMissed("source " + source.id, source.every, zone, position.last_slot, slot, report);
       PullSource(source, now, progress, report);
     }
   }
@@ -231,12 +240,21 @@ void Cycle::CountMissed(const std::string& what, const Schedule& every, const Zo
 void Cycle::PullSource(const Source& source, TimePoint now, const Progress& progress,
                        CycleReport& report) {
   Database& db = state_.db();
-  const TimePoint slot = source.every.SlotAtOrBefore(now, state_.workspace().schema.timezone);
+  const Zone& zone = state_.workspace().schema.timezone;
+  const TimePoint slot = source.every.SlotAtOrBefore(now, zone);
+  const SourcePosition position = LoadPosition(db, source.id);
+  const auto finish = [&](std::string_view error) {
+    // With the slot that is used up now: a crash between the two would count them twice.
+    Transaction work(db);
+    CountMissed("source " + source.id, source.every, zone, position.last_slot, slot, report);
+    StoreRead(db, source, slot, now, error);
+    work.Commit();
+  };
   Reading reading(source, state_.workspace(), files_, databases_);
-  Result<Batch> batch = reading.Next(LoadPosition(db, source.id).cursor, kRowsPerBatch);
+  Result<Batch> batch = reading.Next(position.cursor, kRowsPerBatch);
   while (true) {
     if (!batch) {
-      StoreRead(db, source, slot, now, batch.error().message());
+      finish(batch.error().message());
       report.warnings.push_back("source " + source.id + ": " + batch.error().message());
       return;
     }
@@ -274,11 +292,14 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
     }
     batch = std::move(next);
   }
-  StoreRead(db, source, slot, now, "");
+  finish("");
 }
 
 void Cycle::Ingest(std::span<const Fact> facts, std::string_view source, Duration late_limit,
                    TimePoint now, CycleReport& report) {
+  if (const std::optional<TimePoint> before = CutOff(state_.db())) {
+    DecideOnce(*before, report);
+  }
   Transaction work(state_.db());
   CountIntake(state_.ledger().Append(facts, source, now, late_limit), report);
   work.Commit();
@@ -293,12 +314,7 @@ void Cycle::MarkRead(TimePoint now) {
 
 void Cycle::Decide(TimePoint now, CycleReport& report) {
   Database& db = state_.db();
-  Statement unfinished = db.Prepare("SELECT now FROM cycle WHERE finished = 0 ORDER BY id LIMIT 1");
-  std::optional<TimePoint> before;
-  if (unfinished.Step()) {
-    before = FromMicros(unfinished.Int(0));
-  }
-  unfinished.Reset();
+  const std::optional<TimePoint> before = CutOff(db);
   if (before) {
     DecideOnce(*before, report);
   }

@@ -218,6 +218,15 @@ bool Dispatcher::Inner::StillWanted(const Line& line, const Delivery& delivery, 
   if (HeldBack(delivery, now)) {
     return false;
   }
+  if (const TimePoint room = CapsHoldUntil(state, delivery, now); room > now) {
+    // What went out later than it was promised for can fill a cap that had room.
+    if (room > delivery.stale_after) {
+      state.outbox().Drop(delivery.id, DeliveryState::kDropped, "cap", now);
+    } else {
+      state.outbox().Release(delivery.id, room);
+    }
+    return false;
+  }
   if (line.settings->dry_run) {
     state.outbox().Drop(delivery.id, DeliveryState::kDropped, "dry_run", now);
     return false;

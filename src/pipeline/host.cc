@@ -155,8 +155,9 @@ std::optional<Duration> Host::DataAge(TimePoint now) {
 }
 
 Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIndex customer,
-                          TimePoint now, std::string_view /*delivery_key*/, Payload& payload) {
-  const RenderContext context = state_.ContextOf(customer, now);
+                          TimePoint now, const Wording& wording, Payload& payload) {
+  RenderContext context = state_.ContextOf(customer, now);
+  context.variant = wording.variant;
   switch (step.kind) {
     case Step::Kind::kSend:
       return RenderMessage(playbook, step, context, payload);
@@ -248,6 +249,64 @@ bool Host::HasOpenTask(std::string_view playbook, std::string_view step, Custome
 
 bool Host::Enqueue(const Delivery& delivery) {
   return state_.outbox().Enqueue(delivery);
+}
+
+namespace {
+
+// The channel of a message is that of its template.
+std::vector<CountedMessage> Counted(Statement& select, const Workspace& workspace) {
+  std::vector<CountedMessage> all;
+  while (select.Step()) {
+    const Template* found = workspace.FindTemplate(select.Text(2));
+    all.push_back({FromMicros(select.Int(0)), select.Text(1),
+                   found == nullptr ? std::string() : found->channel});
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<CountedMessage> Host::Messages(CustomerIndex customer, TimePoint after) {
+  Statement select = state_.db().Prepare(
+      "SELECT CASE WHEN state IN (2, 5) THEN changed ELSE not_before END AS at, purpose, template "
+      "FROM outbox WHERE customer = ?1 AND kind = 0 AND state IN (0, 1, 2, 5) AND at > ?2");
+  select.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, ToMicros(after));
+  return Counted(select, state_.workspace());
+}
+
+void Host::Supersede(const Delivery& delivery, TimePoint now) {
+  std::vector<std::int64_t> older;
+  Statement select = state_.db().Prepare(
+      "SELECT id FROM outbox WHERE customer = ? AND playbook = ? AND step = ? AND connector = ? "
+      "AND state = 0 AND key <> ?");
+  select.Bind(1, static_cast<std::int64_t>(delivery.customer))
+      .Bind(2, delivery.playbook)
+      .Bind(3, delivery.step)
+      .Bind(4, delivery.connector)
+      .Bind(5, delivery.key);
+  while (select.Step()) {
+    older.push_back(select.Int(0));
+  }
+  for (const std::int64_t id : older) {
+    state_.outbox().Drop(id, DeliveryState::kDropped, "superseded", now);
+  }
+}
+
+TimePoint CapsHoldUntil(State& state, const Delivery& delivery, TimePoint now) {
+  const Workspace& workspace = state.workspace();
+  if (workspace.caps.empty() || delivery.kind != DeliveryKind::kMessage) {
+    return now;
+  }
+  // Of two that were claimed together the older one goes first.
+  Statement select = state.db().Prepare(
+      "SELECT o.changed, o.purpose, o.template FROM outbox o, outbox own WHERE own.id = ?1 AND "
+      "o.customer = own.customer AND o.kind = 0 AND o.id <> own.id AND (o.state IN (2, 5) OR "
+      "(o.state = 1 AND (o.claimed < own.claimed OR (o.claimed = own.claimed AND o.id < "
+      "own.id))))");
+  select.Bind(1, delivery.id);
+  return RoomUnderCaps(workspace.caps, delivery.purpose, delivery.payload.channel,
+                       Counted(select, workspace), now)
+      .at;
 }
 
 bool Host::ForgetDeliveries(CustomerIndex customer, TimePoint now) {

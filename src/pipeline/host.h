@@ -36,7 +36,9 @@ class Host final : public PlaybookHost {
   std::string Suppressed(CustomerIndex customer, std::string_view address) override;
   std::optional<Duration> DataAge(TimePoint now) override;
   Result<void> Render(const Playbook& playbook, const Step& step, CustomerIndex customer,
-                      TimePoint now, std::string_view delivery_key, Payload& payload) override;
+                      TimePoint now, const Wording& wording, Payload& payload) override;
+  std::vector<CountedMessage> Messages(CustomerIndex customer, TimePoint after) override;
+  void Supersede(const Delivery& delivery, TimePoint now) override;
   bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
                   Duration within) override;
   bool HasOpenTask(std::string_view playbook, std::string_view step,
@@ -51,5 +53,9 @@ class Host final : public PlaybookHost {
 
   State& state_;
 };
+
+// Asked again when a message is about to go out: the moment at which the caps have room for it,
+// which is `now` when they do.  What is accepted, unknown, or being sent since earlier counts.
+TimePoint CapsHoldUntil(State& state, const Delivery& delivery, TimePoint now);
 
 }  // namespace segue

@@ -23,7 +23,9 @@ void PlaybookEngine::Audience(ActiveRun& run, int index, TimePoint now) {
     return;
   }
   // To be taken out needs nobody's consent.
-  if (add && (!PassesGoalAndExit(run, subject, now) || !PassesTopicConsent(run, subject, now) ||
+  if (add && (!PassesGoalAndExit(run, subject, now) ||
+              !PassesPolicies(run, subject, {"audience_add"}, now) ||
+              !PassesTopicConsent(run, subject, now) ||
               !PassesConsent(run, subject, std::string(kAudience), now) ||
               !PassesSuppression(run, subject, AddressOf(run.customer), now))) {
     return;

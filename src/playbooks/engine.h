@@ -5,6 +5,9 @@
 //   occasions.cc  what else than a move starts: flags, events, every so often
 //   steps.cc      what a run does next: goal and exit, waits, branches
 //   gates.cc      whether one send, task or change may go out
+//   caps.cc       frequency caps
+//   arms.cc       lanes, room in the day, the global holdout, policies, experiments
+//   mirror.cc     moves that are written to the CRM
 //   audiences.cc  lists at an ad tool, and leaving them
 //   runs.cc       how runs, pending starts and decisions are stored
 //   time.cc       quiet hours and the next wall time
@@ -37,6 +40,7 @@ struct StepNode {
   int else_first = kEnd;
   std::string where;                    // file:line
   const Template* message = nullptr;    // `send`
+  bool prints_offer = false;            // A text of it names offer.*
   std::vector<std::string> connectors;  // Who carries it.
 
   static constexpr int kEnd = -1;
@@ -81,7 +85,11 @@ struct ActiveRun {
   std::optional<TimePoint> wakes;
   bool goal_was_true = false;  // `goal.when` held when the run began.
   std::optional<TimePoint> goal_at;
-  std::string end_reason;  // Not empty: over.
+  std::string arm;                   // treated, held_out; empty: in no experiment.
+  std::string variant;               // Of the templates.
+  std::optional<TimePoint> entered;  // When it passed its first send or task.
+  bool held_out = false;             // It walks through all gates, and nothing goes out.
+  std::string end_reason;            // Not empty: over.
   // Since the playbook was paused for too long, what is overdue is skipped until the next wait.
   bool overdue = false;
 };
@@ -138,6 +146,7 @@ class PlaybookEngine {
   void Reconcile(TimePoint now);
   void ReconcileRuns(TimePoint now, const std::map<std::string, bool>& left_pause);
   void ForgetWatches();
+  void MergeLanes(int playbook, CustomerIndex survivor, TimePoint now);
   void InsertRun(const ActiveRun& run);
   void SaveCounter();
   void SaveRun(const ActiveRun& run, TimePoint now);
@@ -161,6 +170,38 @@ class PlaybookEngine {
   void LeaveAudiences(const Leaving& who, TimePoint now);
   // Once the ad tools have let an erased customer go, what was promised for that is blanked too.
   void SayFarewells();
+
+  // caps.cc
+  // When the message may go out; nothing when it may not.
+  std::optional<TimePoint> PassesCaps(const ActiveRun& run, const Subject& subject,
+                                      const std::string& channel, TimePoint now);
+
+  // What a held-out run would have sent counts for its own later caps.
+  void RememberGhost(const Delivery& delivery);
+
+  // arms.cc
+  struct Arm {
+    std::string name, variant;
+  };
+
+  static constexpr std::string_view kHeldOut = "held_out";
+
+  bool PassesLane(const DueStart& due, const Subject& subject, TimePoint now);
+  // Active runs of this customer in this playbook's lane.
+  std::vector<std::int64_t> BusyLane(int playbook, CustomerIndex customer) const;
+  void TakeOver(const DueStart& due, TimePoint now);
+  // Who finds no room is asked again on the next day.
+  bool PassesPerDay(const DueStart& due, const Subject& subject, TimePoint now);
+  bool PassesGlobalHoldout(const DueStart& due, const Subject& subject, TimePoint now);
+  // The first policy that denies any of these; `asked`: whether any could.
+  const Policy* Vetoes(int playbook, CustomerIndex customer,
+                       const std::vector<std::string_view>& what, bool& asked, TimePoint now);
+  bool PassesPolicies(const ActiveRun& run, const Subject& subject,
+                      const std::vector<std::string_view>& what, TimePoint now);
+  Arm DrawArm(const DueStart& due, const Subject& subject, TimePoint now);
+
+  // mirror.cc
+  void MirrorMove(const Move& move);
 
   // occasions.cc
   void LoadWatches();
@@ -230,9 +271,9 @@ class PlaybookEngine {
   bool PassesSameAddress(const Subject& subject, const std::string& address,
                          const Template& message, TimePoint now);
   TimePoint HoldForQuietHours(const ActiveRun& run, const Subject& subject,
-                              const std::string& channel, TimePoint now);
+                              const std::string& channel, TimePoint due, TimePoint now);
   // Renders and promises one delivery, or says why not.  True when it is promised.
-  bool Promise(const ActiveRun& run, int index, DeliveryKind kind, const std::string& connector,
+  bool Promise(ActiveRun& run, int index, DeliveryKind kind, const std::string& connector,
                Payload payload, TimePoint not_before, TimePoint now);
 
   Database& db_;
@@ -241,6 +282,7 @@ class PlaybookEngine {
   std::vector<PlaybookProgram> programs_;
   std::vector<std::vector<int>> by_model_;  // Playbooks that listen to each model's moves.
   std::vector<std::map<CustomerIndex, PendingStart>> pending_;  // By playbook.
+  std::map<int, std::int64_t> started_today_;  // By playbook, of those that were asked.
   std::vector<FlagWatch> watches_;
   // By playbook: when each customer was last started, refused, or there at the first look.
   std::vector<std::unordered_map<CustomerIndex, TimePoint>> every_;

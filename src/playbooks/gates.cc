@@ -137,7 +137,8 @@ bool PlaybookEngine::PassesSameAddress(const Subject& subject, const std::string
 }
 
 TimePoint PlaybookEngine::HoldForQuietHours(const ActiveRun& run, const Subject& subject,
-                                            const std::string& channel, TimePoint now) {
+                                            const std::string& channel, TimePoint due,
+                                            TimePoint now) {
   const std::optional<QuietHours>& quiet = workspace_.quiet_hours;
   const auto held = [&] {
     const auto& channels = quiet->channels;
@@ -145,12 +146,12 @@ TimePoint PlaybookEngine::HoldForQuietHours(const ActiveRun& run, const Subject&
            std::find(channels.begin(), channels.end(), channel) != channels.end();
   };
   if (!quiet || !held()) {
-    return now;
+    return due;
   }
   const Zone zone = quiet->customer_zone ? host_.ZoneOf(run.customer) : workspace_.schema.timezone;
-  const TimePoint at = AfterQuietHours(*quiet, now, zone);
-  if (at == now) {
-    Say(now, subject, Gate::kQuietHours, true, "", zone.Format(now) + " " + zone.name());
+  const TimePoint at = AfterQuietHours(*quiet, due, zone);
+  if (at == due) {
+    Say(now, subject, Gate::kQuietHours, true, "", zone.Format(due) + " " + zone.name());
   } else {
     Say(now, subject, Gate::kQuietHours, true, "held",
         "until " + FormatTime(at) + ", " + zone.Format(at) + " " + zone.name());
@@ -174,13 +175,21 @@ void PlaybookEngine::Send(ActiveRun& run, int index, TimePoint now) {
   const Template& message = *at.message;
   const std::string address =
       message.channel != kEmail ? host_.CustomerKey(run.customer) : AddressOf(run.customer);
-  if (!PassesTopicConsent(run, subject, now) ||
+  std::vector<std::string_view> denied = {"send", PurposeName(playbook(run.playbook).purpose)};
+  if (at.prints_offer) {
+    denied.push_back("offer");
+  }
+  if (!PassesPolicies(run, subject, denied, now) || !PassesTopicConsent(run, subject, now) ||
       !PassesConsent(run, subject, message.channel, now) ||
       !PassesSuppression(run, subject, address, now) || !PassesAddress(subject, address, now) ||
       !PassesSameAddress(subject, address, message, now)) {
     return;
   }
-  const TimePoint not_before = HoldForQuietHours(run, subject, message.channel, now);
+  const std::optional<TimePoint> room = PassesCaps(run, subject, message.channel, now);
+  if (!room) {
+    return;
+  }
+  const TimePoint not_before = HoldForQuietHours(run, subject, message.channel, *room, now);
   Payload payload;
   payload.channel = message.channel;
   payload.template_id = message.id;
@@ -198,6 +207,12 @@ void PlaybookEngine::Task(ActiveRun& run, int index, TimePoint now) {
   }
   if (at.connectors.empty()) {
     Refuse(subject, Gate::kRender, "render_error", "no connector carries the channel task", now);
+    return;
+  }
+  if (!PassesPolicies(run, subject,
+                      at.prints_offer ? std::vector<std::string_view>{"task", "offer"}
+                                      : std::vector<std::string_view>{"task"},
+                      now)) {
     return;
   }
   Payload payload;
@@ -248,7 +263,7 @@ void PlaybookEngine::Tell(ActiveRun& run, int index, TimePoint now) {
   }
 }
 
-bool PlaybookEngine::Promise(const ActiveRun& run, int index, DeliveryKind kind,
+bool PlaybookEngine::Promise(ActiveRun& run, int index, DeliveryKind kind,
                              const std::string& connector, Payload payload, TimePoint not_before,
                              TimePoint now) {
   const StepNode& at = node(run, index);
@@ -269,14 +284,22 @@ bool PlaybookEngine::Promise(const ActiveRun& run, int index, DeliveryKind kind,
   delivery.created = now;
   delivery.not_before = not_before;
   delivery.stale_after = not_before + workspace_.stale_after;
+  const Wording wording{.variant = run.variant};
   const Result<void> rendered =
-      host_.Render(playbook, *at.step, run.customer, now, delivery.key, delivery.payload);
+      host_.Render(playbook, *at.step, run.customer, now, wording, delivery.payload);
   if (!rendered) {
     return Refuse(subject, Gate::kRender, "render_error", rendered.error().message(), now);
   }
   Say(now, subject, Gate::kRender, true, "", "");
   if (playbook.status == Status::kShadow) {
     return Refuse(subject, Gate::kOutbox, "shadow", "for " + connector, now);
+  }
+  if (kind == DeliveryKind::kMessage || kind == DeliveryKind::kTask) {
+    run.entered = run.entered.value_or(now);
+  }
+  if (run.held_out) {
+    RememberGhost(delivery);
+    return Refuse(subject, Gate::kOutbox, kHeldOut, "for " + connector, now);
   }
   const bool fresh = host_.Enqueue(delivery);
   Say(now, subject, Gate::kOutbox, true, "", fresh ? "for " + connector : "was promised before");

@@ -48,6 +48,27 @@ std::vector<std::string> Carriers(const Step& step, const Template* message,
   return all;
 }
 
+bool NamesOffer(const TextWithValues& text) {
+  return text.text.find("offer.") != std::string::npos;
+}
+
+bool NamesOffer(const TemplateBody& body) {
+  return NamesOffer(body.subject) || NamesOffer(body.preheader) || NamesOffer(body.title) ||
+         NamesOffer(body.body) || NamesOffer(body.button);
+}
+
+// Whether a step prints something of the playbook's offer.
+bool PrintsOffer(const Step& step, const Template* message) {
+  if (message == nullptr) {
+    return NamesOffer(step.title) || NamesOffer(step.note);
+  }
+  return NamesOffer(message->body) ||
+         std::any_of(message->variants.begin(), message->variants.end(),
+                     [](const auto& variant) { return NamesOffer(variant.second); }) ||
+         std::any_of(message->values.begin(), message->values.end(),
+                     [](const auto& value) { return NamesOffer(value.second); });
+}
+
 // Adds the steps, last first, so that each knows where the next one is.  Recursion over a parsed
 // tree, whose depth the reader of the file limits.  Returns where the first of them is, or `after`
 // when there is none.
@@ -61,6 +82,7 @@ int AddSteps(const std::vector<Step>& steps, int after, const Workspace& workspa
     node.where = FormatPlace(step->place, workspace.files);
     node.message = step->kind == Step::Kind::kSend ? workspace.FindTemplate(step->send) : nullptr;
     node.connectors = Carriers(*step, node.message, workspace);
+    node.prints_offer = PrintsOffer(*step, node.message);
     node.then_first = AddSteps(step->then_steps, next, workspace, program);
     node.else_first = AddSteps(step->else_steps, next, workspace, program);
     program.nodes.push_back(std::move(node));
@@ -110,12 +132,14 @@ PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> mov
                                       // or not at all.
   summary_ = {};
   data_stale_.reset();
+  started_today_.clear();
   if (!reconciled_) {
     Reconcile(now);
     reconciled_ = true;
   }
   for (const Move& move : moves) {
     TakeMove(move);
+    MirrorMove(move);
   }
   TakeFlags(now);
   TakeEvents(now);

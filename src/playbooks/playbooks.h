@@ -29,6 +29,17 @@ struct Happening {
   TimePoint time;
 };
 
+// A message that counts under frequency caps.
+struct CountedMessage {
+  TimePoint at;
+  std::string purpose, channel;
+};
+
+// What one message is worded with beside the customer.
+struct Wording {
+  std::string variant;
+};
+
 // What playbooks ask of the other stages; the pipeline answers.
 class PlaybookHost {
  public:
@@ -72,7 +83,12 @@ class PlaybookHost {
 
   // Fills the payload; the error is the reason of render_error.
   virtual Result<void> Render(const Playbook& playbook, const Step& step, CustomerIndex customer,
-                              TimePoint now, std::string_view delivery_key, Payload& payload) = 0;
+                              TimePoint now, const Wording& wording, Payload& payload) = 0;
+  // Messages to a customer that were accepted or are unknown after that moment, and those that are
+  // promised, at the moment for which they are.
+  virtual std::vector<CountedMessage> Messages(CustomerIndex customer, TimePoint after) = 0;
+  // Drops what waits for the same connector, customer and step: a newer value replaces it.
+  virtual void Supersede(const Delivery& delivery, TimePoint now) = 0;
   virtual bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
                           Duration within) = 0;
   virtual bool HasOpenTask(std::string_view playbook, std::string_view step,
@@ -130,6 +146,19 @@ class Playbooks {
 // The moment at or after `due` at which a message may be sent: `due` itself, or the end of the
 // quiet hours that it falls in.
 TimePoint AfterQuietHours(const QuietHours& quiet, TimePoint due, const Zone& zone);
+
+// When one more message keeps within the caps that are about it.
+struct CapRoom {
+  bool asked = false;  // Whether any cap is about this purpose and channel.
+  TimePoint at;        // The earliest moment at or after `due`.
+  std::string full;    // The cap that has no room at `due`, in words; empty: all have.
+};
+
+// Rolling stretches: a cap's time ending at any moment, that moment included and its beginning not,
+// holds at most `max`.
+CapRoom RoomUnderCaps(const std::vector<Cap>& caps, std::string_view purpose,
+                      std::string_view channel, const std::vector<CountedMessage>& sent,
+                      TimePoint due);
 // The next such wall time at least a minute ahead, on one of the weekdays.
 TimePoint NextLocal(TimePoint now, int minute_of_day, std::uint8_t weekdays, const Zone& zone);
 

@@ -36,11 +36,22 @@ CREATE TABLE run(
   wakes INTEGER,
   goal_was_true INTEGER NOT NULL,
   goal_at INTEGER,
+  arm TEXT NOT NULL,
+  variant TEXT NOT NULL,
+  entered INTEGER,
   ended INTEGER,
   reason TEXT NOT NULL,
   UNIQUE(playbook, customer, move)
 ) STRICT;
 CREATE INDEX run_customer ON run(customer);
+CREATE INDEX run_started ON run(playbook, started);
+CREATE TABLE ghost_message(
+  customer INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  purpose TEXT NOT NULL,
+  channel TEXT NOT NULL
+) STRICT;
+CREATE INDEX ghost_message_customer ON ghost_message(customer, at);
 CREATE INDEX run_active ON run(id) WHERE ended IS NULL;
 CREATE TABLE decision(
   id INTEGER PRIMARY KEY,
@@ -124,8 +135,8 @@ void PlaybookEngine::Load() {
 
 void PlaybookEngine::LoadRuns() {
   Statement select = db_.Prepare(
-      "SELECT id, playbook, customer, move, hash, started, step, wakes, goal_was_true, goal_at "
-      "FROM run "
+      "SELECT id, playbook, customer, move, hash, started, step, wakes, goal_was_true, goal_at, "
+      "arm, variant, entered FROM run "
       "WHERE ended IS NULL ORDER BY id");
   while (select.Step()) {
     const std::optional<int> playbook = workspace_.FindPlaybook(select.Text(1));
@@ -145,6 +156,10 @@ void PlaybookEngine::LoadRuns() {
     run.wakes = TimeAt(select, 7);
     run.goal_was_true = select.Int(8) != 0;
     run.goal_at = TimeAt(select, 9);
+    run.arm = select.Text(10);
+    run.variant = select.Text(11);
+    run.entered = TimeAt(select, 12);
+    run.held_out = run.arm == kHeldOut;
     running_[static_cast<std::size_t>(*playbook)][run.customer] = run.id;
     active_.emplace(run.id, std::move(run));
   }
@@ -283,8 +298,8 @@ void PlaybookEngine::ReconcileRuns(TimePoint now, const std::map<std::string, bo
 
 void PlaybookEngine::InsertRun(const ActiveRun& run) {
   Statement insert = db_.Prepare(
-      "INSERT INTO run(id, playbook, customer, move, hash, started, step, goal_was_true, reason) "
-      "VALUES (?, ?, ?, ?, ?, ?, '', ?, '')");
+      "INSERT INTO run(id, playbook, customer, move, hash, started, step, goal_was_true, arm, "
+      "variant, reason) VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, ?, '')");
   insert.Bind(1, run.id)
       .Bind(2, playbook(run.playbook).id)
       .Bind(3, Number(run.customer))
@@ -292,6 +307,8 @@ void PlaybookEngine::InsertRun(const ActiveRun& run) {
       .Bind(5, run.hash)
       .Bind(6, ToMicros(run.started))
       .Bind(7, std::int64_t{run.goal_was_true})
+      .Bind(8, run.arm)
+      .Bind(9, run.variant)
       .Run();
 }
 
@@ -306,14 +323,15 @@ void PlaybookEngine::SaveRun(const ActiveRun& run, TimePoint now) {
   const bool over = !run.end_reason.empty();
   Statement update = db_.Prepare(
       "UPDATE run SET customer = ?, hash = ?, step = ?, wakes = ?, goal_at = ?, ended = ?, reason "
-      "= ? WHERE id = ?");
+      "= ?, entered = ? WHERE id = ?");
   update.Bind(1, Number(run.customer))
       .Bind(2, run.hash)
       .Bind(3, run.step == StepNode::kEnd ? std::string_view() : node(run, run.step).step->id);
   BindTime(update, 4, over ? std::nullopt : run.wakes);
   BindTime(update, 5, run.goal_at);
   BindTime(update, 6, over ? std::optional(now) : std::nullopt);
-  update.Bind(7, run.end_reason).Bind(8, run.id).Run();
+  BindTime(update, 8, run.entered);
+  update.Bind(7, run.end_reason).Bind(9, run.id).Run();
 }
 
 void PlaybookEngine::StorePending(int index, CustomerIndex customer, PendingStart& start) {
@@ -394,16 +412,32 @@ void PlaybookEngine::Merged(CustomerIndex gone, CustomerIndex survivor, TimePoin
     if (moved.end_reason.empty()) {
       running[survivor] = moved.id;
     }
+    MergeLanes(static_cast<int>(i), survivor, now);
   }
   RemoveOver();
   ForgetOccasions(gone, survivor);
   for (const char* sql : {"DELETE FROM pending_start WHERE customer = ?1 AND ?2 >= 0",
                           "UPDATE run SET customer = ?2 WHERE customer = ?1",
+                          "UPDATE ghost_message SET customer = ?2 WHERE customer = ?1",
                           "UPDATE audience_member SET customer = ?2 WHERE customer = ?1",
                           "UPDATE decision SET customer = ?2 WHERE customer = ?1"}) {
     db_.Prepare(sql).Bind(1, Number(gone)).Bind(2, Number(survivor)).Run();
   }
   work.Commit();
+}
+
+// In a lane, too, the older run stays.
+void PlaybookEngine::MergeLanes(int index, CustomerIndex survivor, TimePoint now) {
+  std::vector<std::int64_t> busy = BusyLane(index, survivor);
+  std::sort(busy.begin(), busy.end(), [&](std::int64_t a, std::int64_t b) {
+    return std::pair(active_.at(a).started, a) < std::pair(active_.at(b).started, b);
+  });
+  for (std::size_t i = 1; i < busy.size(); ++i) {
+    ActiveRun& run = active_.at(busy[i]);
+    End(run, "merged", program(run).where, "two customers became one, and the older run stays",
+        now);
+    SaveRun(run, now);
+  }
 }
 
 void PlaybookEngine::Erased(CustomerIndex customer, TimePoint now) {
@@ -425,6 +459,7 @@ void PlaybookEngine::Erased(CustomerIndex customer, TimePoint now) {
       .Run();
   // Details hold what was looked at.  The runs stay as bare numbers, so that reports still add up.
   for (const char* sql : {"DELETE FROM pending_start WHERE customer = ?",
+                          "DELETE FROM ghost_message WHERE customer = ?",
                           "DELETE FROM decision WHERE customer = ?"}) {
     db_.Prepare(sql).Bind(1, Number(customer)).Run();
   }

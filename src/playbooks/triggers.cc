@@ -134,13 +134,14 @@ bool PlaybookEngine::PassesStart(const DueStart& due, TimePoint now, bool& keep)
   if (!PassesWhen(due, subject, now) || !PassesReentry(due, subject, now)) {
     return false;
   }
-  const auto& running = running_[static_cast<std::size_t>(due.playbook)];
-  if (const auto active = running.find(due.customer); active != running.end()) {
-    return Refuse(subject, Gate::kLane, "lane_busy",
-                  "run " + std::to_string(active->second) + " is active", now);
+  if (!PassesLane(due, subject, now)) {
+    return false;
   }
-  Say(now, subject, Gate::kLane, true, "", "free");
-  return true;
+  if (!PassesPerDay(due, subject, now)) {
+    keep = true;
+    return false;
+  }
+  return PassesGlobalHoldout(due, subject, now);
 }
 
 bool PlaybookEngine::PassesDataAge(const DueStart& due, const Subject& subject, TimePoint now) {
@@ -220,8 +221,19 @@ bool PlaybookEngine::PassesReentry(const DueStart& due, const Subject& subject, 
 void PlaybookEngine::BeginRun(const DueStart& due, TimePoint now) {
   const PlaybookProgram& program = programs_[static_cast<std::size_t>(due.playbook)];
   const Playbook& playbook = *program.playbook;
+  const Arm arm = DrawArm(due,
+                          {.playbook = due.playbook,
+                           .customer = due.customer,
+                           .run = 0,
+                           .step = "",
+                           .where = program.where},
+                          now);
+  TakeOver(due, now);
   ActiveRun run;
   run.id = ++last_run_;
+  run.arm = arm.name;
+  run.variant = arm.variant;
+  run.held_out = arm.name == kHeldOut;
   run.playbook = due.playbook;
   run.customer = due.customer;
   run.move = due.start.move != 0 ? due.start.move : -run.id;  // One run for one occasion.
@@ -239,6 +251,10 @@ void PlaybookEngine::BeginRun(const DueStart& due, TimePoint now) {
       Gate::kStart, true, "",
       run.goal_was_true ? "the goal held already: it must become true again" : "");
   ++summary_.started;
+  if (const auto count = started_today_.find(due.playbook);
+      count != started_today_.end() && !run.held_out) {
+    ++count->second;
+  }
   running_[static_cast<std::size_t>(due.playbook)][due.customer] = run.id;
   Walk(run, program.first, now);
   SaveRun(run, now);

@@ -474,13 +474,13 @@ TEST_CASE("a secret that stands in a file is found, and no text shows it") {
 }
 
 TEST_CASE("the JSON form has one object for each problem") {
-  const Loaded loaded = Load(SmallFiles("policy: p\nwhen: yes\ndeny: [sending]\nwhy: x\n"));
+  const Loaded loaded = Load(SmallFiles("funnel: p\nof: nobody\nstages: [{id: a, when: yes}]\n"));
   CHECK(
       DiagnosticsToJson(Problems(loaded), loaded.files) ==
       R"([{"code":"SG099","severity":"error","file":"rules/test.yaml","line":1,"column":1,"length":6,)"
-      R"("message":"policies: not built yet","help":"take it out for now; nothing runs that would do less than its file says"},)"
-      R"({"code":"SG004","severity":"error","file":"rules/test.yaml","line":3,"column":8,"length":7,)"
-      R"("message":"`deny` cannot be `sending`","note":"one of send, marketing, product, success, service, offer, task, audience_add, experiment"}])");
+      R"("message":"funnels: not built yet","help":"take it out for now; nothing runs that would do less than its file says"},)"
+      R"({"code":"SG004","severity":"error","file":"rules/test.yaml","line":2,"column":5,"length":6,)"
+      R"("message":"`of` cannot be `nobody`","note":"one of customer, account"}])");
 }
 
 }  // namespace

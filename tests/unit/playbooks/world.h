@@ -65,6 +65,8 @@ class FakeHost final : public PlaybookHost {
   std::vector<std::string> lists;  // What ad tools were told.
   std::set<CustomerIndex> forgotten;
   bool delivered = true;
+  std::vector<std::string> worded;      // The variant of each text.
+  std::vector<std::string> superseded;  // What mirrors wrote.
 
   double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint, std::optional<TimePoint>,
                   Trace* trace) override {
@@ -159,7 +161,8 @@ class FakeHost final : public PlaybookHost {
   std::optional<Duration> DataAge(TimePoint) override { return data_age; }
 
   Result<void> Render(const Playbook&, const Step& step, CustomerIndex customer, TimePoint,
-                      std::string_view, Payload& payload) override {
+                      const Wording& wording, Payload& payload) override {
+    worded.push_back(wording.variant);
     if (unrenderable.contains(customer)) {
       return Error("customer.first_name is missing and has no default");
     }
@@ -177,6 +180,23 @@ class FakeHost final : public PlaybookHost {
 
   bool HasOpenTask(std::string_view, std::string_view, CustomerIndex customer) override {
     return open_tasks.contains(customer);
+  }
+
+  std::vector<CountedMessage> Messages(CustomerIndex customer, TimePoint after) override {
+    std::vector<CountedMessage> all;
+    Statement select = db->Prepare(
+        "SELECT not_before, purpose, template FROM promised WHERE customer = ? AND kind = "
+        "'message' AND not_before > ?");
+    select.Bind(1, std::int64_t{customer}).Bind(2, ToMicros(after));
+    while (select.Step()) {
+      all.push_back({FromMicros(select.Int(0)), select.Text(1),
+                     select.Text(2) == "popup" ? "in_app" : "email"});
+    }
+    return all;
+  }
+
+  void Supersede(const Delivery& delivery, TimePoint) override {
+    superseded.push_back(delivery.step + " " + delivery.payload.values.begin()->second);
   }
 
   bool Enqueue(const Delivery& delivery) override {

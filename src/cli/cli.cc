@@ -31,6 +31,7 @@ void AddCommon(CLI::App* verb, Common& common, bool with_at) {
 struct Parsed {
   Common common;
   bool once = true;
+  bool past_brake = false;
   InitOptions init;
   CheckOptions check;
   PlanOptions plan;
@@ -42,6 +43,9 @@ struct Parsed {
   AdoptOptions adopt;
   FmtOptions fmt;
   SchemaOptions schema;
+  TestOptions test;
+  WhyMovedOptions why_moved;
+  CustomerOptions customer;
   std::function<int()> run;
 };
 
@@ -49,6 +53,8 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
   CLI::App* check = app.add_subcommand("check", "Find everything that is wrong with the files");
   AddCommon(check, parsed.common, false);
   check->add_flag("--verbose,-v", parsed.check.verbose, "Also what is only good to know");
+  check->add_option("--format", parsed.check.format, "text, json, or sarif (2.1.0)")
+      ->check(CLI::IsMember({"text", "json", "sarif"}));
   check->callback([&] { parsed.run = [&] { return RunCheck(parsed.common, parsed.check); }; });
 
   CLI::App* plan = app.add_subcommand(
@@ -85,6 +91,26 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
   render->callback([&] { parsed.run = [&] { return RunRender(parsed.common, parsed.render); }; });
 }
 
+// About one customer.
+void AddCustomer(CLI::App& app, Parsed& parsed) {
+  CLI::App* why =
+      app.add_subcommand("why-moved", "Show every move of a customer and how the answer is made");
+  AddCommon(why, parsed.common, true);
+  why->add_option("customer", parsed.why_moved.customer, "Key or mail address")->required();
+  why->add_option("model", parsed.why_moved.model, "Only this model");
+  why->callback([&] { parsed.run = [&] { return RunWhyMoved(parsed.common, parsed.why_moved); }; });
+
+  CLI::App* customer = app.add_subcommand("customer", "What is known about one customer");
+  AddCommon(customer, parsed.common, true);
+  customer->add_option("action", parsed.customer.action, "show, export or erase")
+      ->required()
+      ->check(CLI::IsMember({"show", "export", "erase"}));
+  customer->add_option("customer", parsed.customer.customer, "Key or mail address")->required();
+  customer->add_option("--note", parsed.customer.note, "erase: why; kept as proof");
+  customer->callback(
+      [&] { parsed.run = [&] { return RunCustomer(parsed.common, parsed.customer); }; });
+}
+
 // For those who write the files.
 void AddWriting(CLI::App& app, Parsed& parsed) {
   CLI::App* fmt = app.add_subcommand(
@@ -93,6 +119,13 @@ void AddWriting(CLI::App& app, Parsed& parsed) {
   fmt->add_option("files", parsed.fmt.files, "Only these (default: all of the workspace)");
   fmt->add_flag("--check", parsed.fmt.check, "Change nothing; say what would change");
   fmt->callback([&] { parsed.run = [&] { return RunFmt(parsed.common, parsed.fmt); }; });
+
+  CLI::App* test =
+      app.add_subcommand("test", "Live through the test documents on a clock of their own");
+  AddCommon(test, parsed.common, false);
+  test->add_option("files", parsed.test.files, "Only the tests of these files");
+  test->add_option("--only", parsed.test.only, "Only the test of this name");
+  test->callback([&] { parsed.run = [&] { return RunTest(parsed.common, parsed.test); }; });
 
   CLI::App* schema =
       app.add_subcommand("schema", "Print the JSON Schema of a kind of document, or of all");
@@ -110,7 +143,8 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
       "run", "One cycle and one pass of the dispatcher; with --at it never sends");
   AddCommon(run, parsed.common, true);
   run->add_flag("--once", parsed.once, "The default, for scripts that like to say so");
-  run->callback([&] { parsed.run = [&] { return RunOnce(parsed.common); }; });
+  run->add_flag("--past-brake", parsed.past_brake, "Let the cycle pass that a brake holds");
+  run->callback([&] { parsed.run = [&] { return RunOnce(parsed.common, parsed.past_brake); }; });
 
   CLI::App* serve = app.add_subcommand(
       "serve", "Run until told to end: cycles when they are due, deliveries all the time");
@@ -170,6 +204,7 @@ int RunCli(int argc, char** argv) {
   AddDoing(app, parsed);
   AddLooking(app, parsed);
   AddWriting(app, parsed);
+  AddCustomer(app, parsed);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

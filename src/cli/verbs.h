@@ -17,6 +17,7 @@ int RunInit(const InitOptions& options);
 
 struct CheckOptions {
   bool verbose = false;  // Show what is only information, too.
+  std::string format;    // text, json or sarif; empty: text, or JSON with --json.
 };
 
 int RunCheck(const Common& common, const CheckOptions& options);
@@ -30,7 +31,7 @@ int RunPlan(const Common& common, const PlanOptions& options);
 // Whether the state is sound.
 int RunDoctor(const Common& common);
 
-int RunOnce(const Common& common);
+int RunOnce(const Common& common, bool past_brake);
 
 // Runs until it is told to end.
 int RunServe(const Common& common);
@@ -87,6 +88,25 @@ struct FmtOptions {
 };
 
 int RunFmt(const Common& common, const FmtOptions& options);
+
+struct TestOptions {
+  std::vector<std::string> files;  // Empty: all.
+  std::string only;                // One test.
+};
+
+int RunTest(const Common& common, const TestOptions& options);
+
+struct WhyMovedOptions {
+  std::string customer, model;
+};
+
+int RunWhyMoved(const Common& common, const WhyMovedOptions& options);
+
+struct CustomerOptions {
+  std::string action, customer, note;
+};
+
+int RunCustomer(const Common& common, const CustomerOptions& options);
 
 struct SchemaOptions {
   std::string kind;    // Empty: any document.

@@ -1,5 +1,5 @@
-// Tests: their people, history and expectations are checked against the schema; nothing runs them
-// yet.
+// Tests: their people, history and expectations are checked against the schema.  trials.cc makes
+// structs of them, pipeline/trial.cc lives through them.
 
 #include "config/compile.h"
 
@@ -9,12 +9,13 @@
 
 #include "base/money.h"
 #include "base/text.h"
+#include "config/unbuilt.h"
 
 namespace segue {
 namespace {
 
 // The form in which a test writes a value of that type.
-bool FitsType(const FieldSpec& field, const std::string& text) {
+bool FitsType(const FieldSpec& field, const std::string& text, std::string_view currency) {
   switch (field.type) {
     case Type::kText:
       return true;
@@ -23,7 +24,7 @@ bool FitsType(const FieldSpec& field, const std::string& text) {
     case Type::kNumber:
       return ParseNumber(text).has_value();
     case Type::kMoney:
-      return CanonicalForm(Form::kMoney, text).has_value();
+      return CanonicalForm(Form::kMoney, text).has_value() && text.ends_with(currency);
     case Type::kTime:
       return CanonicalForm(Form::kMoment, text).has_value() || ParseTime(text, Zone()).has_value();
     case Type::kDuration:
@@ -34,7 +35,7 @@ bool FitsType(const FieldSpec& field, const std::string& text) {
   return false;
 }
 
-std::string Wanted(const FieldSpec& field) {
+std::string Wanted(const FieldSpec& field, std::string_view currency) {
   switch (field.type) {
     case Type::kText:
       return "a text";
@@ -43,7 +44,7 @@ std::string Wanted(const FieldSpec& field) {
     case Type::kNumber:
       return "a number";
     case Type::kMoney:
-      return std::string(FormExpected(Form::kMoney));
+      return fmt::format("an amount such as 40 {}", currency);
     case Type::kTime:
       return "a moment such as 400d ago or 2026-03-02";
     case Type::kDuration:
@@ -94,17 +95,30 @@ class TestChecker {
         people_(KeysOfMap(document.root.Find("people"))) {}
 
   void Run() {
+    Start();
     Traits(document_.Find("people"), workspace_.schema.customer_traits);
     Groups(document_.Find("people"));
     Traits(document_.Find("accounts"), workspace_.schema.account_traits);
     if (const Node* history = document_.Find("history")) {
       for (const Node& entry : history->items) {
         Occurrence(entry, {"who", "event", "at", "every", "from", "to"});
+        if (const Node* every = Good(entry, "every");
+            every != nullptr && ParsePlainDuration(every->text) == Duration::zero()) {
+          report_.Error("SG005", every->place, "`every` wants a duration longer than nothing");
+        }
       }
     }
     if (const Node* steps = document_.Find("steps")) {
+      int day = 0;
       for (const Node& step : steps->items) {
         StepOf(step);
+        const Node* at = Good(step, "day");
+        const int then = at == nullptr ? day : ParseCount(at->text).value_or(day);
+        if (then < day) {
+          report_.Error("SG005", at->place, "a test does not go back in time", {},
+                        fmt::format("the step above was on day {}: put the steps in order", day));
+        }
+        day = std::max(day, then);
       }
     }
     if (const Node* never = document_.Find("never")) {
@@ -113,6 +127,15 @@ class TestChecker {
   }
 
  private:
+  // All other moments are counted from it.
+  void Start() {
+    const Node* start = document_.Find("start");
+    if (start != nullptr && (start->text.ends_with(" ago") || start->text.ends_with(" ahead"))) {
+      report_.Error("SG005", start->place, "`start` wants a moment of the calendar", {},
+                    "write one such as \"2026-03-02T00:00 Europe/Lisbon\"");
+    }
+  }
+
   void Traits(const Node* map, const std::vector<FieldSpec>& traits) {
     for (std::size_t i = 0; map != nullptr && i < map->items.size(); ++i) {
       Values(map->items[i], traits);
@@ -133,6 +156,11 @@ class TestChecker {
       if (group != nullptr && std::find(arms.begin(), arms.end(), group->text) == arms.end()) {
         Unknown(*group, "group or variant", arms);
       }
+      const Node* account = Good(people->items[i], "account");
+      if (const auto what = UnbuiltKey("test", "account", "");
+          account != nullptr && !what.empty()) {
+        report_.Unbuilt(account->place, what);
+      }
       const Node* zone =
           workspace_.timezone_trait
               ? Good(people->items[i],
@@ -146,13 +174,15 @@ class TestChecker {
   }
 
   void Values(const Node& map, const std::vector<FieldSpec>& specs) {
+    const std::string& currency = workspace_.schema.currency;
     for (std::size_t i = 0; i < map.keys.size(); ++i) {
       const FieldSpec* spec = FindSpec(specs, map.keys[i].text);
       const Node& value = map.items[i];
-      if (spec != nullptr && !value.bad && !FitsType(*spec, value.text)) {
-        report_.Error(spec->type == Type::kChoice ? "SG004" : "SG005", value.place,
-                      fmt::format("`{}` wants {}, not `{}`", spec->name, Wanted(*spec), value.text),
-                      {}, spec->type == Type::kChoice ? Suggest(value.text, spec->choices) : "");
+      if (spec != nullptr && !value.bad && !FitsType(*spec, value.text, currency)) {
+        report_.Error(
+            spec->type == Type::kChoice ? "SG004" : "SG005", value.place,
+            fmt::format("`{}` wants {}, not `{}`", spec->name, Wanted(*spec, currency), value.text),
+            {}, spec->type == Type::kChoice ? Suggest(value.text, spec->choices) : "");
       }
     }
   }

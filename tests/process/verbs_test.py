@@ -12,6 +12,42 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "scripts" / "data" / "online_retail"
 
 
+def customers(segue, key):
+    """What is known about one customer, and that it can be forgotten."""
+    known = json.loads(segue("customer", "export", key))
+    check(known["customer"] == key and known["events"] and known["decisions"] and known["deliveries"], "export tells everything")
+    address = known["traits"]["email"]["value"]
+    check(address in segue("customer", "show", key) and key in segue("customer", "show", address), "show finds by key and by address")
+    segue("customer", "erase", key, code=64)
+    proof = json.loads(segue("customer", "erase", key, "--note", "asked by mail", "--json"))
+    check(proof["erased"] and proof["events_before"] > 0 and proof["events_after"] == 0, f"erase proves itself: {proof}")
+    segue("customer", "show", key, code=1)
+    check(json.loads(segue("doctor", "--json"))["healthy"], "the state is sound without them")
+
+
+def files(segue, folder):
+    """The layout of the files, and their tests."""
+    segue("fmt", "--check")
+    path = folder / "rules" / "playbooks" / "nurture.yaml"
+    text = path.read_text()
+    untidy = text.replace("  - wait: 3d", "  -   wait:   3d    # in peace").replace('"10:00"', "'10:00'")
+    path.write_text(untidy)
+    said = segue("fmt", "--check", code=1)
+    check("nurture.yaml" in said and "# in peace" in said and path.read_text() == untidy, "fmt --check says what would change")
+    segue("fmt", str(path))
+    check(path.read_text() == text.replace("  - wait: 3d\n", "  - wait: 3d                       # in peace\n"), "fmt writes it, and keeps the comment")
+    segue("fmt", "--check")
+    path.write_text(text)
+    tests = json.loads(segue("test", "--json"))
+    check(len(tests) >= 3 and all(test["passed"] for test in tests), f"{len(tests)} shipped tests pass")
+    check("1 tests: 1 passed" in segue("test", "rules/playbooks/nurture_test.yaml"), "the tests of one file")
+    segue("test", "--only", "no_such_test", code=64)
+    path.write_text(text.replace("  - wait: 3d\n", "  - wait: 4d\n"))
+    failed = segue("test", code=1)
+    check("rules/playbooks/nurture_test.yaml:" in failed and "first_order_care" in failed, "a changed playbook fails at the line of the expectation")
+    path.write_text(text)
+
+
 def main():
     folder = Path(tempfile.mkdtemp(prefix="segue-verbs-")) / "shop"
 
@@ -60,9 +96,24 @@ def main():
     segue("plan", "--at", "2011-06-13T06:00")
     segue("explain", "nobody@example.com", code=1)
     segue("frobnicate", code=64)
+    moved = json.loads(segue("why-moved", someone["customer"], "rfm", "--json"))
+    check(moved["moves"] and all(m["model"] == "rfm" for m in moved["moves"]), "why-moved tells the moves of one model")
+    check("cause:" in segue("why-moved", someone["customer"]), "and in words, with how the answer is made now")
+    segue("why-moved", someone["customer"], "rfn", code=64)
+    customers(segue, someone["customer"])
+    files(segue, folder)
     (folder / "rules" / "broken.yaml").write_text("playbook: broken\npurpose: marketing\nexits: yes\n")
     segue("check", code=1)
     segue("run", code=1)
+    sarif = json.loads(segue("check", "--format", "sarif", code=1))
+    results = sarif["runs"][0]["results"]
+    place = results[0]["locations"][0]["physicalLocation"]
+    check(sarif["version"] == "2.1.0" and place["artifactLocation"]["uri"] == "rules/broken.yaml", "check prints SARIF 2.1.0")
+    rules = [rule["id"] for rule in sarif["runs"][0]["tool"]["driver"]["rules"]]
+    check(all(rules[one["ruleIndex"]] == one["ruleId"] for one in results), f"each of {len(results)} results names its rule")
+    unknown = next(one for one in results if one["ruleId"] == "SG001")
+    check(unknown["locations"][0]["physicalLocation"]["region"] == {"startLine": 3, "startColumn": 1, "endColumn": 6},
+          "with the place of the slip")
 
 
 if __name__ == "__main__":

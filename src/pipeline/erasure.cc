@@ -1,0 +1,106 @@
+#include "pipeline/erasure.h"
+
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+
+namespace segue {
+namespace {
+
+constexpr std::string_view kTables = R"(
+CREATE TABLE erasure(
+  id INTEGER PRIMARY KEY,
+  who TEXT NOT NULL,      -- SHA-256 of the key
+  at INTEGER NOT NULL,
+  note TEXT NOT NULL
+) STRICT;
+)";
+
+std::string AddressOf(State& state, CustomerIndex customer) {
+  const std::optional<int> email = state.workspace().email_trait;
+  const TraitState* trait = email ? state.ledger().Trait(customer, *email) : nullptr;
+  const auto* text = trait == nullptr ? nullptr : std::get_if<std::string>(&trait->value);
+  return text == nullptr ? std::string() : *text;
+}
+
+std::int64_t CountCells(Database& db, const std::string& condition, std::string_view value) {
+  Statement count = db.Prepare(condition);
+  count.Bind(1, value);
+  return count.Step() ? count.Int(0) : 0;
+}
+
+void Search(Database& db, ErasureProof& proof) {
+  std::vector<std::pair<std::string, std::string>> columns;
+  Statement list = db.Prepare(
+      "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c "
+      "WHERE m.type = 'table' ORDER BY m.name, c.cid");
+  std::string last;
+  while (list.Step()) {
+    columns.emplace_back(list.Text(0), list.Text(1));
+    proof.tables += columns.back().first == last ? 0 : 1;
+    last = columns.back().first;
+  }
+  for (const auto& [table, column] : columns) {
+    proof.key_cells += CountCells(
+        db, fmt::format(R"(SELECT count(*) FROM "{}" WHERE "{}" = ?)", table, column), proof.key);
+    if (!proof.address.empty()) {
+      proof.address_cells += CountCells(
+          db, fmt::format(R"(SELECT count(*) FROM "{}" WHERE instr("{}", ?) > 0)", table, column),
+          proof.address);
+    }
+  }
+}
+
+}  // namespace
+
+KnownCounts CountKnown(State& state, CustomerIndex customer) {
+  KnownCounts counts;
+  const auto traits = static_cast<int>(state.workspace().schema.customer_traits.size());
+  for (int trait = 0; trait < traits; ++trait) {
+    counts.traits += state.ledger().Trait(customer, trait) != nullptr ? 1 : 0;
+  }
+  counts.events = static_cast<std::int64_t>(
+      state.ledger().Timeline(customer, -1, TimePoint::min(), TimePoint::max()).size());
+  const auto rows = [&](std::string_view sql) {
+    Statement count = state.db().Prepare(sql);
+    count.Bind(1, static_cast<std::int64_t>(customer));
+    return count.Step() ? count.Int(0) : 0;
+  };
+  counts.moves = rows("SELECT count(*) FROM move WHERE customer = ? AND why <> ''");
+  counts.deliveries = rows("SELECT count(*) FROM outbox WHERE customer = ?");
+  return counts;
+}
+
+ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_view note,
+                           TimePoint now) {
+  ErasureProof proof;
+  proof.key = state.ledger().CustomerKey(customer);
+  proof.address = AddressOf(state, customer);
+  proof.before = CountKnown(state, customer);
+  state.db().Ensure("erasure", kTables);
+  {
+    Transaction work(state.db());
+    Statement keep = state.db().Prepare("INSERT INTO erasure(who, at, note) VALUES (?, ?, ?)");
+    keep.Bind(1, Sha256Hex(proof.key)).Bind(2, ToMicros(now)).Bind(3, note).Run();
+    work.Commit();
+  }
+  Cycle cycle(state, nullptr);
+  CycleReport report;
+  const std::vector<Fact> facts = {Erase{proof.key, now}};
+  cycle.Ingest(facts, "by hand", kDay, now, report);
+  cycle.Decide(now, report);
+  state.ledger().Seal();
+  state.columns().Snapshot();
+  {
+    Statement checkpoint = state.db().Prepare("PRAGMA wal_checkpoint(TRUNCATE)");
+    while (checkpoint.Step()) {
+    }
+  }
+  proof.after = CountKnown(state, customer);
+  Search(state.db(), proof);
+  return proof;
+}
+
+}  // namespace segue

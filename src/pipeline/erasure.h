@@ -1,0 +1,34 @@
+// Erasing a customer by hand, with proof: what there was, what there is now, and where the file
+// still names them.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "pipeline/pipeline.h"
+
+namespace segue {
+
+struct KnownCounts {
+  std::int64_t traits = 0, events = 0, moves = 0, deliveries = 0;
+};
+
+struct ErasureProof {
+  std::string key, address;  // As they were.
+  KnownCounts before, after;
+  std::int64_t tables = 0;         // That were searched.
+  std::int64_t key_cells = 0;      // Texts that are the key …
+  std::int64_t address_cells = 0;  // … or hold the address.  Both must be 0.
+};
+
+KnownCounts CountKnown(State& state, CustomerIndex customer);
+
+// Runs one cycle at `now`, which lets every stage forget them, then packs the ledger's chunks anew
+// and cuts off the write-ahead log.  The note is kept with the moment and a hash of the key.
+// Requires: no other process works on the state.
+ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_view note,
+                           TimePoint now);
+
+}  // namespace segue

@@ -206,7 +206,7 @@ struct State::Inner {
         options(std::move(options_in)),
         ledger(Prepared(db_in), workspace_in.schema, *workspace_in.pool),
         columns(ledger, db_in, workspace_in.schema, *workspace_in.pool, workspace_in.aggregates,
-                now),
+                Begins(db_in, now)),
         segments(OpenModels(db_in, workspace_in)),
         inputs(workspace_in, ledger, columns, segments),
         outbox(db_in) {
@@ -214,6 +214,12 @@ struct State::Inner {
     for (std::size_t model = 0; model < workspace.models.size(); ++model) {
       reads.push_back(ReadsOf(static_cast<int>(model), workspace));
     }
+  }
+
+  // A cycle that was cut off must find the windows where it left them, not where they are by now.
+  static TimePoint Begins(Database& db, TimePoint now) {
+    Statement find = db.Prepare("SELECT min(now) FROM cycle WHERE finished = 0");
+    return find.Step() && !find.IsNull(0) ? std::min(now, FromMicros(find.Int(0))) : now;
   }
 
   static Database& Prepared(Database& db) {

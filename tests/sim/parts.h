@@ -24,8 +24,9 @@ struct Parts {
   const Workspace& workspace() const { return *checked->workspace; }
 
   void Begin(TimePoint now, FileReader& files) {
-    state = std::make_unique<State>(*db, workspace(), *checked->templates, now,
-                                    StateOptions{"the key of links"});
+    StateOptions options;
+    options.links_key = "the key of links";
+    state = std::make_unique<State>(*db, workspace(), *checked->templates, now, options);
     cycle = std::make_unique<Cycle>(*state, &files);
   }
 };

@@ -63,7 +63,7 @@ struct CycleReport {
 
 struct StateOptions {
   std::string links_key;  // Signs unsubscribe links: the value behind `serve.sign`.
-  Secrets secrets;  // All others that the files name, beside those of connectors: never shown.
+  Secrets secrets = {};  // All others that the files name, beside those of connectors: never shown.
 };
 
 class State {

@@ -202,7 +202,8 @@ do:
     met: stop
   - if: rhythm.m >= 2
     then:
-      - task: {{title: "Call {{{{ customer.first_name | default: 'them' }}}}", for: sales_desk, due: 1d, note: "Spent {{{{ rhythm.money | money }}}}", unless_open: yes}}
+      - task: {{title: "Call {{{{ customer.first_name | default: 'them' }}}}", for: sales_desk, due: 1d,
+                note: "Spent {{{{ rhythm.money | money }}}}", unless_open: yes}}
     else:
       - send: one_question
 exit: rhythm in ['loyal', 'active']

@@ -108,10 +108,10 @@ int RunOnce(const Common& common) {
   std::unique_ptr<Home> home;
   if (real) {
     home = RequireHome(db, common);
-  } else if (now > SystemClock().Now()) {
+  } else if (now > SystemClock().Now() && std::filesystem::exists(StateFile(common) + ".mark")) {
     throw Failure{kUsage,
-                  "--at lies in the future, and a run would keep that slot: `segue plan --at` says "
-                  "what would happen, and changes nothing\n"};
+                  "--at lies in the future, and this state works in earnest: a run would keep that "
+                  "slot; `segue plan --at` says what would happen, and changes nothing\n"};
   }
   State state(db, *checked.workspace, *checked.templates, now,
               OptionsFor(*checked.workspace, true));

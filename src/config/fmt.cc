@@ -378,14 +378,18 @@ std::string WithoutBlankEnds(std::string text) {
   return text == "\n" ? "" : text;
 }
 
-std::string FormatPart(const Part& part) {
+std::vector<YamlDocument> Parsed(const Part& part) {
   std::string text;
   for (const std::string_view line : part.lines) {
     text.append(line).push_back('\n');
   }
   Diagnostics ignored;
   Report report(ignored);
-  const std::vector<YamlDocument> documents = ParseYaml(0, text, false, report);
+  return ParseYaml(0, text, false, report);
+}
+
+std::string FormatPart(const Part& part) {
+  const std::vector<YamlDocument> documents = Parsed(part);
   if (documents.empty()) {
     std::string comments;
     for (const std::string_view line : part.lines) {
@@ -412,7 +416,8 @@ std::string FormatYaml(const std::vector<std::string_view>& lines) {
   return out;
 }
 
-std::string FormatMarkdown(const std::string& text) {
+// The lines of the keys of a Markdown file, and where the line that ends them begins.
+std::pair<std::vector<std::string_view>, std::size_t> FrontMatter(const std::string& text) {
   const std::vector<std::string_view> lines = Lines(text);
   std::vector<std::string_view> keys;
   std::size_t end = 1;
@@ -420,19 +425,28 @@ std::string FormatMarkdown(const std::string& text) {
          !(lines[end].starts_with("---") && (lines[end].size() == 3 || lines[end][3] == ' '))) {
     keys.push_back(lines[end++]);
   }
-  const auto body = static_cast<std::size_t>(lines[end].data() - text.data());
-  return std::string(lines[0]) + "\n" + FormatYaml(keys) + text.substr(body);
+  return {std::move(keys), static_cast<std::size_t>(lines[end].data() - text.data())};
+}
+
+std::string FormatMarkdown(const std::string& text) {
+  const auto [keys, end] = FrontMatter(text);
+  return "---\n" + FormatYaml(keys) + text.substr(end);
 }
 
 // Every comment, in order of its text.
-std::vector<std::string> CommentsOf(std::string_view text) {
+std::vector<std::string> CommentsOf(const std::vector<std::string_view>& lines) {
   std::vector<std::string> all;
-  for (const std::string_view line : Lines(text)) {
-    for (std::size_t at = line.find('#'); at != std::string_view::npos;
-         at = line.find('#', at + 1)) {
-      if (at == 0 || line[at - 1] == ' ') {
-        all.emplace_back(Trim(line.substr(at)));
-        break;
+  for (const Part& part : Parts(lines)) {
+    const std::vector<YamlDocument> documents = Parsed(part);
+    if (!documents.empty()) {
+      for (std::string& comment : Surroundings(part.lines, documents.front().root).Comments()) {
+        all.push_back(std::move(comment));
+      }
+      continue;
+    }
+    for (const std::string_view line : part.lines) {
+      if (!Trim(line).empty()) {
+        all.emplace_back(Trim(line));
       }
     }
   }
@@ -457,10 +471,13 @@ std::optional<std::string> FormatFile(const SourceFile& file, Diagnostics& probl
   problems.resize(known);
   SourceFile after{before.path,
                    markdown ? FormatMarkdown(before.text) : FormatYaml(Lines(before.text))};
+  const auto keys = [&](const std::string& text) {
+    return markdown ? FrontMatter(text).first : Lines(text);
+  };
   // A layout must not change what a file says.  This has to hold for every file there is, so it is
   // asked of each.
   if (NormalisedText({before}) != NormalisedText({after}) ||
-      CommentsOf(before.text) != CommentsOf(after.text)) {
+      CommentsOf(keys(before.text)) != CommentsOf(keys(after.text))) {
     problems.push_back({Severity::kError,
                         "SG000",
                         Place{0, 1, 1, 1},

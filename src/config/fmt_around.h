@@ -69,6 +69,15 @@ class Surroundings {
     return {node.place.line, LineAt(node.place.line).size()};
   }
 
+  // Every comment, wherever it stands.
+  std::vector<std::string> Comments() const {
+    std::vector<std::string> all;
+    for (const auto& [line, at] : comment_at_) {
+      all.emplace_back(Trim(LineAt(line).substr(at)));
+    }
+    return all;
+  }
+
   std::string_view LineAt(int line) const { return lines_[static_cast<std::size_t>(line - 1)]; }
 
   int Count() const { return static_cast<int>(lines_.size()); }

@@ -29,6 +29,9 @@ Workspace Staged(const Workspace& workspace, const Trial& trial) {
     return std::find(trial.only.begin(), trial.only.end(), playbook.id) == trial.only.end();
   });
   staged.sources.clear();
+  // A handful of people is no business of the brakes.
+  staged.max_sends_per_run.reset();
+  staged.max_moved_percent.reset();
   for (ConnectorSettings& connector : staged.connectors) {
     connector.type = "webhook";
   }

@@ -214,6 +214,13 @@ TEST_CASE("text behind | and brackets over several lines stay as written, and mo
         "             plan: [a, b]}\n");
 }
 
+TEST_CASE("a # within quotes is no comment") {
+  CHECK(Formatted("policy: p\nwhy: 'no # comment'   # but this\nwhen: a is 'x'\n"
+                  "deny:    [\"send # x\",   offer]\n") ==
+        "policy: p\nwhen: a is 'x'\ndeny: [\"send # x\", offer]\n"
+        "why: \"no # comment\"               # but this\n");
+}
+
 TEST_CASE("a file that cannot be read is reported and not formatted") {
   Diagnostics problems;
   CHECK(!FormatFile({"rules/a.yaml", "model: m\n  every: 1h\n"}, problems).has_value());

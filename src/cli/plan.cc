@@ -115,6 +115,7 @@ boost::json::object ToJson(const Foreseen& plan, const Workspace& workspace) {
           {"customers", plan.customers},
           {"models", models},
           {"playbooks", playbooks},
+          {"brake", plan.report.brake},
           {"people", plan.people}};
 }
 
@@ -159,6 +160,9 @@ int RunPlan(const Common& common, const PlanOptions& options) {
     if (options.people.empty() || wanted) {
       PrintPlaybook(plan, one, workspace, wanted);
     }
+  }
+  if (!plan.report.brake.empty()) {
+    fmt::print("! brake: {}: the run would hold and ask\n", plan.report.brake);
   }
   fmt::print("{}\n", plan.people == 0
                          ? "nobody is affected"

@@ -25,6 +25,8 @@ namespace {
 // noticed after it.
 constexpr Duration kLongestSleep = std::chrono::seconds(15);
 // After an exception (disk full, broken file): the state is opened again after this long.
+// A cycle that a brake holds waits for a person.
+constexpr Duration kPauseAtBrake = std::chrono::minutes(15);
 constexpr Duration kPauseAfterFailure = std::chrono::seconds(10);
 // The journal is sealed into chunks and the columns are saved this often; a crash costs their
 // replay.
@@ -216,6 +218,11 @@ void Service::Inner::Turn() {
     if (running != nullptr) {
       Work(now);
     }
+  } catch (const BrakePulled& brake) {
+    // What was promised before goes on; the held cycle is tried again.
+    Failed(brake.what(), now);
+    not_before = now;
+    next_cycle = now + kPauseAtBrake;
   } catch (const std::exception& error) {
     Failed(error.what(), now);
   }

@@ -14,6 +14,9 @@ namespace segue {
 namespace {
 
 // A commit every few ten milliseconds while little is read …
+// The now of the held cycle that a person let pass.
+constexpr std::string_view kBrakeReleased = "brake.released";
+constexpr std::int64_t kFewestMoves = 100;  // A share of fewer people says nothing.
 constexpr std::int64_t kRowsPerBatch = 5000;
 // … and one chunk of the ledger in each once it is clear that a source holds much.
 constexpr std::int64_t kRowsPerLargeBatch = 64 * 1024;
@@ -341,10 +344,65 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
   Depart(now);
   const std::vector<Move> moves = RunModels(now, report);
   report.playbooks = state_.playbooks().Advance(now, moves);
+  report.brake = Brake(moves, report);
+  const std::string held = std::to_string(ToMicros(now));
+  const bool released = state_.db().GetSetting(kBrakeReleased) == held;
+  if (!report.brake.empty() && brakes_hold_ && !released) {
+    throw BrakePulled("brake: " + report.brake +
+                      ". Nothing was kept of this cycle and nothing is lost: see `segue plan`, then "
+                      "let it pass with `segue run --past-brake`, or change the files");
+  }
+  if (released) {
+    state_.db().SetSetting(kBrakeReleased, "");
+  }
   report.moves.insert(report.moves.end(), moves.begin(), moves.end());
   state_.db().Execute("UPDATE cycle SET finished = 1");
   work.Commit();
   report.next = Next(now);
+}
+
+std::string Cycle::Brake(const std::vector<Move>& moves, const CycleReport& report) const {
+  const Workspace& workspace = state_.workspace();
+  if (workspace.max_sends_per_run &&
+      report.playbooks.messages > *workspace.max_sends_per_run) {
+    return std::to_string(report.playbooks.messages) +
+           " messages in one run, safety.max_sends_per_run is " +
+           std::to_string(*workspace.max_sends_per_run);
+  }
+  if (!workspace.max_moved_percent) {
+    return "";
+  }
+  std::map<int, std::int64_t> moved;  // Who is placed for the first time has not moved.
+  for (const Move& move : moves) {
+    moved[move.model] += move.from == kNoSegment ? 0 : 1;
+  }
+  std::int64_t people = 0;
+  for (CustomerIndex customer = 0; customer < state_.ledger().customer_count(); ++customer) {
+    people += state_.ledger().IsAlive(customer) ? 1 : 0;
+  }
+  for (const auto& [model, count] : moved) {
+    const double percent =
+        100.0 * static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(people, 1));
+    if (count >= kFewestMoves && percent > *workspace.max_moved_percent) {
+      return std::to_string(count) + " of " + std::to_string(people) + " customers moved in model " +
+             workspace.models[static_cast<std::size_t>(model)].id +
+             ", more than safety.max_moved_per_run allows";
+    }
+  }
+  return "";
+}
+
+bool ReleaseBrake(Database& db) {
+  Statement find = db.Prepare("SELECT now FROM cycle WHERE finished = 0 ORDER BY id LIMIT 1");
+  if (!find.Step()) {
+    return false;
+  }
+  const std::int64_t held = find.Int(0);
+  find.Reset();
+  Transaction work(db);
+  db.SetSetting(kBrakeReleased, std::to_string(held));
+  work.Commit();
+  return true;
 }
 
 void Cycle::Depart(TimePoint now) {

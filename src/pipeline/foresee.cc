@@ -210,6 +210,7 @@ Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& temp
   const Transaction nothing(db);  // Never committed.
   State state(db, workspace, templates, at, options);
   Cycle cycle(state, nullptr);
+  cycle.OnlyNameBrakes();
   CycleReport report;
   const std::int64_t before = LastDecision(db);
   cycle.MarkRead(at);  // By then the sources will have been read; what they bring is not known yet.

@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,13 @@ class SqlReader;  // sources/sql.h
 // Told how far a long piece of work is; the command line draws it.
 using Progress = std::function<void(std::string_view what, std::int64_t done, std::int64_t all)>;
 
+// A brake was pulled: the cycle is held, nothing that it decided is kept, and it is tried again until
+// a person lets it pass or changes the files.  The State is thrown away, as after any exception.
+class BrakePulled : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 struct CycleReport {
   TimePoint now;
   std::map<std::string, std::int64_t>
@@ -58,6 +66,7 @@ struct CycleReport {
   std::vector<std::string> warnings;
   std::map<std::string, std::int64_t> missed;  // "model rfm" to the slots that went by unused.
   PlaybookSummary playbooks;
+  std::string brake;  // Why the cycle is more than `safety` allows; empty: it is not.
   TimePoint next;  // When the next cycle has something to do.
 };
 
@@ -126,6 +135,8 @@ class Cycle {
 
   // When the next cycle has something to do.
   TimePoint Next(TimePoint now) const;
+  // A brake is named in the report and holds nothing: for a plan, which is rolled back anyway.
+  void OnlyNameBrakes() { brakes_hold_ = false; }
 
  private:
   void PullSource(const Source& source, TimePoint now, const Progress& progress,
@@ -135,11 +146,16 @@ class Cycle {
                    std::optional<TimePoint> last, TimePoint slot, CycleReport& report);
   void Depart(TimePoint now);
   std::vector<Move> RunModels(TimePoint now, CycleReport& report);
+  std::string Brake(const std::vector<Move>& moves, const CycleReport& report) const;
 
   State& state_;
   FileReader* files_;
   SqlReader* databases_;
+  bool brakes_hold_ = true;
 };
+
+// Lets the cycle that a brake holds pass.  False when none is held.
+bool ReleaseBrake(Database& db);
 
 // Every quarantined row of a source as a CSV text; empty when there is none.
 std::string QuarantineText(State& state, std::string_view source);

@@ -304,6 +304,7 @@ bool PlaybookEngine::Promise(ActiveRun& run, int index, DeliveryKind kind,
   const bool fresh = host_.Enqueue(delivery);
   Say(now, subject, Gate::kOutbox, true, "", fresh ? "for " + connector : "was promised before");
   summary_.promised += fresh ? 1 : 0;
+  summary_.messages += fresh && kind == DeliveryKind::kMessage ? 1 : 0;
   return true;
 }
 

@@ -113,6 +113,7 @@ struct RunInfo {
 // What one Advance did, for progress and tests.
 struct PlaybookSummary {
   std::int64_t started = 0, ended = 0, promised = 0, skipped = 0;
+  std::int64_t messages = 0;  // Of those promised.
 };
 
 class Playbooks {

@@ -31,6 +31,7 @@ void AddCommon(CLI::App* verb, Common& common, bool with_at) {
 struct Parsed {
   Common common;
   bool once = true;
+  bool past_brake = false;
   InitOptions init;
   CheckOptions check;
   PlanOptions plan;
@@ -142,7 +143,8 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
       "run", "One cycle and one pass of the dispatcher; with --at it never sends");
   AddCommon(run, parsed.common, true);
   run->add_flag("--once", parsed.once, "The default, for scripts that like to say so");
-  run->callback([&] { parsed.run = [&] { return RunOnce(parsed.common); }; });
+  run->add_flag("--past-brake", parsed.past_brake, "Let the cycle pass that a brake holds");
+  run->callback([&] { parsed.run = [&] { return RunOnce(parsed.common, parsed.past_brake); }; });
 
   CLI::App* serve = app.add_subcommand(
       "serve", "Run until told to end: cycles when they are due, deliveries all the time");

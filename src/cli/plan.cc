@@ -111,12 +111,8 @@ boost::json::object ToJson(const Foreseen& plan, const Workspace& workspace) {
                       {"moved", one.moved},
                       {"baseline", one.baseline}});
   }
-  return {{"at", FormatTime(plan.at)},
-          {"customers", plan.customers},
-          {"models", models},
-          {"playbooks", playbooks},
-          {"brake", plan.report.brake},
-          {"people", plan.people}};
+  return {{"at", FormatTime(plan.at)}, {"customers", plan.customers}, {"models", models},
+          {"playbooks", playbooks},    {"brake", plan.report.brake},  {"people", plan.people}};
 }
 
 void PrintModels(const Foreseen& plan, const Workspace& workspace) {

@@ -99,7 +99,9 @@ std::string IntakeLine(const CycleReport& report) {
 
 }  // namespace
 
-int RunOnce(const Common& common) {
+namespace {
+
+int OneCycle(const Common& common, bool past_brake) {
   const Checked checked = OpenWorkspace(common);
   const bool real = common.at.empty();
   const TimePoint now = MomentOf(common, *checked.workspace);
@@ -112,6 +114,9 @@ int RunOnce(const Common& common) {
     throw Failure{kUsage,
                   "--at lies in the future, and this state works in earnest: a run would keep that "
                   "slot; `segue plan --at` says what would happen, and changes nothing\n"};
+  }
+  if (past_brake && !ReleaseBrake(db)) {
+    throw Failure{kUsage, "no brake is pulled: there is nothing to let pass\n"};
   }
   State state(db, *checked.workspace, *checked.templates, now,
               OptionsFor(*checked.workspace, true));
@@ -175,6 +180,16 @@ int RunOnce(const Common& common) {
              counts.dead);
   fmt::print("next       {}\n", checked.workspace->schema.timezone.Format(report.next));
   return kFine;
+}
+
+}  // namespace
+
+int RunOnce(const Common& common, bool past_brake) {
+  try {
+    return OneCycle(common, past_brake);
+  } catch (const BrakePulled& brake) {
+    throw Failure{kBrake, std::string(brake.what()) + "\n"};
+  }
 }
 
 namespace {

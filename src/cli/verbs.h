@@ -31,7 +31,7 @@ int RunPlan(const Common& common, const PlanOptions& options);
 // Whether the state is sound.
 int RunDoctor(const Common& common);
 
-int RunOnce(const Common& common);
+int RunOnce(const Common& common, bool past_brake);
 
 // Runs until it is told to end.
 int RunServe(const Common& common);

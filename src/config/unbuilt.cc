@@ -17,8 +17,6 @@ struct Unbuilt {
 // To switch a feature on, take its line away.
 constexpr std::array kUnbuilt = {
     Unbuilt{"workspace", "rates", "", "exchange rates"},
-    Unbuilt{"workspace", "safety.max_sends_per_run", "", "the brake on sends"},
-    Unbuilt{"workspace", "safety.max_moved_per_run", "", "the brake on moves"},
     Unbuilt{"workspace", "safety.approvals", "", "approvals"},
     Unbuilt{"workspace", "serve.tls", "", "TLS"},
     Unbuilt{"workspace", "serve.people", "", "people of the console"},

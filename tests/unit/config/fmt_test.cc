@@ -218,7 +218,7 @@ TEST_CASE("a # within quotes is no comment") {
   CHECK(Formatted("policy: p\nwhy: 'no # comment'   # but this\nwhen: a is 'x'\n"
                   "deny:    [\"send # x\",   offer]\n") ==
         "policy: p\nwhen: a is 'x'\ndeny: [\"send # x\", offer]\n"
-        "why: \"no # comment\"               # but this\n");
+        "why: \"no # comment\"                # but this\n");
 }
 
 TEST_CASE("a file that cannot be read is reported and not formatted") {

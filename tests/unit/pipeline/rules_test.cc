@@ -100,7 +100,8 @@ struct Shop {
   }
 
   Event Happens(const std::string& who, int kind, TimePoint at, std::int64_t cents = 0) {
-    Event event{.kind = kind, .customer = who, .time = at, .fields = {}, .dedupe = "", .version = {}};
+    Event event{
+        .kind = kind, .customer = who, .time = at, .fields = {}, .dedupe = "", .version = {}};
     if (kind == 1) {
       event.fields = {cents};
     }
@@ -129,7 +130,7 @@ struct Shop {
   }
 };
 
-using Lines = std::vector<std::string>;
+using Sent = std::vector<std::string>;
 
 std::vector<Fact> People(Shop& shop, int count, bool visit) {
   std::vector<Fact> facts;
@@ -157,17 +158,18 @@ TEST_CASE("events, flags and time start in a real state; a cap holds one message
                  shop.Happens("p2", 1, shop.now - 80 * kHour, 900),  // Late.
                  shop.Happens("p1", 0, shop.now)});                  // Its second visit: fast.
   CHECK(first.playbooks.started == 3);
-  CHECK(shop.Outbox() == Lines{"p0 Slipping action=add 2026-03-26T05:00:00Z",
-                               "p0 again 2026-03-28T05:00:00Z", "p0 hello 2026-03-26T05:00:00Z",
-                               "p1  pace=fast 2026-03-26T05:00:00Z",
-                               "p1 reviewed 2026-03-26T05:00:00Z"});
+  CHECK(shop.Outbox() == Sent{"p0 Slipping action=add 2026-03-26T05:00:00Z",
+                              "p0 again 2026-03-28T05:00:00Z", "p0 hello 2026-03-26T05:00:00Z",
+                              "p1  pace=fast 2026-03-26T05:00:00Z",
+                              "p1 reviewed 2026-03-26T05:00:00Z"});
   shop.Open();
   shop.now += kHour;
   CHECK(shop.Take({}).playbooks.started == 0);
   shop.now += kHour;
   shop.Take({shop.Happens("p0", 0, shop.now)});  // The exit.
-  CHECK(shop.Outbox().front() == "p0 Slipping action=add 2026-03-26T05:00:00Z");
-  CHECK(shop.Outbox()[1] == "p0 Slipping action=remove 2026-03-26T07:00:00Z");
+  CHECK(shop.Outbox()[0] == "p0  pace=fast 2026-03-26T07:00:00Z");
+  CHECK(shop.Outbox()[1] == "p0 Slipping action=add 2026-03-26T05:00:00Z");
+  CHECK(shop.Outbox()[2] == "p0 Slipping action=remove 2026-03-26T07:00:00Z");
 }
 
 TEST_CASE("an erased customer leaves the audience, and then what said so is blank") {
@@ -186,14 +188,15 @@ TEST_CASE("an erased customer leaves the audience, and then what said so is blan
   CHECK(shop.state->MayNotSend(waiting[0], shop.now).empty());
   const std::vector<Delivery> claimed = shop.state->outbox().Claim("out", shop.now, kHour, 10);
   REQUIRE(claimed.size() == 1);
-  shop.state->outbox().Record(claimed[0], {.kind = Outcome::Kind::kAccepted}, Retry{}, Dedupe::kKey,
-                              shop.now);
+  shop.state->outbox().Record(claimed[0], {Outcome::Kind::kAccepted, "", Duration::zero(), ""},
+                              Retry{}, Dedupe::kKey, shop.now);
   shop.now += kHour;
   shop.Take({});
   CHECK(shop.state->outbox().Get(claimed[0].id)->customer_key.empty());
 }
 
-TEST_CASE("a brake holds the whole cycle, keeps nothing and loses nothing, until a person lets it pass") {
+TEST_CASE(
+    "a brake holds the whole cycle, keeps nothing and loses nothing, until a person lets it pass") {
   std::string safety;
   std::string said;
   SUBCASE("on sends") {
@@ -225,7 +228,8 @@ TEST_CASE("a brake holds the whole cycle, keeps nothing and loses nothing, until
   }
   const TimePoint held = shop.now;
   shop.now += kDay;
-  CHECK_THROWS_AS(shop.cycle->Decide(shop.now, report), BrakePulled);  // Later it is still that one.
+  CHECK_THROWS_AS(shop.cycle->Decide(shop.now, report),
+                  BrakePulled);  // Later it is still that one.
   shop.Open();
   CHECK(ReleaseBrake(shop.db));
   CycleReport done;

@@ -255,6 +255,10 @@ void Ledger::TrimTouches(Sequence since_sequence, TimePoint since) {
   work.Commit();
 }
 
+const std::set<CustomerIndex>& Ledger::departed() const {
+  return inner_->departed;
+}
+
 std::vector<CustomerIndex> Ledger::TakeDeparted() {
   const std::set<CustomerIndex> departed = std::exchange(inner_->departed, {});
   return {departed.begin(), departed.end()};

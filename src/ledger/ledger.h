@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -134,6 +135,8 @@ class Ledger {
   // Customers who were merged or erased, ascending: all of them after opening, then those since the
   // last call.
   std::vector<CustomerIndex> TakeDeparted();
+  // The same, left in place.
+  const std::set<CustomerIndex>& departed() const;
 
   // What Columns needs to follow along: every change to what counts, in order.
   struct Change {

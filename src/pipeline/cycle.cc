@@ -267,6 +267,7 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
       Transaction work(db);
       DropKnownBadRows(db, source, *batch);
       CountIntake(state_.ledger().Append(batch->facts, source.id, now, source.late_events), report);
+      state_.CarrySuppressions();
       StoreBatch(db, source, *batch);
       work.Commit();
       if (batch->rows > kRowsPerBatch) {
@@ -305,6 +306,7 @@ void Cycle::Ingest(std::span<const Fact> facts, std::string_view source, Duratio
   }
   Transaction work(state_.db());
   CountIntake(state_.ledger().Append(facts, source, now, late_limit), report);
+  state_.CarrySuppressions();
   work.Commit();
 }
 
@@ -348,9 +350,10 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
   const std::string held = std::to_string(ToMicros(now));
   const bool released = state_.db().GetSetting(kBrakeReleased) == held;
   if (!report.brake.empty() && brakes_hold_ && !released) {
-    throw BrakePulled("brake: " + report.brake +
-                      ". Nothing was kept of this cycle and nothing is lost: see `segue plan`, then "
-                      "let it pass with `segue run --past-brake`, or change the files");
+    throw BrakePulled(
+        "brake: " + report.brake +
+        ". Nothing was kept of this cycle and nothing is lost: see `segue plan`, then "
+        "let it pass with `segue run --past-brake`, or change the files");
   }
   if (released) {
     state_.db().SetSetting(kBrakeReleased, "");
@@ -363,8 +366,7 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
 
 std::string Cycle::Brake(const std::vector<Move>& moves, const CycleReport& report) const {
   const Workspace& workspace = state_.workspace();
-  if (workspace.max_sends_per_run &&
-      report.playbooks.messages > *workspace.max_sends_per_run) {
+  if (workspace.max_sends_per_run && report.playbooks.messages > *workspace.max_sends_per_run) {
     return std::to_string(report.playbooks.messages) +
            " messages in one run, safety.max_sends_per_run is " +
            std::to_string(*workspace.max_sends_per_run);
@@ -384,8 +386,8 @@ std::string Cycle::Brake(const std::vector<Move>& moves, const CycleReport& repo
     const double percent =
         100.0 * static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(people, 1));
     if (count >= kFewestMoves && percent > *workspace.max_moved_percent) {
-      return std::to_string(count) + " of " + std::to_string(people) + " customers moved in model " +
-             workspace.models[static_cast<std::size_t>(model)].id +
+      return std::to_string(count) + " of " + std::to_string(people) +
+             " customers moved in model " + workspace.models[static_cast<std::size_t>(model)].id +
              ", more than safety.max_moved_per_run allows";
     }
   }

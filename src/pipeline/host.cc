@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace segue {
 
@@ -132,9 +133,15 @@ Zone Host::ZoneOf(CustomerIndex customer) {
   return state_.ZoneOf(customer);
 }
 
+std::string SuppressedName(std::string_view address_or_key) {
+  return address_or_key.find('@') == std::string_view::npos ? std::string(address_or_key)
+                                                            : ToLower(address_or_key);
+}
+
 std::string Host::Suppressed(CustomerIndex customer, std::string_view address) {
   Statement find = state_.db().Prepare("SELECT reason FROM suppression WHERE who = ? OR who = ?");
-  find.Bind(1, address).Bind(2, state_.ledger().CustomerKey(customer));
+  find.Bind(1, SuppressedName(address))
+      .Bind(2, SuppressedName(state_.ledger().CustomerKey(customer)));
   std::string reason = find.Step() ? find.Text(0) : "";
   find.Reset();
   return reason;

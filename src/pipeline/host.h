@@ -5,11 +5,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline/pipeline.h"
 
 namespace segue {
+
+// How an address or a key stands in the list of the suppressed: nobody means two people by the case
+// of an address.
+std::string SuppressedName(std::string_view address_or_key);
 
 class Host final : public PlaybookHost {
  public:

@@ -50,8 +50,9 @@ class SqlReader;  // sources/sql.h
 // Told how far a long piece of work is; the command line draws it.
 using Progress = std::function<void(std::string_view what, std::int64_t done, std::int64_t all)>;
 
-// A brake was pulled: the cycle is held, nothing that it decided is kept, and it is tried again until
-// a person lets it pass or changes the files.  The State is thrown away, as after any exception.
+// A brake was pulled: the cycle is held, nothing that it decided is kept, and it is tried again
+// until a person lets it pass or changes the files.  The State is thrown away, as after any
+// exception.
 class BrakePulled : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -67,7 +68,7 @@ struct CycleReport {
   std::map<std::string, std::int64_t> missed;  // "model rfm" to the slots that went by unused.
   PlaybookSummary playbooks;
   std::string brake;  // Why the cycle is more than `safety` allows; empty: it is not.
-  TimePoint next;  // When the next cycle has something to do.
+  TimePoint next;     // When the next cycle has something to do.
 };
 
 struct StateOptions {
@@ -108,6 +109,8 @@ class State {
   std::string MayNotSend(const Delivery& delivery, TimePoint now) const;
   // Stops every message to this address or customer key, whatever the purpose.
   void Suppress(std::string_view address_or_key, std::string_view reason, TimePoint now);
+  // A person who was merged into another stays suppressed.  In the transaction of the merge.
+  void CarrySuppressions();
 
  private:
   friend class Cycle;
@@ -135,6 +138,7 @@ class Cycle {
 
   // When the next cycle has something to do.
   TimePoint Next(TimePoint now) const;
+
   // A brake is named in the report and holds nothing: for a plan, which is rolled back anyway.
   void OnlyNameBrakes() { brakes_hold_ = false; }
 

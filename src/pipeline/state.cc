@@ -414,9 +414,31 @@ std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
 }
 
 void State::Suppress(std::string_view address_or_key, std::string_view reason, TimePoint now) {
-  Statement insert =
-      inner_->db.Prepare("INSERT OR IGNORE INTO suppression(who, reason, at) VALUES (?, ?, ?)");
-  insert.Bind(1, address_or_key).Bind(2, reason).Bind(3, ToMicros(now)).Run();
+  const auto add = [&](std::string_view who) {
+    Statement insert =
+        inner_->db.Prepare("INSERT OR IGNORE INTO suppression(who, reason, at) VALUES (?, ?, ?)");
+    insert.Bind(1, SuppressedName(who)).Bind(2, reason).Bind(3, ToMicros(now)).Run();
+  };
+  add(address_or_key);
+  if (const auto customer = inner_->ledger.FindCustomer(address_or_key)) {
+    add(inner_->ledger.CustomerKey(*customer));  // The key may be one that was merged away.
+  }
+}
+
+void State::CarrySuppressions() {
+  const Ledger& ledger = inner_->ledger;
+  for (const CustomerIndex customer : ledger.departed()) {
+    const CustomerIndex survivor = ledger.Survivor(customer);
+    if (survivor == customer) {
+      continue;
+    }
+    Statement carry = inner_->db.Prepare(
+        "INSERT OR IGNORE INTO suppression(who, reason, at) "
+        "SELECT ?, reason, at FROM suppression WHERE who = ?");
+    carry.Bind(1, SuppressedName(ledger.CustomerKey(survivor)))
+        .Bind(2, SuppressedName(ledger.CustomerKey(customer)))
+        .Run();
+  }
 }
 
 }  // namespace segue

@@ -46,6 +46,7 @@ struct Parsed {
   TestOptions test;
   WhyMovedOptions why_moved;
   CustomerOptions customer;
+  ValueOptions value;
   std::function<int()> run;
 };
 
@@ -89,6 +90,15 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
   render->add_option("--part", parsed.render.part, "text, html or mail")
       ->check(CLI::IsMember({"text", "html", "mail"}));
   render->callback([&] { parsed.run = [&] { return RunRender(parsed.common, parsed.render); }; });
+}
+
+// What the history of the base says.
+void AddInsights(CLI::App& app, Parsed& parsed) {
+  CLI::App* value =
+      app.add_subcommand("value", "What customers are worth, by segment, and how that is known");
+  AddCommon(value, parsed.common, true);
+  value->add_flag("--markdown", parsed.value.markdown, "Print Markdown");
+  value->callback([&] { parsed.run = [&] { return RunValue(parsed.common, parsed.value); }; });
 }
 
 // About one customer.
@@ -205,6 +215,7 @@ int RunCli(int argc, char** argv) {
   AddLooking(app, parsed);
   AddWriting(app, parsed);
   AddCustomer(app, parsed);
+  AddInsights(app, parsed);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

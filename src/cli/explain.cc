@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "pipeline/processes.h"
 #include "pipeline/report.h"
 
 namespace segue {
@@ -45,6 +46,15 @@ class Explainer {
       }
     }
     fmt::print("\n");
+  }
+
+  // What churn_risk, lifetime_value and the like rest on.
+  void Purchases() const {
+    const std::vector<std::string> lines = state_.processes().Explain(customer_);
+    for (const std::string& line : lines) {
+      fmt::print("{}\n", line);
+    }
+    fmt::print("{}", lines.empty() ? "" : "\n");
   }
 
   void Moves() const {
@@ -192,7 +202,12 @@ int ExplainJson(State& state, CustomerIndex customer, const std::string& playboo
                      {"cause", std::string(CauseName(move.cause))},
                      {"why", move.why}});
   }
+  boost::json::array purchases;
+  for (const std::string& line : state.processes().Explain(customer)) {
+    purchases.emplace_back(line);
+  }
   const boost::json::object out{{"customer", state.ledger().CustomerKey(customer)},
+                                {"purchases", purchases},
                                 {"moves", moves},
                                 {"decisions", decisions}};
   fmt::print("{}\n", boost::json::serialize(out));
@@ -219,6 +234,7 @@ int RunExplain(const Common& common, const ExplainOptions& options) {
   fmt::print("{}\n\n", state.ledger().CustomerKey(customer));
   if (options.playbook.empty()) {
     explainer.Segments();
+    explainer.Purchases();
   }
   explainer.Moves();
   for (const Playbook& playbook : workspace.playbooks) {

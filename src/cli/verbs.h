@@ -102,6 +102,13 @@ struct WhyMovedOptions {
 
 int RunWhyMoved(const Common& common, const WhyMovedOptions& options);
 
+struct ValueOptions {
+  bool markdown = false;
+};
+
+// What customers are worth, and how that is known.
+int RunValue(const Common& common, const ValueOptions& options);
+
 struct CustomerOptions {
   std::string action, customer, note;
 };

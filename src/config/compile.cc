@@ -19,13 +19,12 @@ std::string_view UnbuiltLeaf(const Leaf& leaf, const std::vector<ModelNames>& mo
     case Leaf::Kind::kFlag:
     case Leaf::Kind::kFeature:
       return models[static_cast<std::size_t>(leaf.model)].of_account ? "account model" : "";
-    case Leaf::Kind::kPurchaseProcess:
-      return "purchase process";
     case Leaf::Kind::kInsight:
       return "insight";
     case Leaf::Kind::kNow:
     case Leaf::Kind::kAggregate:
     case Leaf::Kind::kTrait:
+    case Leaf::Kind::kPurchaseProcess:
     case Leaf::Kind::kOwnFeature:
     case Leaf::Kind::kOwnScore:
     case Leaf::Kind::kEventField:

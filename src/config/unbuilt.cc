@@ -38,7 +38,6 @@ constexpr std::array kUnbuilt = {
     Unbuilt{"template", "values", "", "values for a vendor's message"},
     Unbuilt{"expression", "account trait", "", "traits of accounts in expressions"},
     Unbuilt{"expression", "account model", "", "models of accounts in expressions"},
-    Unbuilt{"expression", "purchase process", "", "the purchase process (alive, churn_risk, …)"},
     Unbuilt{"expression", "insight", "", "what insights publish"},
 };
 

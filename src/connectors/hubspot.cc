@@ -108,7 +108,7 @@ class HubspotConnector final : public Connector {
 
   NextStep Next(std::span<const Delivery> batch, std::span<const Exchange> done, Session& session,
                 TimePoint now) const override {
-    Attempt attempt(vendor_, batch, done, session, now);
+    VendorAttempt attempt(vendor_, batch, done, session, now);
     if (vendor_.base.empty()) {
       return attempt.Whole(attempt.Misconfigured("auth.url must begin with https://"));
     }
@@ -172,7 +172,7 @@ class HubspotConnector final : public Connector {
     return number;
   }
 
-  Request Call(const Attempt& attempt, std::string_view method, std::string_view path,
+  Request Call(const VendorAttempt& attempt, std::string_view method, std::string_view path,
                const value& body = {}) const {
     Request request =
         attempt.Call(method, path, body.is_null() ? "" : boost::json::serialize(body));
@@ -181,7 +181,7 @@ class HubspotConnector final : public Connector {
   }
 
   // What an answer that is not the wanted one means.
-  static Outcome Failure(const Attempt& attempt, const Reply& reply, bool reading) {
+  static Outcome Failure(const VendorAttempt& attempt, const Reply& reply, bool reading) {
     Outcome outcome = reading ? attempt.OfReading(reply) : attempt.Of(reply);
     if (reply.kind != Reply::Kind::kAnswered) {
       return outcome;
@@ -206,7 +206,7 @@ class HubspotConnector final : public Connector {
   }
 
   // Creates or updates contacts; the answer names each by the property that it is matched by.
-  Request Upsert(const Attempt& attempt, std::span<const ContactGroup> groups,
+  Request Upsert(const VendorAttempt& attempt, std::span<const ContactGroup> groups,
                  bool with_values) const {
     array inputs;
     for (const ContactGroup& group : groups) {
@@ -237,7 +237,7 @@ class HubspotConnector final : public Connector {
 
   // Whether an error is about this contact: its context quotes the id, or the trace id that we
   // gave.
-  static bool IsAbout(const Attempt& attempt, const std::string& context,
+  static bool IsAbout(const VendorAttempt& attempt, const std::string& context,
                       const ContactGroup& group) {
     const std::string& key = attempt.batch()[group.members[0]].key;
     return context.find(boost::json::serialize(value(ToLower(group.id)))) != std::string::npos ||
@@ -245,7 +245,7 @@ class HubspotConnector final : public Connector {
   }
 
   // The outcomes of a batch of contacts.  200: all of them; 207: some failed.
-  std::vector<std::optional<Outcome>> ReadBatch(const Attempt& attempt, const value& body,
+  std::vector<std::optional<Outcome>> ReadBatch(const VendorAttempt& attempt, const value& body,
                                                 std::span<const ContactGroup> groups) const {
     std::vector<std::optional<Outcome>> outcomes(groups.size());
     for (const value& result : ListAt(body, "results")) {
@@ -272,7 +272,7 @@ class HubspotConnector final : public Connector {
     return outcomes;
   }
 
-  NextStep Set(Attempt& attempt) const {
+  NextStep Set(VendorAttempt& attempt) const {
     const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
@@ -294,7 +294,7 @@ class HubspotConnector final : public Connector {
   }
 
   // Whether a task with our key is there already; then the contact, the owner, and the task itself.
-  NextStep Task(Attempt& attempt) const {
+  NextStep Task(VendorAttempt& attempt) const {
     const Delivery& delivery = attempt.first();
     if (delivery.attempts > 0) {
       const Reply* found = attempt.Take();
@@ -358,7 +358,7 @@ class HubspotConnector final : public Connector {
     return attempt.Whole(Failure(attempt, *written, false));
   }
 
-  Request SearchTask(const Attempt& attempt) const {
+  Request SearchTask(const VendorAttempt& attempt) const {
     const object filter{
         {"propertyName", task_key_}, {"operator", "EQ"}, {"value", attempt.first().key}};
     return Call(attempt, "POST", objects_ + "tasks/search",
@@ -367,7 +367,7 @@ class HubspotConnector final : public Connector {
                        {"limit", 1}});
   }
 
-  Request CreateTask(const Attempt& attempt, const std::string& contact,
+  Request CreateTask(const VendorAttempt& attempt, const std::string& contact,
                      const std::string& owner) const {
     const Payload& payload = attempt.first().payload;
     const TimePoint due = payload.due == TimePoint() ? attempt.first().created : payload.due;
@@ -395,7 +395,7 @@ class HubspotConnector final : public Connector {
 
   // The list by its name, made where it is missing; the contacts' numbers; then who joins or
   // leaves.
-  NextStep Audience(Attempt& attempt) const {
+  NextStep Audience(VendorAttempt& attempt) const {
     const std::string& name = attempt.first().payload.name;
     const Reply* found = attempt.Take();
     if (found == nullptr) {
@@ -448,7 +448,7 @@ class HubspotConnector final : public Connector {
     return ChangeList(attempt, list_id, std::move(ids), groups, std::move(outcomes));
   }
 
-  Request ReadContacts(const Attempt& attempt, std::span<const ContactGroup> groups) const {
+  Request ReadContacts(const VendorAttempt& attempt, std::span<const ContactGroup> groups) const {
     array inputs;
     for (const ContactGroup& group : groups) {
       inputs.push_back(object{{"id", group.id}});
@@ -460,7 +460,7 @@ class HubspotConnector final : public Connector {
                        {"propertiesWithHistory", array()}});
   }
 
-  NextStep ChangeList(Attempt& attempt, const std::string& list_id, array ids,
+  NextStep ChangeList(VendorAttempt& attempt, const std::string& list_id, array ids,
                       std::span<const ContactGroup> groups,
                       std::vector<std::optional<Outcome>> outcomes) const {
     const bool remove = Removes(attempt.first());
@@ -486,7 +486,7 @@ class HubspotConnector final : public Connector {
     return attempt.Each(groups, outcomes);
   }
 
-  NextStep Message(Attempt& attempt) const {
+  NextStep Message(VendorAttempt& attempt) const {
     const Delivery& delivery = attempt.first();
     const Payload& payload = delivery.payload;
     const Reply* reply = attempt.Take();
@@ -527,7 +527,7 @@ class HubspotConnector final : public Connector {
                                                 : attempt.Unreadable());
   }
 
-  NextStep Track(Attempt& attempt) const {
+  NextStep Track(VendorAttempt& attempt) const {
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
       array inputs;

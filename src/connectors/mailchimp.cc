@@ -125,7 +125,7 @@ class MailchimpConnector final : public Connector {
                 TimePoint now) const override {
     const Delivery& first = batch.front();
     const bool lists_asked = !done.empty() && done.front().request.url.ends_with(kListsPath);
-    Attempt attempt(vendor_, batch, done.subspan(lists_asked ? 1 : 0), session, now);
+    VendorAttempt attempt(vendor_, batch, done.subspan(lists_asked ? 1 : 0), session, now);
     if (const std::string problem = Problem(first); !problem.empty()) {
       return attempt.Whole(attempt.Say(Kind::kRefused, problem));
     }
@@ -178,7 +178,7 @@ class MailchimpConnector final : public Connector {
     return "";
   }
 
-  Request Call(const Attempt& attempt, std::string_view method, const std::string& path,
+  Request Call(const VendorAttempt& attempt, std::string_view method, const std::string& path,
                std::string body) const {
     Request request = attempt.Call(method, path, std::move(body));
     request.headers["Authorization"] = "Basic " + Base64("segue:" + token_);
@@ -186,7 +186,7 @@ class MailchimpConnector final : public Connector {
   }
 
   // Remembers the audience's id; says what is wrong when there is none.
-  std::optional<Outcome> FindList(const Attempt& attempt, const Reply& reply,
+  std::optional<Outcome> FindList(const VendorAttempt& attempt, const Reply& reply,
                                   Session& session) const {
     const value body = ParseJson(reply.body);
     if (reply.kind != Reply::Kind::kAnswered || reply.status != 200 ||
@@ -213,7 +213,7 @@ class MailchimpConnector final : public Connector {
     }
   }
 
-  static Outcome Failure(const Attempt& attempt, const Reply& reply, bool reading) {
+  static Outcome Failure(const VendorAttempt& attempt, const Reply& reply, bool reading) {
     Outcome outcome = reading ? attempt.OfReading(reply) : attempt.Of(reply);
     if (reply.kind != Reply::Kind::kAnswered) {
       return outcome;
@@ -240,7 +240,7 @@ class MailchimpConnector final : public Connector {
   }
 
   // All that the deliveries of one member change, as one call.
-  Operation OperationOf(const Attempt& attempt, const std::string& list,
+  Operation OperationOf(const VendorAttempt& attempt, const std::string& list,
                         const ContactGroup& group) const {
     const std::string path = MemberPath(list, group.id);
     const Delivery& first = attempt.batch()[group.members[0]];
@@ -267,14 +267,14 @@ class MailchimpConnector final : public Connector {
   }
 
   // A member that is not there has no tag to lose.
-  static bool WantsNothing(const Attempt& attempt, const ContactGroup& group) {
+  static bool WantsNothing(const VendorAttempt& attempt, const ContactGroup& group) {
     return std::all_of(group.members.begin(), group.members.end(), [&](std::size_t member) {
       const Delivery& delivery = attempt.batch()[member];
       return delivery.kind == DeliveryKind::kAudience && Removes(delivery);
     });
   }
 
-  NextStep Alone(Attempt& attempt, const std::string& list) const {
+  NextStep Alone(VendorAttempt& attempt, const std::string& list) const {
     const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), "email");
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
@@ -298,7 +298,7 @@ class MailchimpConnector final : public Connector {
     return attempt.Whole(Failure(attempt, *reply, false));
   }
 
-  NextStep Batch(Attempt& attempt, const std::string& list) const {
+  NextStep Batch(VendorAttempt& attempt, const std::string& list) const {
     const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), "email");
     const Reply* posted = attempt.Take();
     if (posted == nullptr) {
@@ -345,7 +345,7 @@ class MailchimpConnector final : public Connector {
   }
 
   // The answer to each operation, out of the archive in which Mailchimp puts them.
-  NextStep Answers(Attempt& attempt, std::span<const ContactGroup> groups,
+  NextStep Answers(VendorAttempt& attempt, std::span<const ContactGroup> groups,
                    const std::string& url) const {
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
@@ -383,7 +383,8 @@ class MailchimpConnector final : public Connector {
     return attempt.Each(groups, outcomes);
   }
 
-  static Outcome AnswerOf(const Attempt& attempt, const ContactGroup& group, const value& answer) {
+  static Outcome AnswerOf(const VendorAttempt& attempt, const ContactGroup& group,
+                          const value& answer) {
     const value& status = At(answer, {"status_code"});
     Reply reply;
     reply.kind = Reply::Kind::kAnswered;
@@ -401,7 +402,7 @@ class MailchimpConnector final : public Connector {
   }
 
   // The member first, which tells whether they have opted out; then the journey.
-  NextStep Journey(Attempt& attempt, const std::string& list) const {
+  NextStep Journey(VendorAttempt& attempt, const std::string& list) const {
     const Delivery& delivery = attempt.first();
     const std::string address = ContactId(delivery, "email");
     const Reply* member = attempt.Take();
@@ -431,7 +432,8 @@ class MailchimpConnector final : public Connector {
     return attempt.Whole(Failure(attempt, *started, false));
   }
 
-  Request TransactionalCall(const Attempt& attempt, std::string_view path, object body) const {
+  Request TransactionalCall(const VendorAttempt& attempt, std::string_view path,
+                            object body) const {
     body["key"] = transactional_key_;
     Request request = attempt.Call("POST", "", boost::json::serialize(body));
     request.url = transactional_base_ + "/api/1.4/messages/" + std::string(path);
@@ -439,7 +441,7 @@ class MailchimpConnector final : public Connector {
   }
 
   // It has no key of ours: before a second try the mail is searched for by what we wrote on it.
-  NextStep Transactional(Attempt& attempt) const {
+  NextStep Transactional(VendorAttempt& attempt) const {
     const Delivery& delivery = attempt.first();
     if (transactional_key_.empty() || transactional_base_.empty()) {
       return attempt.Whole(attempt.Misconfigured(
@@ -486,7 +488,8 @@ class MailchimpConnector final : public Connector {
   }
 
   // An error says by its name what it is: its HTTP status may be 500 for a wrong value.
-  static Outcome TransactionalFailure(const Attempt& attempt, const Reply& reply, bool reading) {
+  static Outcome TransactionalFailure(const VendorAttempt& attempt, const Reply& reply,
+                                      bool reading) {
     Outcome outcome = reading ? attempt.OfReading(reply) : attempt.Of(reply);
     if (reply.kind != Reply::Kind::kAnswered) {
       return outcome;
@@ -504,7 +507,7 @@ class MailchimpConnector final : public Connector {
     return outcome;
   }
 
-  Request Send(const Attempt& attempt) const {
+  Request Send(const VendorAttempt& attempt) const {
     const Delivery& delivery = attempt.first();
     const Payload& payload = delivery.payload;
     object message{{"to", array{object{{"email", ContactId(delivery, "email")}, {"type", "to"}}}},

@@ -122,7 +122,7 @@ class SalesforceConnector final : public Connector {
     if (session.count("instance") != 0) {
       vendor.base = session.at("instance");
     }
-    Attempt attempt(vendor, batch, calls, session, now);
+    VendorAttempt attempt(vendor, batch, calls, session, now);
     if (vendor_.base.empty()) {
       return attempt.Whole(attempt.Misconfigured("auth.url must begin with https://"));
     }
@@ -199,7 +199,7 @@ class SalesforceConnector final : public Connector {
     return at == std::string_view::npos ? "" : std::string(body.substr(at + 1));
   }
 
-  NextStep Login(Attempt& attempt, std::span<const Exchange> done, TimePoint now) const {
+  NextStep Login(VendorAttempt& attempt, std::span<const Exchange> done, TimePoint now) const {
     if (!done.empty() && IsLogin(done.back())) {
       // Of an answer only what names the error is kept: the rest may hold a token.
       const Reply& reply = done.back().reply;
@@ -240,7 +240,7 @@ class SalesforceConnector final : public Connector {
     return request;
   }
 
-  Request Call(const Attempt& attempt, const Session& session, std::string_view method,
+  Request Call(const VendorAttempt& attempt, const Session& session, std::string_view method,
                const std::string& path, const value& body = {}) const {
     Request request =
         attempt.Call(method, data_ + path, body.is_null() ? "" : boost::json::serialize(body));
@@ -248,7 +248,7 @@ class SalesforceConnector final : public Connector {
     return request;
   }
 
-  static Outcome Failure(const Attempt& attempt, const Reply& reply, bool reading) {
+  static Outcome Failure(const VendorAttempt& attempt, const Reply& reply, bool reading) {
     Outcome outcome = reading ? attempt.OfReading(reply) : attempt.Of(reply);
     if (reply.kind != Reply::Kind::kAnswered) {
       return outcome;
@@ -270,7 +270,7 @@ class SalesforceConnector final : public Connector {
   }
 
   // The outcome of each record, in the order in which they were sent.
-  static NextStep Records(const Attempt& attempt, const Reply& reply,
+  static NextStep Records(const VendorAttempt& attempt, const Reply& reply,
                           std::span<const ContactGroup> groups) {
     const value body = ParseJson(reply.body);
     const boost::json::array* results = body.if_array();
@@ -297,14 +297,14 @@ class SalesforceConnector final : public Connector {
     return attempt.Each(groups, outcomes);
   }
 
-  Request Upsert(const Attempt& attempt, const Session& session, std::string_view type,
+  Request Upsert(const VendorAttempt& attempt, const Session& session, std::string_view type,
                  const std::string& field, array records) const {
     return Call(attempt, session, "PATCH",
                 fmt::format("/composite/sobjects/{}/{}", type, UrlEncode(field)),
                 object{{"allOrNone", false}, {"records", std::move(records)}});
   }
 
-  NextStep Contacts(Attempt& attempt, const Session& session) const {
+  NextStep Contacts(VendorAttempt& attempt, const Session& session) const {
     const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
     if (const Reply* reply = attempt.Take()) {
       return Records(attempt, *reply, groups);
@@ -321,7 +321,7 @@ class SalesforceConnector final : public Connector {
   }
 
   // Who of `wanted` has which Id: asked once for the whole batch.
-  Request Query(const Attempt& attempt, const Session& session, std::string_view type,
+  Request Query(const VendorAttempt& attempt, const Session& session, std::string_view type,
                 const std::string& field, std::vector<std::string> wanted,
                 std::string_view more) const {
     std::sort(wanted.begin(), wanted.end());
@@ -336,7 +336,7 @@ class SalesforceConnector final : public Connector {
   }
 
   // The owners, the contacts, then the tasks themselves.
-  NextStep Tasks(Attempt& attempt, const Session& session) const {
+  NextStep Tasks(VendorAttempt& attempt, const Session& session) const {
     std::vector<std::string> owners, contacts;
     for (const Delivery& delivery : attempt.batch()) {
       owners.push_back(ToLower(*BareAddress(delivery.payload.assignee)));
@@ -369,8 +369,9 @@ class SalesforceConnector final : public Connector {
   }
 
   // `owners` holds the address that each task is for.
-  NextStep WriteTasks(Attempt& attempt, const Session& session, std::span<const std::string> owners,
-                      const value& users, const value& people) const {
+  NextStep WriteTasks(VendorAttempt& attempt, const Session& session,
+                      std::span<const std::string> owners, const value& users,
+                      const value& people) const {
     std::vector<ContactGroup> groups;  // One record per task that has an owner.
     array records;
     for (std::size_t i = 0; i < attempt.batch().size(); ++i) {

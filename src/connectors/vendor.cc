@@ -152,19 +152,20 @@ std::map<std::string, std::string> ValuesOf(std::span<const Delivery> batch,
   return values;
 }
 
-Attempt::Attempt(const Vendor& vendor, std::span<const Delivery> batch,
-                 std::span<const Exchange> done, const Session& session, TimePoint now)
+VendorAttempt::VendorAttempt(const Vendor& vendor, std::span<const Delivery> batch,
+                             std::span<const Exchange> done, const Session& session, TimePoint now)
     : vendor_(vendor), batch_(batch), done_(done), hidden_(vendor.secrets), now_(now) {
   for (const auto& [name, value] : session) {
     hidden_["session " + name] = value;
   }
 }
 
-const Reply* Attempt::Take() {
+const Reply* VendorAttempt::Take() {
   return taken_ < done_.size() ? &done_[taken_++].reply : nullptr;
 }
 
-Request Attempt::Call(std::string_view method, std::string_view path, std::string body) const {
+Request VendorAttempt::Call(std::string_view method, std::string_view path,
+                            std::string body) const {
   Request request;
   request.method = method;
   request.url = vendor_.base + std::string(path);
@@ -178,29 +179,29 @@ Request Attempt::Call(std::string_view method, std::string_view path, std::strin
   return request;
 }
 
-std::string Attempt::Words(std::string_view text) const {
+std::string VendorAttempt::Words(std::string_view text) const {
   return CutWords(Redact(text, hidden_));
 }
 
-Outcome Attempt::Say(Outcome::Kind kind, std::string_view words) const {
+Outcome VendorAttempt::Say(Outcome::Kind kind, std::string_view words) const {
   Outcome outcome;
   outcome.kind = kind;
   outcome.detail = Words(words);
   return outcome;
 }
 
-Outcome Attempt::Accepted(std::string_view vendor_id) const {
+Outcome VendorAttempt::Accepted(std::string_view vendor_id) const {
   Outcome outcome;
   outcome.kind = Outcome::Kind::kAccepted;
   outcome.vendor_id = Words(vendor_id);
   return outcome;
 }
 
-Outcome Attempt::Misconfigured(std::string_view words) const {
+Outcome VendorAttempt::Misconfigured(std::string_view words) const {
   return Say(Outcome::Kind::kRetry, words);
 }
 
-Outcome Attempt::Of(const Reply& reply) const {
+Outcome VendorAttempt::Of(const Reply& reply) const {
   Outcome outcome = ClassifyHttp(RedactReply(reply, hidden_), now_);
   if (reply.kind == Reply::Kind::kAnswered && reply.status == 401) {
     outcome.kind = Outcome::Kind::kRetry;
@@ -210,7 +211,7 @@ Outcome Attempt::Of(const Reply& reply) const {
   return outcome;
 }
 
-Outcome Attempt::OfReading(const Reply& reply) const {
+Outcome VendorAttempt::OfReading(const Reply& reply) const {
   Outcome outcome = Of(reply);
   if (outcome.kind == Outcome::Kind::kUnknown) {
     outcome.kind = Outcome::Kind::kRetry;
@@ -218,11 +219,11 @@ Outcome Attempt::OfReading(const Reply& reply) const {
   return outcome;
 }
 
-Outcome Attempt::Unreadable() const {
+Outcome VendorAttempt::Unreadable() const {
   return Say(Outcome::Kind::kUnknown, vendor_.name + " answered with what cannot be read");
 }
 
-NextStep Attempt::Whole(const Outcome& outcome) const {
+NextStep VendorAttempt::Whole(const Outcome& outcome) const {
   Outcome one = outcome;
   if (batch_.size() > 1 && one.kind == Outcome::Kind::kRefused) {
     one.kind = Outcome::Kind::kSplit;
@@ -230,8 +231,8 @@ NextStep Attempt::Whole(const Outcome& outcome) const {
   return std::vector<Outcome>(batch_.size(), one);
 }
 
-NextStep Attempt::Each(std::span<const ContactGroup> groups,
-                       std::span<const std::optional<Outcome>> outcomes) const {
+NextStep VendorAttempt::Each(std::span<const ContactGroup> groups,
+                             std::span<const std::optional<Outcome>> outcomes) const {
   std::vector<Outcome> all(batch_.size(),
                            Say(Outcome::Kind::kUnknown, vendor_.name + " does not say what became "
                                                                        "of this one"));

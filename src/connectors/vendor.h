@@ -77,10 +77,10 @@ std::map<std::string, std::string> ValuesOf(std::span<const Delivery> batch,
 
 // One attempt.  A connector reads it from the start at every call: it takes the answer to each
 // request of its script in turn, and returns the first request that has none yet.
-class Attempt {
+class VendorAttempt {
  public:
-  Attempt(const Vendor& vendor, std::span<const Delivery> batch, std::span<const Exchange> done,
-          const Session& session, TimePoint now);
+  VendorAttempt(const Vendor& vendor, std::span<const Delivery> batch,
+                std::span<const Exchange> done, const Session& session, TimePoint now);
 
   std::span<const Delivery> batch() const { return batch_; }
 

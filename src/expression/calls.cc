@@ -26,6 +26,7 @@ enum class Function : std::uint8_t {
   kChurnRisk,
   kAlive,
   kExpectedOrders,
+  kExpectedSpend,
   kLifetimeValue,
   kSince,
   kUntil,
@@ -95,7 +96,7 @@ struct Checker::Call {
 // To add a function: a line here, its nodes in CheckEventCall or CheckValueCall, and an Op if it
 // needs its own.
 std::span<const Checker::Call> Checker::Calls() {
-  static constexpr std::array<Call, 20> kCalls = {{
+  static constexpr std::array<Call, 21> kCalls = {{
       {"count", Function::kCount, First::kEvent, Window::kMayWithBefore, "count(EVENT, 30d)"},
       {"sum", Function::kSum, First::kAmountField, Window::kMayWithBefore, "sum(EVENT.FIELD, 30d)"},
       {"avg", Function::kAvg, First::kAmountField, Window::kMayWithBefore, "avg(EVENT.FIELD, 30d)"},
@@ -112,6 +113,8 @@ std::span<const Checker::Call> Checker::Calls() {
       {"alive", Function::kAlive, First::kEvent, Window::kNone, "alive(EVENT)"},
       {"expected_orders", Function::kExpectedOrders, First::kEvent, Window::kMust,
        "expected_orders(EVENT, 90d)"},
+      {"expected_spend", Function::kExpectedSpend, First::kMoneyField, Window::kNone,
+       "expected_spend(EVENT.FIELD)"},
       {"lifetime_value", Function::kLifetimeValue, First::kMoneyField, Window::kMust,
        "lifetime_value(EVENT.FIELD, 365d)"},
       {"since", Function::kSince, First::kValue, Window::kNone, "since(TIME)"},
@@ -399,9 +402,15 @@ std::optional<Expr> Checker::CheckEventCall(const Syntax& syntax, const Call& ca
     case Function::kChurnRisk:
     case Function::kAlive:
     case Function::kExpectedOrders:
-      return MakeLeaf(Leaf::Kind::kPurchaseProcess, -1, part->event, Plain(Type::kNumber), syntax);
-    case Function::kLifetimeValue:
-      return MakeLeaf(Leaf::Kind::kPurchaseProcess, -1, part->event, Plain(Type::kMoney), syntax);
+    case Function::kExpectedSpend:
+    case Function::kLifetimeValue: {
+      // It looks forward; the aggregate that looks back as far says what at, and carries event,
+      // field, `where` and window.
+      Expr expr = leaf(part->field < 0 ? AggregateOp::kCount : AggregateOp::kSum);
+      expr.leaf.kind = Leaf::Kind::kPurchaseProcess;
+      expr.type = Plain(part->field < 0 ? Type::kNumber : Type::kMoney);
+      return expr;
+    }
     case Function::kSince:
     case Function::kUntil:
     case Function::kDays:

@@ -1,4 +1,4 @@
-// The one text of an aggregate, which is its identity.  Internal to expression/.
+// The one text of an aggregate, which is its identity.
 
 #pragma once
 

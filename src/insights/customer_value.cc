@@ -38,8 +38,8 @@ double LogVariance(const Estimate<N>& estimate,
 
 }  // namespace
 
-CustomerScores Score(const BgNbd& model, const GammaGamma* spending, const Customer& customer,
-                     double horizon) {
+CustomerScores ScoreCustomer(const BgNbd& model, const GammaGamma* spending,
+                             const Customer& customer, double horizon) {
   CustomerScores scores;
   if (!IsPossible(customer.history)) {
     return scores;
@@ -75,7 +75,7 @@ double DiscountedOrders(const BgNbd& model, const History& history, double horiz
 
 std::optional<ValueInterval> LifetimeValue(const BgNbdFit& fit, const GammaGammaFit& spending,
                                            const Customer& customer, double horizon) {
-  const CustomerScores scores = Score(fit.model, &spending.model, customer, horizon);
+  const CustomerScores scores = ScoreCustomer(fit.model, &spending.model, customer, horizon);
   if (!scores.lifetime_value || !fit.estimate.determined || !spending.estimate.determined) {
     return std::nullopt;
   }

@@ -30,8 +30,8 @@ struct CustomerScores {
 };
 
 // `spending` may be absent: then so is what needs it.  `horizon` is in the unit of the fit, days.
-CustomerScores Score(const BgNbd& model, const GammaGamma* spending, const Customer& customer,
-                     double horizon);
+CustomerScores ScoreCustomer(const BgNbd& model, const GammaGamma* spending,
+                             const Customer& customer, double horizon);
 
 // Orders until `horizon`, counted at the end of each step and divided by (1 + rate) for each step
 // until then, which is how published examples discount.  With rate 0 it is Expected.  Requires:

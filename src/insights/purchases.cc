@@ -66,8 +66,8 @@ double CohortDays(const Purchases& purchases) {
   return shortest;
 }
 
-std::optional<Holdout> Check(const Purchases& purchases, std::int32_t first_day) {
-  Holdout holdout;
+std::optional<HoldoutCheck> Check(const Purchases& purchases, std::int32_t first_day) {
+  HoldoutCheck holdout;
   holdout.split = first_day + (purchases.end - first_day) * 2 / 3;
   const std::vector<History> known = HistoriesOn(purchases, holdout.split);
   if (Repeaters(known) < kHoldoutRepeatersMin) {
@@ -85,7 +85,7 @@ std::optional<Holdout> Check(const Purchases& purchases, std::int32_t first_day)
     }
     const double expected = model.Expected(*history, horizon);
     const double bought = static_cast<double>(days.size()) - history->repeats - 1;
-    Holdout::Bin& bin =
+    HoldoutCheck::Bin& bin =
         holdout.bins[static_cast<std::size_t>(std::min(history->repeats, kBins - 1))];
     bin.people += 1;
     bin.expected += expected;
@@ -93,7 +93,7 @@ std::optional<Holdout> Check(const Purchases& purchases, std::int32_t first_day)
     ranks.emplace_back(expected, bought > 0);
   }
   for (int i = 0; i < kBins; ++i) {
-    Holdout::Bin& bin = holdout.bins[static_cast<std::size_t>(i)];
+    HoldoutCheck::Bin& bin = holdout.bins[static_cast<std::size_t>(i)];
     bin.repeats = i;
     holdout.people += bin.people;
     holdout.expected += bin.expected;
@@ -247,7 +247,7 @@ PurchaseFit FitPurchases(const Purchases& purchases) {
                               kHoldoutRepeatersMin, kHoldoutPurchasesMin));
   }
   fit.fit = FitBgNbd(Histories::Group(histories).value());
-  const Holdout& check = *fit.holdout;
+  const HoldoutCheck& check = *fit.holdout;
   if (!fit.fit->estimate.determined) {
     return Refuse(fit, Refusal::kNoFit,
                   "no fit: the data do not say how customers differ; the likelihood has no single "

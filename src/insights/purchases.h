@@ -54,7 +54,7 @@ struct Rhythm {
 Rhythm MeasureRhythm(const Purchases& purchases);
 
 // A fit of the first two thirds of the time, held against the last third.
-struct Holdout {
+struct HoldoutCheck {
   std::int32_t split = 0;  // The last day that the fit was shown.
   double people = 0;
   double expected = 0, bought = 0;  // Purchases after the split.
@@ -87,7 +87,7 @@ struct PurchaseFit {
   std::int32_t first_day = 0, end = 0;
   double people = 0, repeaters = 0;
   Rhythm rhythm;
-  std::optional<Holdout> holdout;
+  std::optional<HoldoutCheck> holdout;
   std::optional<BgNbdFit>
       fit;  // On all days.  There may be one that is refused: look at `refusal` first.
 };

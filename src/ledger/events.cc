@@ -20,7 +20,7 @@ constexpr std::size_t kCachedDirectories = 32;
 
 }  // namespace
 
-EventStore::EventStore(Database& db, Names& names, const Customers& customers)
+EventStore::EventStore(Database& db, StoredNames& names, const Customers& customers)
     : db_(db),
       names_(names),
       customers_(customers),

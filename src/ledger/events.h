@@ -35,7 +35,7 @@ class EventStore {
   using Visit = std::function<void(const Record&)>;
 
   // Requires: all outlive it.
-  EventStore(Database& db, Names& names, const Customers& customers);
+  EventStore(Database& db, StoredNames& names, const Customers& customers);
 
   // A new record.
   void Add(Record record);
@@ -110,7 +110,7 @@ class EventStore {
   void Replace(int kind, bool again, const std::vector<std::int64_t>& ids);
 
   Database& db_;
-  Names& names_;
+  StoredNames& names_;
   const Customers& customers_;
   std::map<Sequence, Record> journal_;
   std::unordered_map<CustomerIndex, std::vector<Sequence>> journal_by_customer_;

@@ -63,7 +63,7 @@ struct Ledger::Inner {
   Database& db;
   const Schema& schema;
   std::string secret;
-  Names names;
+  StoredNames names;
   Customers customers;
   Traits traits;
   EventStore events;

@@ -17,7 +17,7 @@ constexpr std::size_t kRecipesMax = 32;
 
 }  // namespace
 
-Names::Names(Database& db, const Schema& schema) : db_(db), schema_(schema) {
+StoredNames::StoredNames(Database& db, const Schema& schema) : db_(db), schema_(schema) {
   Load();
   kind_by_schema_.assign(schema.events.size(), -1);
   for (std::size_t event = 0; event < schema.events.size(); ++event) {
@@ -27,7 +27,7 @@ Names::Names(Database& db, const Schema& schema) : db_(db), schema_(schema) {
   FindRelations();
 }
 
-void Names::Load() {
+void StoredNames::Load() {
   Statement kinds = db_.Prepare("SELECT id, name FROM ledger_kind ORDER BY id");
   while (kinds.Step()) {
     kinds_.emplace_back().name = kinds.Text(1);
@@ -52,7 +52,7 @@ void Names::Load() {
   }
 }
 
-void Names::AddKind(int schema_event) {
+void StoredNames::AddKind(int schema_event) {
   const EventSpec& spec = schema_.events[static_cast<std::size_t>(schema_event)];
   auto found = std::find_if(kinds_.begin(), kinds_.end(),
                             [&](const KindNames& kind) { return kind.name == spec.name; });
@@ -88,7 +88,7 @@ void Names::AddKind(int schema_event) {
   }
 }
 
-void Names::AddTraits() {
+void StoredNames::AddTraits() {
   for (const FieldSpec& spec : schema_.customer_traits) {
     auto found = std::find_if(traits_.begin(), traits_.end(), [&](const FieldSpec& known) {
       return known.name == spec.name && known.type == spec.type;
@@ -106,7 +106,7 @@ void Names::AddTraits() {
   }
 }
 
-void Names::FindRelations() {
+void StoredNames::FindRelations() {
   for (std::size_t event = 0; event < schema_.events.size(); ++event) {
     const EventSpec& spec = schema_.events[event];
     if (!spec.reverses || spec.by_field < 0 || spec.by_original_field < 0) {
@@ -133,12 +133,12 @@ void Names::FindRelations() {
   }
 }
 
-int Names::SchemaTrait(int trait) const {
+int StoredNames::SchemaTrait(int trait) const {
   const auto found = std::find(trait_by_schema_.begin(), trait_by_schema_.end(), trait);
   return found == trait_by_schema_.end() ? -1 : static_cast<int>(found - trait_by_schema_.begin());
 }
 
-std::string Names::RelationsText() const {
+std::string StoredNames::RelationsText() const {
   std::vector<std::string> lines;
   for (const Relation& relation : relations_) {
     std::string line = std::to_string(relation.refund) + ">" + std::to_string(relation.original) +
@@ -156,7 +156,7 @@ std::string Names::RelationsText() const {
   return text;
 }
 
-std::vector<Value> Names::ToStored(int kind, const std::vector<Value>& fields) const {
+std::vector<Value> StoredNames::ToStored(int kind, const std::vector<Value>& fields) const {
   const KindNames& names = Kind(kind);
   SEGUE_CHECK(fields.size() == names.by_schema.size());
   std::vector<Value> stored(names.fields.size());
@@ -170,7 +170,7 @@ std::vector<Value> Names::ToStored(int kind, const std::vector<Value>& fields) c
   return stored;
 }
 
-std::vector<Value> Names::ToSchema(int kind, const std::vector<Value>& fields) const {
+std::vector<Value> StoredNames::ToSchema(int kind, const std::vector<Value>& fields) const {
   const KindNames& names = Kind(kind);
   std::vector<Value> result(names.by_schema.size());
   for (std::size_t i = 0; i < result.size(); ++i) {
@@ -184,7 +184,7 @@ std::vector<Value> Names::ToSchema(int kind, const std::vector<Value>& fields) c
 
 // The parts of the text, matched from left to right: the whole content, or else the first field
 // that fits each part.
-std::vector<int> Names::Parts(const Record& record, std::string_view customer_key) const {
+std::vector<int> StoredNames::Parts(const Record& record, std::string_view customer_key) const {
   const KindNames& names = Kind(record.kind);
   std::vector<int> whole = {kPartCustomer, kPartTime};
   whole.insert(whole.end(), names.by_schema.begin(), names.by_schema.end());
@@ -217,7 +217,7 @@ std::vector<int> Names::Parts(const Record& record, std::string_view customer_ke
   }
 }
 
-std::size_t Names::RecipeFor(const Record& record, std::string_view customer_key) {
+std::size_t StoredNames::RecipeFor(const Record& record, std::string_view customer_key) {
   KindNames& names = kinds_[static_cast<std::size_t>(record.kind)];
   for (std::size_t i = 0; i < names.recipes.size(); ++i) {
     // One field, which is a text: by far the most frequent.
@@ -253,8 +253,8 @@ std::size_t Names::RecipeFor(const Record& record, std::string_view customer_key
   return names.recipes.size();
 }
 
-std::string Names::Compose(const Record& record, std::size_t recipe,
-                           std::string_view customer_key) const {
+std::string StoredNames::Compose(const Record& record, std::size_t recipe,
+                                 std::string_view customer_key) const {
   std::string text;
   bool first = true;
   for (const int part : Kind(record.kind).recipes[recipe - 1]) {

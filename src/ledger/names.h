@@ -1,6 +1,6 @@
-// Names: numbers for kinds, fields and traits that are stored and never change, whatever happens to
-// the files; and recipes, which say how a dedupe text can be put together again from the fields of
-// its event, so that it need not be stored.
+// StoredNames: numbers for kinds, fields and traits that are stored and never change, whatever
+// happens to the files; and recipes, which say how a dedupe text can be put together again from the
+// fields of its event, so that it need not be stored.
 
 #pragma once
 
@@ -43,10 +43,11 @@ struct KindNames {
   std::vector<std::vector<int>> recipes;
 };
 
-class Names {
+// Not `Names`, which the loader of documents has.
+class StoredNames {
  public:
   // Requires: both outlive it.  Gives numbers to what is new in the schema.
-  Names(Database& db, const Schema& schema);
+  StoredNames(Database& db, const Schema& schema);
 
   int KindCount() const { return static_cast<int>(kinds_.size()); }
 

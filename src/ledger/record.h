@@ -20,7 +20,7 @@ namespace segue {
 
 struct Record {
   Sequence sequence = 0;
-  int kind = 0;                // As stored, see Names.
+  int kind = 0;                // As stored, see StoredNames.
   CustomerIndex customer = 0;  // Whom the fact named: not the survivor of a merge.
   std::int64_t time = 0;
   std::vector<Value>

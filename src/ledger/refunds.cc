@@ -59,7 +59,7 @@ void RecordKeys::AddTo(KeyIndex& index, const Record& record) const {
   }
 }
 
-Refunds::Refunds(Database& db, const Names& names, EventStore& events, KeyIndex& index,
+Refunds::Refunds(Database& db, const StoredNames& names, EventStore& events, KeyIndex& index,
                  const RecordKeys& keys, const Customers& customers, Changed changed)
     : db_(db),
       names_(names),

@@ -26,7 +26,7 @@ namespace segue {
 class RecordKeys {
  public:
   // Requires: names outlives it.
-  RecordKeys(HashKey key, const Names& names) : key_(key), names_(names) {}
+  RecordKeys(HashKey key, const StoredNames& names) : key_(key), names_(names) {}
 
   std::uint64_t Dedupe(int kind, std::string_view text) const { return Hash('d', kind, 0, text); }
 
@@ -44,7 +44,7 @@ class RecordKeys {
   std::uint64_t Hash(char role, int kind, int field, std::string_view text) const;
 
   HashKey key_;
-  const Names& names_;
+  const StoredNames& names_;
 };
 
 class Refunds {
@@ -54,7 +54,7 @@ class Refunds {
 
   // `changed` is told of every effect on originals, and of orphans that come and go.  Requires: all
   // outlive it.
-  Refunds(Database& db, const Names& names, EventStore& events, KeyIndex& index,
+  Refunds(Database& db, const StoredNames& names, EventStore& events, KeyIndex& index,
           const RecordKeys& keys, const Customers& customers, Changed changed);
 
   // As it counts now.
@@ -102,7 +102,7 @@ class Refunds {
   StoredEvent OrphanView(const Relation& relation, const Record& refund) const;
 
   Database& db_;
-  const Names& names_;
+  const StoredNames& names_;
   EventStore& events_;
   KeyIndex& index_;
   const RecordKeys& keys_;

@@ -34,7 +34,7 @@ Value ReadValue(const Statement& row, int column, Type type) {
 
 }  // namespace
 
-Traits::Traits(Database& db, const Names& names, const Schema& schema, TextPool& pool,
+Traits::Traits(Database& db, const StoredNames& names, const Schema& schema, TextPool& pool,
                const Customers& customers)
     : db_(db), names_(names), schema_(schema), pool_(pool), customers_(customers) {
   columns_.resize(schema.customer_traits.size());

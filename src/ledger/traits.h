@@ -25,7 +25,7 @@
 
 namespace segue {
 
-// Traits are named by their stored number here, see Names.
+// Traits are named by their stored number here, see StoredNames.
 class Traits {
  public:
   struct Change {
@@ -38,7 +38,7 @@ class Traits {
   };
 
   // Requires: all outlive it.
-  Traits(Database& db, const Names& names, const Schema& schema, TextPool& pool,
+  Traits(Database& db, const StoredNames& names, const Schema& schema, TextPool& pool,
          const Customers& customers);
 
   void SetConsent(std::set<int> traits) { consent_ = std::move(traits); }
@@ -88,7 +88,7 @@ class Traits {
   void DeleteWaiting(Sequence sequence);
 
   Database& db_;
-  const Names& names_;
+  const StoredNames& names_;
   const Schema& schema_;
   TextPool& pool_;
   const Customers& customers_;

@@ -8,6 +8,8 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/process_names.h"
+#include "pipeline/processes.h"
 #include "sources/reading.h"
 
 namespace segue {
@@ -136,28 +138,7 @@ void AddUses(const Expr& expr, std::vector<bool>& uses) {
 
 std::vector<bool> UsesOf(const Model& model, std::size_t count) {
   std::vector<bool> uses(count, false);
-  const auto add = [&](const std::optional<Condition>& condition) {
-    if (condition) {
-      AddUses(condition->expr, uses);
-    }
-  };
-  add(model.who);
-  for (const Feature& feature : model.features) {
-    AddUses(feature.value.expr, uses);
-  }
-  for (const Score& score : model.scores) {
-    add(score.from);
-    for (const Points& points : score.points) {
-      AddUses(points.when.expr, uses);
-    }
-  }
-  for (const Segment& segment : model.segments) {
-    add(segment.when);
-  }
-  for (const Flag& flag : model.flags) {
-    AddUses(flag.on.expr, uses);
-    add(flag.off);
-  }
+  ForEachExpression(model, [&](const Expr& expr) { AddUses(expr, uses); });
   return uses;
 }
 
@@ -343,8 +324,12 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
   // A clock that was set back must not move windows back: facts and segments stay where they are
   // until it catches up.
   state_.columns().Advance(std::max(now, state_.columns().edge()));
+  state_.processes().Advance(state_.columns().edge());
   Depart(now);
   const std::vector<Move> moves = RunModels(now, report);
+  for (std::string& warning : state_.processes().LearnOthers(now)) {
+    report.warnings.push_back(std::move(warning));
+  }
   report.playbooks = state_.playbooks().Advance(now, moves);
   report.brake = Brake(moves, report);
   const std::string held = std::to_string(ToMicros(now));
@@ -443,10 +428,16 @@ std::vector<Move> Cycle::RunModels(TimePoint now, CycleReport& report) {
                                 FormatTime(*last_slot) +
                                 " already: nobody moves until then (was the clock set back?)");
     }
+    if (due) {
+      for (std::string& warning : state_.processes().Learn(index, slot, now)) {
+        report.warnings.push_back("model " + model.id + ": " + std::move(warning));
+      }
+    }
     const std::unique_ptr<Population> people = state_.PopulationOf(index, now);
     SlotResult result =
         due ? segments->RunSlot(*people, slot, now) : segments->PlaceNew(*people, now);
     if (due) {
+      state_.processes().Remember(index);
       CountMissed("model " + model.id, model.every, model.timezone, last_slot, slot, report);
       Statement position = state_.db().Prepare(
           "INSERT INTO model_position(model, sequence, now) VALUES (?1, ?2, ?3) "

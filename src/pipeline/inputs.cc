@@ -61,12 +61,14 @@ void StateInputs::Read(const Leaf& leaf, CustomerIndex first, std::span<double> 
         return;
       }
       break;
+    case Leaf::Kind::kPurchaseProcess:
+      processes_.Read(leaf, fits_.empty() ? processes_.in_force() : fits_, first, out);
+      return;
     case Leaf::Kind::kNow:
     case Leaf::Kind::kAccountTrait:
     case Leaf::Kind::kOwnFeature:
     case Leaf::Kind::kOwnScore:
     case Leaf::Kind::kEventField:
-    case Leaf::Kind::kPurchaseProcess:
     case Leaf::Kind::kInsight:
       break;
   }
@@ -140,7 +142,8 @@ double RunInputs::Aggregated(const Aggregate& aggregate, CustomerIndex customer)
 
 void ForEachFactRead(const Expr& expr, const AggregateCatalog& aggregates,
                      const std::function<void(bool, int)>& visit) {
-  if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kAggregate) {
+  if (expr.op == Op::kLeaf && (expr.leaf.kind == Leaf::Kind::kAggregate ||
+                               expr.leaf.kind == Leaf::Kind::kPurchaseProcess)) {
     visit(true, aggregates.all()[static_cast<std::size_t>(expr.leaf.index)].event);
   } else if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kTrait) {
     visit(false, expr.leaf.index);

@@ -5,12 +5,14 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "config/definitions.h"
 #include "expression/execute.h"
 #include "ledger/columns.h"
 #include "ledger/ledger.h"
+#include "pipeline/processes.h"
 #include "segments/segments.h"
 
 namespace segue {
@@ -18,10 +20,17 @@ namespace segue {
 // Columns, traits, and other models as of their last slot.
 class StateInputs final : public Inputs {
  public:
-  // Requires: all outlive it.  `segments` has one entry per model, null for drafts.
+  // Requires: all outlive it.  `segments` has one entry per model, null for drafts; `fits` are read
+  // in place of those in force where there are any.
   StateInputs(const Workspace& workspace, const Ledger& ledger, const Columns& columns,
-              const std::vector<std::unique_ptr<Segments>>& segments)
-      : workspace_(workspace), ledger_(ledger), columns_(columns), segments_(segments) {}
+              const Processes& processes, const std::vector<std::unique_ptr<Segments>>& segments,
+              Fits fits = {})
+      : workspace_(workspace),
+        ledger_(ledger),
+        columns_(columns),
+        processes_(processes),
+        segments_(segments),
+        fits_(std::move(fits)) {}
 
   void Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const override;
 
@@ -29,7 +38,9 @@ class StateInputs final : public Inputs {
   const Workspace& workspace_;
   const Ledger& ledger_;
   const Columns& columns_;
+  const Processes& processes_;
   const std::vector<std::unique_ptr<Segments>>& segments_;
+  Fits fits_;
 };
 
 // The same for one run: aggregates without a window cover what happened since the run began.

@@ -46,6 +46,7 @@ struct Checked {
 Checked CheckWorkspace(std::vector<SourceFile> files, bool tolerate_unbuilt = false);
 
 class SqlReader;  // sources/sql.h
+class Processes;  // pipeline/processes.h
 
 // Told how far a long piece of work is; the command line draws it.
 using Progress = std::function<void(std::string_view what, std::int64_t done, std::int64_t all)>;
@@ -89,6 +90,8 @@ class State {
   const StateOptions& options() const;
   Ledger& ledger();
   Columns& columns();
+  // As of the columns' edge.
+  Processes& processes();
   const Inputs& inputs()
       const;  // Every leaf of every expression but those of a run and of an event.
   Playbooks& playbooks();

@@ -10,6 +10,8 @@
 #include "pipeline/host.h"
 #include "pipeline/inputs.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/process_names.h"
+#include "pipeline/processes.h"
 
 namespace segue {
 namespace {
@@ -75,32 +77,6 @@ void AddReads(const Expr& expr, const Workspace& workspace, FactsRead& reads,
   }
 }
 
-void AddModel(const Model& model, const Workspace& workspace, FactsRead& reads,
-              std::set<int>& models) {
-  const auto add = [&](const std::optional<Condition>& condition) {
-    if (condition) {
-      AddReads(condition->expr, workspace, reads, models);
-    }
-  };
-  add(model.who);
-  for (const Feature& feature : model.features) {
-    AddReads(feature.value.expr, workspace, reads, models);
-  }
-  for (const Score& score : model.scores) {
-    add(score.from);
-    for (const Points& points : score.points) {
-      AddReads(points.when.expr, workspace, reads, models);
-    }
-  }
-  for (const Segment& segment : model.segments) {
-    add(segment.when);
-  }
-  for (const Flag& flag : model.flags) {
-    AddReads(flag.on.expr, workspace, reads, models);
-    add(flag.off);
-  }
-}
-
 FactsRead ReadsOf(int model, const Workspace& workspace) {
   FactsRead reads;
   std::set<int> wanted{model};
@@ -110,7 +86,8 @@ FactsRead ReadsOf(int model, const Workspace& workspace) {
         std::find_if(wanted.begin(), wanted.end(), [&](int m) { return !done.contains(m); });
     done.insert(*next);
     std::set<int> more;
-    AddModel(workspace.models[static_cast<std::size_t>(*next)], workspace, reads, more);
+    ForEachExpression(workspace.models[static_cast<std::size_t>(*next)],
+                      [&](const Expr& expr) { AddReads(expr, workspace, reads, more); });
     wanted.insert(more.begin(), more.end());
   }
   // What takes an event back changes it too.
@@ -126,10 +103,12 @@ FactsRead ReadsOf(int model, const Workspace& workspace) {
 // Who changed since a model's last slot is asked only when somebody may move.
 class LedgerPopulation final : public Population {
  public:
-  LedgerPopulation(const Ledger& ledger, const Inputs& inputs, FactsRead reads, Sequence sequence,
-                   TimePoint since, TimePoint now)
+  // `before` may be null.
+  LedgerPopulation(const Ledger& ledger, const Inputs& inputs, std::unique_ptr<Inputs> before,
+                   FactsRead reads, Sequence sequence, TimePoint since, TimePoint now)
       : ledger_(ledger),
         inputs_(inputs),
+        before_(std::move(before)),
         reads_(std::move(reads)),
         sequence_(sequence),
         since_(since),
@@ -148,6 +127,8 @@ class LedgerPopulation final : public Population {
   }
 
   const Inputs& inputs() const override { return inputs_; }
+
+  const Inputs* inputs_before() const override { return before_.get(); }
 
   std::optional<Cause> CauseSince(CustomerIndex customer) const override {
     const Touch* touch = Find(customer);
@@ -177,6 +158,7 @@ class LedgerPopulation final : public Population {
 
   const Ledger& ledger_;
   const Inputs& inputs_;
+  std::unique_ptr<Inputs> before_;
   FactsRead reads_;
   Sequence sequence_;
   TimePoint since_;
@@ -207,8 +189,9 @@ struct State::Inner {
         ledger(Prepared(db_in), workspace_in.schema, *workspace_in.pool),
         columns(ledger, db_in, workspace_in.schema, *workspace_in.pool, workspace_in.aggregates,
                 Begins(db_in, now)),
+        processes(db_in, workspace_in, ledger),
         segments(OpenModels(db_in, workspace_in)),
-        inputs(workspace_in, ledger, columns, segments),
+        inputs(workspace_in, ledger, columns, processes, segments),
         outbox(db_in) {
     ledger.SetConsentTraits(ConsentTraits(workspace));
     for (std::size_t model = 0; model < workspace.models.size(); ++model) {
@@ -244,6 +227,7 @@ struct State::Inner {
   StateOptions options;
   Ledger ledger;
   Columns columns;
+  Processes processes;
   std::vector<std::unique_ptr<Segments>> segments;
   StateInputs inputs;
   Outbox outbox;
@@ -285,7 +269,13 @@ Columns& State::columns() {
   return inner_->columns;
 }
 
+Processes& State::processes() {
+  inner_->processes.Ready(inner_->columns.edge());
+  return inner_->processes;
+}
+
 const Inputs& State::inputs() const {
+  inner_->processes.Ready(inner_->columns.edge());
   return inner_->inputs;
 }
 
@@ -313,7 +303,12 @@ std::unique_ptr<Population> State::PopulationOf(int model, TimePoint now) {
     since = FromMicros(position.Int(1));
   }
   position.Reset();
-  return std::make_unique<LedgerPopulation>(inner_->ledger, inner_->inputs,
+  std::unique_ptr<Inputs> before;
+  if (Fits fits = processes().Before(model); !fits.empty()) {
+    before = std::make_unique<StateInputs>(inner_->workspace, inner_->ledger, inner_->columns,
+                                           inner_->processes, inner_->segments, std::move(fits));
+  }
+  return std::make_unique<LedgerPopulation>(inner_->ledger, inner_->inputs, std::move(before),
                                             inner_->reads[static_cast<std::size_t>(model)],
                                             sequence, since, now);
 }
@@ -322,6 +317,7 @@ double State::Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
                        std::optional<TimePoint> run_started, Trace* trace) const {
   const Workspace& workspace = inner_->workspace;
   const Moment moment{now, workspace.schema.timezone};
+  inner_->processes.Ready(inner_->columns.edge());
   if (!run_started) {
     return ExecuteOne(expr, inner_->inputs, moment, customer, workspace.pool.get(),
                       &workspace.schema, trace);
@@ -347,7 +343,7 @@ Zone State::ZoneOf(CustomerIndex customer) const {
 RenderContext State::ContextOf(CustomerIndex customer, TimePoint now) const {
   const Workspace& workspace = inner_->workspace;
   RenderContext context;
-  context.inputs = &inner_->inputs;
+  context.inputs = &inputs();
   context.schema = &workspace.schema;
   context.pool = workspace.pool.get();
   context.moment = {now, workspace.schema.timezone};

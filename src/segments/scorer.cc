@@ -41,9 +41,11 @@ std::vector<LineSet> FixedLines(const Model& model) {
   return all;
 }
 
-Scorer::Scorer(const Model& model, const Population& people, Moment moment, const KeyCodes* keys)
+Scorer::Scorer(const Model& model, const Population& people, Moment moment, const KeyCodes* keys,
+               const Inputs* inputs)
     : model_(model),
       people_(people),
+      inputs_(inputs != nullptr ? *inputs : people.inputs()),
       moment_(moment),
       keys_(keys),
       table_(model, moment),
@@ -93,7 +95,7 @@ void Scorer::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) 
   } else if (leaf.kind == Leaf::Kind::kOwnScore) {
     own = &scores_[static_cast<std::size_t>(leaf.index)];
   } else {
-    people_.inputs().Read(leaf, first, out);
+    inputs_.Read(leaf, first, out);
     return;
   }
   SEGUE_CHECK(first >= first_ && first - first_ + out.size() <= count_);

@@ -43,9 +43,10 @@ constexpr CustomerIndex kPartCustomers = 16 * 4096;
 
 class Scorer final : public Inputs {
  public:
-  // `keys` may be null.  Requires: all outlive it.
+  // `keys` may be null; `inputs` is read in place of the population's where it is not.  Requires:
+  // all outlive it.
   Scorer(const Model& model, const Population& people, Moment moment,
-         const KeyCodes* keys = nullptr);
+         const KeyCodes* keys = nullptr, const Inputs* inputs = nullptr);
 
   // Requires: count <= kBlock.
   void Load(CustomerIndex first, std::size_t count);
@@ -86,6 +87,7 @@ class Scorer final : public Inputs {
 
   const Model& model_;
   const Population& people_;
+  const Inputs& inputs_;
   Moment moment_;
   const KeyCodes* keys_;
   ScoreTable table_;

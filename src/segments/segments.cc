@@ -28,7 +28,17 @@ SlotResult Segments::RunSlot(const Population& people, TimePoint slot, TimePoint
     return {};
   }
   Transaction work(inner_->db);
-  Pass pass{people, slot, now, !state.last_slot, inner_->Edited(), false, {}, {}, {}, {}, {}};
+  Pass pass{people,
+            slot,
+            now,
+            !state.last_slot,
+            inner_->Edited(),
+            people.inputs_before() != nullptr,
+            {},
+            {},
+            {},
+            {},
+            {}};
   pass.result.baseline = pass.baseline;
   pass.lines_before = inner_->LinesInForce();
   pass.lines = pass.lines_before;

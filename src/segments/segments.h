@@ -61,6 +61,11 @@ class Population {
 
   virtual const std::string& Key(CustomerIndex customer) const = 0;
   virtual const Inputs& inputs() const = 0;
+
+  // The same as it would be if what is learned outside the model (purchase processes) were still as
+  // at the model's last slot; null where it is.
+  virtual const Inputs* inputs_before() const { return nullptr; }
+
   // Behaviour, import or merge, or none of them (time), since this model's last slot.
   virtual std::optional<Cause> CauseSince(CustomerIndex customer) const = 0;
   // Whether the earliest fact of a customer arrived late.

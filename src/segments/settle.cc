@@ -184,8 +184,11 @@ void Segments::Inner::Part::SettleOne(const WhyContext& why, CustomerIndex custo
            (found == state.waits().end() ? "" : found->second) + HeldFor(model.hold));
   } else if (enough) {
     const std::string change = WhyChanged(why, customer, i, settled.segment, answer);
-    MoveTo(settled, customer, cause,
-           cause == Cause::kRefit ? "lines were learned again: " + change : change);
+    const std::string_view learned = cause != Cause::kRefit ? ""
+                                     : pass.people.inputs_before() != nullptr
+                                         ? "purchases were learned again: "
+                                         : "lines were learned again: ";
+    MoveTo(settled, customer, cause, std::string(learned) + change);
   } else if (!was_pending) {
     wishes.all.push_back({Wishes::Wish::Kind::kWait,
                           customer,
@@ -210,7 +213,11 @@ void Segments::Inner::Part::SettleBlock(Scorer& before, CustomerIndex first) {
                  ((settled.bits & Settled::kPlaced) != 0 && settled.segment != scorer.answer(i));
   }
   if (ask_before) {
-    before.LoadFrom(scorer);
+    if (pass.people.inputs_before() != nullptr) {
+      before.Load(first, scorer.count());
+    } else {
+      before.LoadFrom(scorer);
+    }
     before.ComputeScores(pass.lines_before, &state.steps(), pass.margins_before,
                          model.scores.size());
     before.ComputeAnswers();
@@ -274,7 +281,8 @@ void Segments::Inner::RunBlocks(Pass& pass) {
     const auto begin = static_cast<CustomerIndex>(number * kPartCustomers);
     const CustomerIndex end = std::min<CustomerIndex>(state.count(), begin + kPartCustomers);
     Scorer scorer(model, pass.people, {pass.now, model.timezone}, &keys);
-    Scorer before(model, pass.people, {pass.now, model.timezone}, &keys);
+    Scorer before(model, pass.people, {pass.now, model.timezone}, &keys,
+                  pass.people.inputs_before());
     Part part{*this, pass, scorer, parts[number]};
     for (CustomerIndex first = begin; first < end; first += kBlock) {
       scorer.Load(first, std::min<std::size_t>(kBlock, end - first));

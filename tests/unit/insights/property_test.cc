@@ -165,7 +165,7 @@ TEST_CASE("properties: no NaN and no infinity reaches a feature over 200 000 ran
     if (i % 8 == 0) {  // Rubbish, as a bug elsewhere would give it.
       customer.history.last = i % 16 == 0 ? NAN : -1;
     }
-    const CustomerScores scores = Score(m, &money, customer, dice.LogBetween(0.01, 1000));
+    const CustomerScores scores = ScoreCustomer(m, &money, customer, dice.LogBetween(0.01, 1000));
     const std::string none;
     const bool holds = number(scores.alive) && number(scores.churn_risk) &&
                        number(scores.expected_orders) && number(scores.expected_spend) &&

@@ -117,7 +117,7 @@ TEST_CASE(
   CHECK(fit.holdout->expected == doctest::Approx(fit.holdout->bought).epsilon(0.05));
   CHECK(fit.holdout->told_apart > 0.7);
   double people = 0;
-  for (const Holdout::Bin& bin : fit.holdout->bins) {
+  for (const HoldoutCheck::Bin& bin : fit.holdout->bins) {
     people += bin.people;
   }
   CHECK(people == fit.holdout->people);
@@ -248,7 +248,7 @@ TEST_CASE(
     const GammaGammaFit spending = FitGammaGamma(spendings).value();
     const auto interval = LifetimeValue(fit, spending, customer, 365);
     REQUIRE(interval.has_value());
-    const CustomerScores scores = Score(fit.model, &spending.model, customer, 365);
+    const CustomerScores scores = ScoreCustomer(fit.model, &spending.model, customer, 365);
     CHECK(interval->value == doctest::Approx(*scores.expected_orders * *scores.expected_spend));
     CHECK(interval->low < interval->value);
     CHECK(interval->high > interval->value);

@@ -1,0 +1,114 @@
+// Purchase processes at work: alive, churn_risk, expected_orders, expected_spend, lifetime_value.
+//
+// A process is learned at the slots of the models that name it, as their `refit` says, from all
+// purchases up to then, and every fit is stored (process_store.h).  All who name the same process
+// read the same fit.  A refused fit gives no data, and is tried again at the first slot of each
+// week.
+//
+// What is known of each customer (first and last purchase day, how many, how much) is kept in
+// memory: one scan of the events, made when it is first asked for, and then whoever changed.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/definitions.h"
+#include "insights/customer_value.h"
+#include "ledger/ledger.h"
+#include "pipeline/process_names.h"
+#include "pipeline/process_store.h"
+
+namespace segue {
+
+// The purchases of one customer by local days.
+struct Bought {
+  std::int32_t first = 0, last = 0;  // Days since 1970 on the workspace's wall.
+  std::int32_t days = 0;             // On how many; 0: never.
+};
+
+// Of everybody, for one process.
+struct BoughtByAll {
+  std::vector<Bought> days;
+  // Per field of the process and customer: minor units on the purchase days after the first.
+  std::vector<std::vector<std::int64_t>> spent;
+};
+
+// The fit in force of each process of the catalog, null for none.
+using Fits = std::vector<std::shared_ptr<const ProcessFit>>;
+
+class Processes {
+ public:
+  // Requires: all outlive it.
+  Processes(Database& db, const Workspace& workspace, const Ledger& ledger);
+
+  // Makes the values readable as of `now`.  The first call reads all events of the processes.
+  void Ready(TimePoint now);
+  // The same for a cycle; costs nothing until somebody asked.  Requires: time does not go back.
+  void Advance(TimePoint now);
+
+  // Before a model's slot: learns what it names and what is due.  What it refuses comes back in
+  // words.  In the caller's transaction.
+  std::vector<std::string> Learn(int model, TimePoint slot, TimePoint now);
+  // After it: remembers the fits that its answers went by.
+  void Remember(int model);
+  // Those that no model names, but a playbook does: monthly, at a cycle.
+  std::vector<std::string> LearnOthers(TimePoint now);
+
+  // The fits that a model's last slot went by, where one of them is not in force any more; else
+  // empty.
+  Fits Before(int model) const;
+
+  const std::string& FieldName(int process, int spending) const;
+
+  const ProcessNames& names() const { return names_; }
+
+  const Fits& in_force() const { return in_force_; }
+
+  // The latest fit of each, also when it was refused.
+  const Fits& latest() const { return latest_; }
+
+  // Fits a process to what is known at `now`, without storing it.
+  ProcessFit Fit(int process, TimePoint now) const;
+
+  // Requires: Ready.  NaN where there is no data.
+  void Read(const Leaf& leaf, const Fits& fits, CustomerIndex first, std::span<double> out) const;
+
+  // Requires: Ready.  Nothing of a person who never bought.
+  std::optional<Customer> CustomerOf(int process, int spending, CustomerIndex customer) const;
+
+  // Line by line what the figures of this customer rest on, for every process; empty where the
+  // files name none.
+  std::vector<std::string> Explain(CustomerIndex customer) const;
+
+ private:
+  void Build();
+  void Follow();
+  void Recompute(std::size_t process, CustomerIndex customer);
+  bool IsDue(int process, Refit refit, TimePoint slot) const;
+  std::string LearnOne(int process, TimePoint slot, TimePoint now);
+  std::vector<std::string> ExplainOne(int process, CustomerIndex customer) const;
+
+  const std::vector<PurchaseProcess>& all() const { return names_.all; }
+
+  std::int32_t DayOf(TimePoint time) const;
+  const Workspace& workspace_;
+  const Ledger& ledger_;
+  ProcessStore store_;
+  ProcessNames names_;
+  double minor_units_ = 100;  // In one unit of the currency.
+  Fits latest_, in_force_;
+  bool ready_ = false;
+  TimePoint now_;
+  std::int32_t today_ = 0;
+  Sequence sequence_ = 0;
+  std::vector<BoughtByAll> bought_;  // Per process.
+  std::set<CustomerIndex> ahead_;    // With a purchase whose time has not come.
+};
+
+}  // namespace segue

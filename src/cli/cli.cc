@@ -147,6 +147,8 @@ void AddWriting(CLI::App& app, Parsed& parsed) {
 void AddDoing(CLI::App& app, Parsed& parsed) {
   CLI::App* init = app.add_subcommand("init", "Write a working example workspace into a folder");
   init->add_option("folder", parsed.init.folder, "A folder that is new or empty")->required();
+  init->add_option("--from", parsed.init.from, "Only that half of the library")
+      ->check(CLI::IsMember({"shop", "saas"}));
   init->callback([&] { parsed.run = [&] { return RunInit(parsed.init); }; });
 
   CLI::App* run = app.add_subcommand(

@@ -1,4 +1,4 @@
-// check, init, run and replay: the verbs that read files and let time pass.
+// check, run and replay: the verbs that read files and let time pass.
 
 #include <algorithm>
 #include <cstdio>
@@ -12,7 +12,6 @@
 
 #include "base/text.h"
 #include "cli/cli.h"
-#include "cli/embedded.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "config/sarif.h"
@@ -49,34 +48,6 @@ int RunCheck(const Common& common, const CheckOptions& options) {
     fmt::print("\n");
   }
   return HasErrors(found) ? kFindings : kFine;
-}
-
-int RunInit(const InitOptions& options) {
-  const std::filesystem::path folder(options.folder);
-  if (std::filesystem::exists(folder) && !std::filesystem::is_empty(folder)) {
-    throw Failure{
-        kUsage,
-        fmt::format(
-            "{} is not empty: name a new folder, so that nothing of yours is written over\n",
-            options.folder)};
-  }
-  for (const EmbeddedFile& file : EmbeddedFiles()) {
-    const std::filesystem::path path = folder / file.path;
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream out(path, std::ios::binary);
-    out << file.content << std::flush;
-    if (!out) {
-      throw Failure{kCannotReach, fmt::format("cannot write {}: is there room?\n", path.string())};
-    }
-  }
-  fmt::print(
-      "Wrote {} files to {}.\n\n"
-      "  cd {}\n"
-      "  segue check                    what is in them\n"
-      "  export SEGUE_SIGN=try-it-out   the key that signs links: a long random word in earnest\n"
-      "  segue run                      reads state/inbox and does what the playbooks say\n",
-      EmbeddedFiles().size(), options.folder, options.folder);
-  return kFine;
 }
 
 namespace {

@@ -11,6 +11,7 @@ namespace segue {
 
 struct InitOptions {
   std::string folder;
+  std::string from;  // shop or saas: that half of the library; empty: all of it.
 };
 
 int RunInit(const InitOptions& options);

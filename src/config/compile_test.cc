@@ -254,7 +254,7 @@ class TestChecker {
       }
     }
     for (std::string_view key :
-         {"sent", "tasks", "audience", "moved", "started", "skipped", "finished"}) {
+         {"sent", "tasks", "audience", "changed", "moved", "started", "skipped", "finished"}) {
       if (const Node* facts = Good(expect, key)) {
         Facts(*facts, key == "moved");
       }

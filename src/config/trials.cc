@@ -231,7 +231,7 @@ class TrialReader {
       }
     }
     for (const std::string key :
-         {"sent", "tasks", "audience", "moved", "started", "skipped", "finished"}) {
+         {"sent", "tasks", "audience", "changed", "moved", "started", "skipped", "finished"}) {
       if (const Node* facts = Good(map, key)) {
         expect.facts[key] = Facts(facts, key == "moved");
       }
@@ -254,6 +254,7 @@ class TrialReader {
       }
       fact.playbook = TextAt(map, "playbook");
       fact.template_id = TextAt(map, "template");
+      fact.name = TextAt(map, "name");
       fact.model = TextAt(map, "model");
       fact.from = TextAt(map, "from");
       fact.because = TextAt(map, "because");

@@ -42,7 +42,7 @@ struct TrialFact {
   Place place;
   std::string text;  // As written, for people.
   std::vector<std::string> who;
-  std::string playbook, template_id, model, from, to, because, cause, purpose, channel;
+  std::string playbook, template_id, name, model, from, to, because, cause, purpose, channel;
   std::string sent, started;                      // In `never`: an id, or `any`.
   std::optional<std::pair<int, int>> local_time;  // Minutes of the day on the person's wall.
   int more_than = 0;
@@ -58,7 +58,7 @@ struct TrialExpect {
   Place place;
   std::vector<std::string> who;  // Empty: everybody.
   std::vector<TrialSegment> segments;
-  // By kind: sent, tasks, audience, moved, started, skipped, finished.
+  // By kind: sent, tasks, audience, changed, moved, started, skipped, finished.
   std::map<std::string, std::vector<TrialFact>, std::less<>> facts;
 };
 

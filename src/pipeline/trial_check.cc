@@ -12,7 +12,8 @@ namespace segue {
 namespace {
 
 constexpr std::array<std::string_view, 3> kComplete = {"sent", "tasks", "audience"};
-constexpr std::array<std::string_view, 4> kAtLeast = {"moved", "started", "skipped", "finished"};
+constexpr std::array<std::string_view, 5> kAtLeast = {"changed", "moved", "started", "skipped",
+                                                      "finished"};
 
 bool Fits(std::string_view wanted, std::string_view got) {
   return wanted.empty() || wanted == "any" || wanted == got;
@@ -27,9 +28,10 @@ bool Fits(const TrialFact& fact, const Observed& seen) {
   const bool wall = !fact.local_time || (seen.local_minute >= fact.local_time->first &&
                                          seen.local_minute <= fact.local_time->second);
   return wall && Fits(fact.playbook, seen.playbook) && Fits(fact.template_id, seen.template_id) &&
-         Fits(fact.model, seen.model) && Fits(fact.from, seen.from) && Fits(fact.to, seen.to) &&
-         Fits(fact.because, seen.because) && Fits(fact.cause, seen.cause) &&
-         Fits(fact.purpose, seen.purpose) && Fits(fact.channel, seen.channel);
+         Fits(fact.name, seen.template_id) && Fits(fact.model, seen.model) &&
+         Fits(fact.from, seen.from) && Fits(fact.to, seen.to) && Fits(fact.because, seen.because) &&
+         Fits(fact.cause, seen.cause) && Fits(fact.purpose, seen.purpose) &&
+         Fits(fact.channel, seen.channel);
 }
 
 std::string Describe(const Observed& seen) {
@@ -177,12 +179,14 @@ void TrialChecker::CollectDeliveries(State& state) {
     const Payload& payload = delivery.payload;
     seen.template_id = !payload.template_id.empty() ? payload.template_id
                        : !payload.title.empty()     ? payload.title
-                                                    : payload.name;
+                       : delivery.kind == DeliveryKind::kSet && !payload.values.empty()
+                           ? payload.values.begin()->first
+                           : payload.name;
     if (delivery.state == DeliveryState::kAccepted) {
       seen.kind = delivery.kind == DeliveryKind::kMessage    ? "sent"
                   : delivery.kind == DeliveryKind::kTask     ? "tasks"
                   : delivery.kind == DeliveryKind::kAudience ? "audience"
-                                                             : "other";
+                                                             : "changed";
     } else {
       seen.kind = "skipped";
       const bool ours =

@@ -28,7 +28,7 @@ def customers(segue, key):
 def files(segue, folder):
     """The layout of the files, and their tests."""
     segue("fmt", "--check")
-    path = folder / "rules" / "playbooks" / "nurture.yaml"
+    path = folder / "rules" / "shop" / "playbooks" / "nurture.yaml"
     text = path.read_text()
     untidy = text.replace("  - wait: 3d", "  -   wait:   3d    # in peace").replace('"10:00"', "'10:00'")
     path.write_text(untidy)
@@ -40,12 +40,28 @@ def files(segue, folder):
     path.write_text(text)
     tests = json.loads(segue("test", "--json"))
     check(len(tests) >= 3 and all(test["passed"] for test in tests), f"{len(tests)} shipped tests pass")
-    check("1 tests: 1 passed" in segue("test", "rules/playbooks/nurture_test.yaml"), "the tests of one file")
+    check("3 tests: 3 passed" in segue("test", "rules/shop/playbooks/nurture_test.yaml"), "the tests of one file")
     segue("test", "--only", "no_such_test", code=64)
     path.write_text(text.replace("  - wait: 3d\n", "  - wait: 4d\n"))
     failed = segue("test", code=1)
-    check("rules/playbooks/nurture_test.yaml:" in failed and "first_order_care" in failed, "a changed playbook fails at the line of the expectation")
+    check("rules/shop/playbooks/nurture_test.yaml:" in failed and "first_order_care" in failed, "a changed playbook fails at the line of the expectation")
     path.write_text(text)
+
+
+def halves(folder):
+    """Each half of the library stands alone: without the other's files, lines and marks."""
+    for half, other, lacks in (("shop", "saas", "session_started"), ("saas", "shop", "order_placed")):
+        root = folder / half
+        run = lambda *words: subprocess.run([SEGUE, *words], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "SEGUE_SIGN": "key"})
+        check(run("init", "--from", half, str(root)).returncode == 0, f"init --from {half}")
+        texts = {path: path.read_text() for path in root.rglob("*") if path.is_file()}
+        check(not any(other in path.relative_to(root).parts for path in texts), f"{half}: no folder {other}")
+        check(not any(lacks in text or "    # s" + half[1:] in text for path, text in texts.items() if path.suffix == ".yaml"),
+              f"{half}: nothing of the other half is left, and no mark")
+        for words in (("check",), ("fmt", "--check"), ("test",)):
+            done = run(*words, "--workspace", str(root))
+            check(done.returncode == 0, f"{half}: {' '.join(words)}\n{(done.stdout + done.stderr)[-1500:] if done.returncode else ''}")
+    check(subprocess.run([SEGUE, "init", "--from", "bakery", str(folder / "bakery")], capture_output=True).returncode == 64, "there is no third half")
 
 
 def main():
@@ -102,6 +118,7 @@ def main():
     segue("why-moved", someone["customer"], "rfn", code=64)
     customers(segue, someone["customer"])
     files(segue, folder)
+    halves(folder.parent)
     (folder / "rules" / "broken.yaml").write_text("playbook: broken\npurpose: marketing\nexits: yes\n")
     segue("check", code=1)
     segue("run", code=1)

@@ -40,6 +40,7 @@ struct Parsed {
   SegmentsOptions segments;
   RenderOptions render;
   OutboxOptions outbox;
+  OffersOptions offers;
   AdoptOptions adopt;
   FmtOptions fmt;
   SchemaOptions schema;
@@ -205,6 +206,17 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
   outbox->callback([&] { parsed.run = [&] { return RunOutbox(parsed.common, parsed.outbox); }; });
 }
 
+void AddOffers(CLI::App& app, Parsed& parsed) {
+  CLI::App* offers =
+      app.add_subcommand("offers", "How many codes each offer has left, and how much money");
+  AddCommon(offers, parsed.common, true);
+  offers->add_option("action", parsed.offers.action, "list, or load: takes in a file of codes")
+      ->check(CLI::IsMember({"list", "load"}));
+  offers->add_option("offer", parsed.offers.offer, "load: the offer");
+  offers->add_option("file", parsed.offers.file, "load: one code a line");
+  offers->callback([&] { parsed.run = [&] { return RunOffers(parsed.common, parsed.offers); }; });
+}
+
 }  // namespace
 
 int RunCli(int argc, char** argv) {
@@ -214,6 +226,7 @@ int RunCli(int argc, char** argv) {
   app.require_subcommand(1);
   Parsed parsed;
   AddDoing(app, parsed);
+  AddOffers(app, parsed);
   AddLooking(app, parsed);
   AddWriting(app, parsed);
   AddCustomer(app, parsed);

@@ -30,7 +30,10 @@ int RunDoctor(const Common& common) {
   }
   const std::string before = state.columns().Fingerprint();
   state.columns().Rebuild();
-  const bool healthy = before == state.columns().Fingerprint();
+  const bool sound = before == state.columns().Fingerprint();
+  const std::vector<std::string> problems = state.playbooks().offers().Problems();
+  const std::vector<std::string> alarms = state.playbooks().offers().Alarms();
+  const bool healthy = sound && problems.empty();
   boost::json::object sources;
   Statement list = db.Prepare(
       "SELECT source, rows, anonymous, (SELECT count(*) FROM bad_row WHERE bad_row.source = "
@@ -50,11 +53,14 @@ int RunDoctor(const Common& common) {
                                      {"accepted", counts.accepted},     {"refused", counts.refused},
                                      {"suppressed", counts.suppressed}, {"unknown", counts.unknown},
                                      {"dropped", counts.dropped},       {"dead", counts.dead}};
-    fmt::print("{}\n", boost::json::serialize(boost::json::object{{"healthy", healthy},
-                                                                  {"events", kinds},
-                                                                  {"columns", Sha256Hex(before)},
-                                                                  {"sources", sources},
-                                                                  {"outbox", outbox}}));
+    fmt::print("{}\n", boost::json::serialize(
+                           boost::json::object{{"healthy", healthy},
+                                               {"events", kinds},
+                                               {"columns", Sha256Hex(before)},
+                                               {"sources", sources},
+                                               {"outbox", outbox},
+                                               {"problems", boost::json::value_from(problems)},
+                                               {"alarms", boost::json::value_from(alarms)}}));
     return healthy ? kFine : kFindings;
   }
   Table table({"event", ">in the ledger"});
@@ -63,9 +69,14 @@ int RunDoctor(const Common& common) {
   }
   fmt::print(
       "{}\n{}\n", table.Text(),
-      healthy
-          ? "every column equals one rebuilt from the ledger"
-          : "a column differs from one rebuilt from the ledger: this is a bug, please report it");
+      sound ? "every column equals one rebuilt from the ledger"
+            : "a column differs from one rebuilt from the ledger: this is a bug, please report it");
+  for (const std::string& problem : problems) {
+    fmt::print("{}: this is a bug, please report it\n", problem);
+  }
+  for (const std::string& alarm : alarms) {
+    fmt::print("{}\n", alarm);
+  }
   return healthy ? kFine : kFindings;
 }
 

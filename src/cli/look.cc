@@ -78,6 +78,26 @@ void PrintPeople(State& state, int index) {
   }
 }
 
+// A preview burns no code.
+void AddSampleOffer(const Workspace& workspace, const Template& message, TimePoint now,
+                    RenderContext& context) {
+  const auto sends = [&](const Playbook& playbook) {
+    return std::any_of(playbook.steps.begin(), playbook.steps.end(),
+                       [&](const Step& step) { return step.send == message.id; });
+  };
+  context.names["offer.code"] = "SAMPLE";
+  context.names["offer.expires"] = FormatTime(now + 14 * kDay);
+  context.names["offer.terms"] = "SAMPLE";
+  for (const Playbook& playbook : workspace.playbooks) {
+    const Offer* offer = workspace.FindOffer(playbook.offer);
+    if (offer != nullptr && sends(playbook)) {
+      context.names["offer.expires"] = FormatTime(ValidUntil(offer->valid, now, context.zone));
+      context.names["offer.terms"] = offer->terms;
+      return;
+    }
+  }
+}
+
 }  // namespace
 
 int RunSegments(const Common& common, const SegmentsOptions& options) {
@@ -120,8 +140,9 @@ int RunRender(const Common& common, const RenderOptions& options) {
     throw Failure{kUsage, fmt::format("there is no template {}{}\n", options.template_id,
                                       near ? "; did you mean " + *near + "?" : "")};
   }
-  Result<RenderedMessage> message =
-      state.templates().Render(found->id, state.ContextOf(customer, opened.now));
+  RenderContext context = state.ContextOf(customer, opened.now);
+  AddSampleOffer(workspace, *found, opened.now, context);
+  Result<RenderedMessage> message = state.templates().Render(found->id, context);
   if (!message) {
     throw Failure{kFindings, fmt::format("{} cannot be rendered for {}: {}\n", found->id,
                                          options.customer, message.error().message())};

@@ -355,7 +355,8 @@ class Replay {
 
 int RunReplay(const Common& common, const ReplayOptions& options) {
   const Checked checked = OpenWorkspace(common);
-  const Workspace& workspace = *checked.workspace;
+  Workspace workspace = *checked.workspace;
+  UseSampleCodes(workspace);
   for (const ConnectorSettings& connector : workspace.connectors) {
     if (connector.type != "file") {
       throw Failure{

@@ -71,6 +71,8 @@ int RunAdopt(const Common& common, const AdoptOptions& options) {
     return kFine;
   }
   Outbox outbox(db);
+  Offers offers(db, *checked.workspace);
+  WatchOffers(outbox, offers);
   std::int64_t doubtful = 0;
   if (!options.original_stopped) {
     for (const ConnectorSettings& connector : checked.workspace->connectors) {

@@ -83,6 +83,14 @@ struct OutboxOptions {
 
 int RunOutbox(const Common& common, const OutboxOptions& options);
 
+struct OffersOptions {
+  std::string action = "list";
+  std::string offer, file;  // load
+};
+
+// The stock of codes and the money that is left; or takes in codes.
+int RunOffers(const Common& common, const OffersOptions& options);
+
 struct FmtOptions {
   bool check = false;              // Say which files would change, and change none.
   std::vector<std::string> files;  // Empty: all of the workspace.

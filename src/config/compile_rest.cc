@@ -25,6 +25,12 @@ void Compiler::BodyOf(const Node& map, TemplateBody& body) {
   if (const std::string link = TextAt(map, "link"); !link.empty()) {
     body.link = link;
   }
+  if (const Node* use = map.Find("use")) {
+    body.use.clear();
+    for (std::size_t i = 0; i < use->keys.size(); ++i) {
+      body.use[use->keys[i].text] = use->items[i].text;
+    }
+  }
 }
 
 void Compiler::TemplateOf(const Document& document) {
@@ -36,11 +42,6 @@ void Compiler::TemplateOf(const Document& document) {
   made.via = TextAt(root, "via");
   made.reply_to = Text(root.Find("reply_to"));
   BodyOf(root, made.body);
-  if (const Node* use = document.Find("use")) {
-    for (std::size_t i = 0; i < use->keys.size(); ++i) {
-      made.use[use->keys[i].text] = use->items[i].text;
-    }
-  }
   if (const Node* values = document.Find("values")) {
     for (std::size_t i = 0; i < values->keys.size(); ++i) {
       made.values[values->keys[i].text] = Text(&values->items[i]);
@@ -112,6 +113,11 @@ void Compiler::OfferOf(const Document& document) {
   Offer offer;
   offer.id = document.id;
   offer.place = document.place;
+  for (std::string_view key : {"percent", "amount", "free", "perk"}) {
+    if (const Node* terms = root.Find(key)) {
+      offer.terms = terms->text + (key == "percent" ? "%" : "");
+    }
+  }
   if (const Node* pool = document.Find("pool")) {
     offer.pool_file = TextAt(*pool, "file");
     offer.pool_pattern = TextAt(*pool, "generate");

@@ -317,11 +317,11 @@ struct Playbook {
 struct TemplateBody {
   TextWithValues subject, preheader, title, body, button;
   std::string link;
+  std::map<std::string, std::string> use;  // Vendor to its thing: the message is there.
 };
 
 struct Template {
   std::string id, channel, via, layout;
-  std::map<std::string, std::string> use;  // Vendor to its thing.
   std::map<std::string, TextWithValues> values;
   TextWithValues reply_to;
   TemplateBody body;
@@ -375,6 +375,7 @@ struct Validity {
 
 struct Offer {
   std::string id;
+  std::string terms;         // For people: "20%", "40 EUR", "1 month", or the perk.
   std::string pool_file;     // Relative to the state folder; one code a line.
   std::string pool_pattern;  // "REF-{{8}}"
   std::optional<int> low_stock;
@@ -385,6 +386,8 @@ struct Offer {
   std::optional<Condition> cost;       // What one code may cost, in minor units.
   std::optional<int> redeemed;         // An event with a field `code`.
   Place place;
+
+  bool has_pool() const { return !pool_file.empty() || !pool_pattern.empty(); }
 };
 
 // A veto: what it names does not go out to those for whom all of `when` holds.

@@ -223,6 +223,7 @@ boost::json::object MessageJson(const Payload& payload) {
   boost::json::object message;
   AddText(message, "channel", payload.channel);
   AddText(message, "template", payload.template_id);
+  AddText(message, "use", payload.name);
   AddText(message, "from", payload.from);
   AddText(message, "reply_to", payload.reply_to);
   AddText(message, "to", payload.to);

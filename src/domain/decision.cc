@@ -44,6 +44,8 @@ std::string_view GateName(Gate gate) {
       return "quiet hours";
     case Gate::kOffer:
       return "offer";
+    case Gate::kBudget:
+      return "budget";
     case Gate::kRender:
       return "render";
     case Gate::kOutbox:

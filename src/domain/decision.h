@@ -38,6 +38,7 @@ enum class Gate : std::uint8_t {
   kRender = 29,
   kOutbox = 30,
   kOutcome = 31,
+  kBudget = 32,  // Asked right after the offer.
   kWait = 40,
   kBranch = 41,
   kEnd = 42,

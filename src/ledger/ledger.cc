@@ -179,11 +179,12 @@ void Ledger::Scan(int kind, TimePoint after, TimePoint until,
 }
 
 void Ledger::ScanFresh(int kind, Sequence since_sequence, TimePoint since, TimePoint now,
-                       const std::function<void(const StoredEvent&)>& visit) const {
+                       bool late_too, const std::function<void(const StoredEvent&)>& visit) const {
   const Inner& in = *inner_;
   const int stored = in.names.KindOf(kind);
   const auto tell = [&](const Record& record) {
-    if (!record.late && in.customers.IsAlive(in.customers.Survivor(record.customer))) {
+    if ((late_too || !record.late) &&
+        in.customers.IsAlive(in.customers.Survivor(record.customer))) {
       visit(in.refunds.View(record));
     }
   };

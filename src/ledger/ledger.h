@@ -120,8 +120,9 @@ class Ledger {
             const std::function<void(const StoredEvent&)>& visit) const;
 
   // Events of a kind that took effect: appended after `since_sequence` with time <= now, or
-  // appended earlier with a time in (since, now].  Without late ones, in no order.
-  void ScanFresh(int kind, Sequence since_sequence, TimePoint since, TimePoint now,
+  // appended earlier with a time in (since, now].  In no order.  `late_too`: see
+  // Source::late_events.
+  void ScanFresh(int kind, Sequence since_sequence, TimePoint since, TimePoint now, bool late_too,
                  const std::function<void(const StoredEvent&)>& visit) const;
 
   // Who had a fact of these kinds or traits become effective: appended after `since_sequence` with

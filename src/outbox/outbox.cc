@@ -74,6 +74,10 @@ Outbox::Outbox(Database& db) : db_(db) {
   db_.Ensure("outbox", kTables);
 }
 
+void Outbox::Watch(Watcher watcher) {
+  watcher_ = std::move(watcher);
+}
+
 bool Outbox::Enqueue(const Delivery& delivery) {
   SEGUE_CHECK(delivery.state == State::kWaiting && !delivery.key.empty());
   Statement insert = db_.Prepare(
@@ -421,6 +425,9 @@ void Outbox::Transition(Stored& row, DeliveryState to, TimePoint at, std::string
   SEGUE_CHECK(db_.Changes() == 1);
   if (!what.empty()) {
     Note(row, from, at, what, words);
+  }
+  if (watcher_) {
+    watcher_(delivery, row.unresolved);
   }
 }
 

@@ -47,6 +47,11 @@ class Outbox {
  public:
   explicit Outbox(Database& db);
 
+  // Told of every change of state, in its transaction.  `unresolved`: an answer was lost, so that
+  // it may have arrived, whatever was said later.
+  using Watcher = std::function<void(const Delivery& delivery, bool unresolved)>;
+  void Watch(Watcher watcher);
+
   // Stores the promise.  False when its key is there already: nothing changes then.
   bool Enqueue(const Delivery& delivery);
 
@@ -131,6 +136,7 @@ class Outbox {
                              bool waiting_too) const;
 
   Database& db_;
+  Watcher watcher_;
 };
 
 }  // namespace segue

@@ -191,6 +191,9 @@ void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport&
     state_.db().Execute("UPDATE source_state SET last_slot = NULL");
     work.Commit();
   }
+  if (files_ != nullptr) {
+    PullPools(report);
+  }
   const Zone& zone = state_.workspace().schema.timezone;
   for (const Source& source : state_.workspace().sources) {
     const SourcePosition position = LoadPosition(state_.db(), source.id);
@@ -331,6 +334,9 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
     report.warnings.push_back(std::move(warning));
   }
   report.playbooks = state_.playbooks().Advance(now, moves);
+  for (std::string& alarm : state_.playbooks().offers().Alarms()) {
+    report.warnings.push_back(std::move(alarm));
+  }
   report.brake = Brake(moves, report);
   const std::string held = std::to_string(ToMicros(now));
   const bool released = state_.db().GetSetting(kBrakeReleased) == held;

@@ -210,7 +210,7 @@ bool Dispatcher::Inner::StillWanted(const Line& line, const Delivery& delivery, 
   const std::string refusal =
       now > delivery.stale_after ? "stale" : state.MayNotSend(delivery, now);
   if (!refusal.empty()) {
-    const bool consent = refusal != "stale" && refusal != "not_allowed";
+    const bool consent = refusal != "stale" && refusal != "not_allowed" && refusal != "no_code";
     state.outbox().Drop(delivery.id, consent ? DeliveryState::kSuppressed : DeliveryState::kDropped,
                         refusal, now);
     return false;

@@ -37,7 +37,7 @@ std::vector<Happening> Host::Fresh(int event, const std::optional<Condition>& wh
   const EventSpec& spec = workspace.schema.events[static_cast<std::size_t>(event)];
   const Moment moment{now, workspace.schema.timezone};
   std::vector<Happening> all;
-  state_.ledger().ScanFresh(event, after, since, now, [&](const StoredEvent& stored) {
+  state_.ledger().ScanFresh(event, after, since, now, false, [&](const StoredEvent& stored) {
     if (stored.counts &&
         (!where || IsTrue(ExecuteOnEvent(where->expr, spec, stored.fields, *workspace.pool,
                                          &state_.inputs(), moment, stored.customer)))) {
@@ -48,6 +48,21 @@ std::vector<Happening> Host::Fresh(int event, const std::optional<Condition>& wh
     return std::pair(a.customer, a.time) < std::pair(b.customer, b.time);
   });
   return all;
+}
+
+std::vector<std::string> Host::FreshCodes(int event, Sequence after, TimePoint since,
+                                          TimePoint now) {
+  const EventSpec& spec = state_.workspace().schema.events[static_cast<std::size_t>(event)];
+  const std::size_t field = static_cast<std::size_t>(spec.FindField("code").value_or(0));
+  std::vector<std::string> codes;
+  state_.ledger().ScanFresh(event, after, since, now, true, [&](const StoredEvent& stored) {
+    const std::string* code = std::get_if<std::string>(&stored.fields.at(field));
+    if (stored.counts && code != nullptr) {
+      codes.push_back(*code);
+    }
+  });
+  std::sort(codes.begin(), codes.end());
+  return codes;
 }
 
 Sequence Host::LastSequence() {
@@ -138,6 +153,12 @@ std::string SuppressedName(std::string_view address_or_key) {
                                                             : ToLower(address_or_key);
 }
 
+std::string Host::SecretKey() {
+  // The key that signs links, so that a replay makes the same codes; else one of the state's own.
+  const std::string& key = state_.options().links_key;
+  return key.empty() ? state_.db().GetSetting("ledger.secret").value_or("") : key;
+}
+
 std::string Host::Suppressed(CustomerIndex customer, std::string_view address) {
   Statement find = state_.db().Prepare("SELECT reason FROM suppression WHERE who = ? OR who = ?");
   find.Bind(1, SuppressedName(address))
@@ -165,6 +186,7 @@ Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIn
                           TimePoint now, const Wording& wording, Payload& payload) {
   RenderContext context = state_.ContextOf(customer, now);
   context.variant = wording.variant;
+  context.names.insert(wording.names.begin(), wording.names.end());
   switch (step.kind) {
     case Step::Kind::kSend:
       return RenderMessage(playbook, step, context, payload);
@@ -215,10 +237,13 @@ Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step,
     payload.reply_to = std::move(*reply_to);
   }
   payload.subject = std::move(message->subject);
-  payload.html = std::move(message->html);
-  payload.text = std::move(message->text);
   payload.title = std::move(message->title);
   payload.values = std::move(message->values);
+  if (!payload.name.empty()) {
+    return {};  // The vendor's own message, with the vendor's own link to unsubscribe.
+  }
+  payload.html = std::move(message->html);
+  payload.text = std::move(message->text);
   const auto unsubscribe = context.names.find("links.unsubscribe");
   if (playbook.purpose == Purpose::kMarketing && unsubscribe != context.names.end()) {
     payload.headers["List-Unsubscribe"] = "<" + unsubscribe->second + ">";

@@ -27,6 +27,8 @@ class Host final : public PlaybookHost {
                                     TimePoint until) override;
   std::vector<Happening> Fresh(int event, const std::optional<Condition>& where, Sequence after,
                                TimePoint since, TimePoint now) override;
+  std::vector<std::string> FreshCodes(int event, Sequence after, TimePoint since,
+                                      TimePoint now) override;
   Sequence LastSequence() override;
   std::vector<CustomerIndex> Holding(const Condition& condition, TimePoint now) override;
   std::vector<bool> FlagColumn(int model, int flag) override;
@@ -38,6 +40,7 @@ class Host final : public PlaybookHost {
   std::string TextTrait(CustomerIndex customer, int trait) override;
   std::optional<bool> YesNoTrait(CustomerIndex customer, int trait, std::string* since) override;
   Zone ZoneOf(CustomerIndex customer) override;
+  std::string SecretKey() override;
   std::string Suppressed(CustomerIndex customer, std::string_view address) override;
   std::optional<Duration> DataAge(TimePoint now) override;
   Result<void> Render(const Playbook& playbook, const Step& step, CustomerIndex customer,

@@ -107,7 +107,7 @@ class State {
   Zone ZoneOf(CustomerIndex customer) const;
   // What {{ }} may name in a message to this customer: links, sender.
   RenderContext ContextOf(CustomerIndex customer, TimePoint now) const;
-  // Why this delivery may not go out at this moment (no_consent, suppressed, not_allowed …); empty
+  // Why this delivery may not go out at this moment (no_consent, suppressed, no_code …); empty
   // when it may.
   std::string MayNotSend(const Delivery& delivery, TimePoint now) const;
   // Stops every message to this address or customer key, whatever the purpose.
@@ -120,6 +120,12 @@ class State {
   struct Inner;
   std::unique_ptr<Inner> inner_;
 };
+
+std::string CodesInWords(const CodesTaken& taken);
+
+// What becomes of a delivery decides what becomes of the code that it prints.
+// Requires: `offers` outlives `outbox`'s work.
+void WatchOffers(Outbox& outbox, Offers& offers);
 
 class Cycle {
  public:
@@ -146,6 +152,7 @@ class Cycle {
   void OnlyNameBrakes() { brakes_hold_ = false; }
 
  private:
+  void PullPools(CycleReport& report);
   void PullSource(const Source& source, TimePoint now, const Progress& progress,
                   CycleReport& report);
   void DecideOnce(TimePoint now, CycleReport& report);

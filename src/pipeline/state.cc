@@ -241,6 +241,13 @@ State::State(Database& db, const Workspace& workspace, const Templates& template
     : inner_(std::make_unique<Inner>(db, workspace, templates, now, std::move(options))) {
   inner_->host = std::make_unique<Host>(*this);
   inner_->playbooks = std::make_unique<Playbooks>(db, workspace, *inner_->host);
+  WatchOffers(inner_->outbox, inner_->playbooks->offers());
+}
+
+void WatchOffers(Outbox& outbox, Offers& offers) {
+  outbox.Watch([&offers](const Delivery& delivery, bool unresolved) {
+    offers.Settled(delivery.key, delivery.state, unresolved);
+  });
 }
 
 State::~State() = default;
@@ -371,6 +378,9 @@ std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
                       action != delivery.payload.values.end() && action->second == "remove";
   if (!leaves && !inner_->ledger.IsAlive(delivery.customer)) {
     return "suppressed";  // An erased one still leaves the lists of the ad tools.
+  }
+  if (inner_->playbooks->offers().IsOver(delivery.key, now)) {
+    return "no_code";
   }
   if (delivery.kind != DeliveryKind::kMessage) {
     return "";

@@ -29,6 +29,7 @@ Workspace Staged(const Workspace& workspace, const Trial& trial) {
     return std::find(trial.only.begin(), trial.only.end(), playbook.id) == trial.only.end();
   });
   staged.sources.clear();
+  UseSampleCodes(staged);
   // A handful of people is no business of the brakes.
   staged.max_sends_per_run.reset();
   staged.max_moved_percent.reset();

@@ -6,6 +6,7 @@
 //   steps.cc      what a run does next: goal and exit, waits, branches
 //   gates.cc      whether one send, task or change may go out
 //   caps.cc       frequency caps
+//   offering.cc   whether there is a code and money for this person, and who used theirs
 //   arms.cc       lanes, room in the day, the global holdout, policies, experiments
 //   mirror.cc     moves that are written to the CRM
 //   audiences.cc  lists at an ad tool, and leaving them
@@ -102,6 +103,9 @@ class PlaybookEngine {
   void Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now);
   void Erased(CustomerIndex customer, TimePoint now);
   std::optional<TimePoint> NextDue() const;
+
+  Offers& offers() { return offers_; }
+
   std::vector<RunInfo> Runs(std::optional<CustomerIndex> customer, std::string_view playbook,
                             bool active_only) const;
   std::vector<Decision> Decisions(std::optional<CustomerIndex> customer, std::string_view playbook,
@@ -178,6 +182,15 @@ class PlaybookEngine {
 
   // What a held-out run would have sent counts for its own later caps.
   void RememberGhost(const Delivery& delivery);
+
+  // offering.cc
+  // Finds what this step is to print, or says why it may not; takes nothing yet.
+  std::optional<Grant> PassesOffer(const ActiveRun& run, const Subject& subject,
+                                   TimePoint not_before, TimePoint now);
+  bool PassesBudget(const Offer& offer, const ActiveRun& run, const Subject& subject, Grant& grant,
+                    TimePoint now);
+  std::map<std::string, std::string> NamesOf(const Grant& grant) const;
+  void TakeRedemptions(TimePoint now);
 
   // arms.cc
   struct Arm {
@@ -279,6 +292,7 @@ class PlaybookEngine {
   Database& db_;
   const Workspace& workspace_;
   PlaybookHost& host_;
+  Offers offers_;
   std::vector<PlaybookProgram> programs_;
   std::vector<std::vector<int>> by_model_;  // Playbooks that listen to each model's moves.
   std::vector<std::map<CustomerIndex, PendingStart>> pending_;  // By playbook.

@@ -25,6 +25,35 @@ std::string YesNoText(const std::string& name, std::optional<bool> answer,
   return name + " is " + (*answer ? "yes" : "no") + (since.empty() ? "" : " since " + since);
 }
 
+// The vendor's own message, by the connector that has it; empty when the words are the template's.
+const std::map<std::string, std::string>& UseOf(const Template& message,
+                                                const std::string& variant) {
+  if (message.variants.empty()) {
+    return message.body.use;
+  }
+  const auto found = std::find_if(message.variants.begin(), message.variants.end(),
+                                  [&](const auto& one) { return one.first == variant; });
+  return (found == message.variants.end() ? message.variants.front() : *found).second.use;
+}
+
+// A vendor's own message is sent by the vendor that has it: of several the one that the template or
+// the channel names first.
+std::string CarrierOf(const Workspace& workspace, const Template& message,
+                      const std::string& variant, const StepNode& at) {
+  const auto& use = UseOf(message, variant);
+  if (use.empty()) {
+    return at.connectors.empty() ? std::string() : at.connectors.front();
+  }
+  std::vector<std::string> order = {message.via};
+  if (const auto channel = workspace.channels.find(message.channel);
+      channel != workspace.channels.end()) {
+    order.insert(order.end(), channel->second.begin(), channel->second.end());
+  }
+  const auto found = std::find_if(order.begin(), order.end(),
+                                  [&](const std::string& one) { return use.contains(one); });
+  return found == order.end() ? use.begin()->first : *found;
+}
+
 }  // namespace
 
 bool PlaybookEngine::Refuse(const Subject& subject, Gate gate, std::string_view reason,
@@ -165,7 +194,9 @@ void PlaybookEngine::Send(ActiveRun& run, int index, TimePoint now) {
   if (!PassesGoalAndExit(run, subject, now)) {
     return;
   }
-  if (at.message == nullptr || at.connectors.empty()) {
+  const std::string carrier =
+      at.message == nullptr ? std::string() : CarrierOf(workspace_, *at.message, run.variant, at);
+  if (carrier.empty()) {
     Refuse(subject, Gate::kRender, "render_error",
            at.message == nullptr ? "there is no template " + at.step->send
                                  : "no connector carries the channel " + at.message->channel,
@@ -194,8 +225,9 @@ void PlaybookEngine::Send(ActiveRun& run, int index, TimePoint now) {
   payload.channel = message.channel;
   payload.template_id = message.id;
   payload.to = address;
-  Promise(run, index, DeliveryKind::kMessage, at.connectors.front(), std::move(payload), not_before,
-          now);
+  const auto& use = UseOf(message, run.variant);
+  payload.name = use.contains(carrier) ? use.at(carrier) : "";  // Of the others' it learns nothing.
+  Promise(run, index, DeliveryKind::kMessage, carrier, std::move(payload), not_before, now);
 }
 
 void PlaybookEngine::Task(ActiveRun& run, int index, TimePoint now) {
@@ -217,6 +249,7 @@ void PlaybookEngine::Task(ActiveRun& run, int index, TimePoint now) {
   }
   Payload payload;
   payload.channel = "task";
+  payload.to = AddressOf(run.customer);
   payload.due = now + step.due;
   payload.priority = step.priority;
   if (step.assignee_trait) {
@@ -284,7 +317,15 @@ bool PlaybookEngine::Promise(ActiveRun& run, int index, DeliveryKind kind,
   delivery.created = now;
   delivery.not_before = not_before;
   delivery.stale_after = not_before + workspace_.stale_after;
-  const Wording wording{.variant = run.variant};
+  Wording wording{.variant = run.variant, .names = {}};
+  std::optional<Grant> grant;
+  if (at.prints_offer) {
+    grant = PassesOffer(run, subject, not_before, now);
+    if (!grant) {
+      return false;
+    }
+    wording.names = NamesOf(*grant);
+  }
   const Result<void> rendered =
       host_.Render(playbook, *at.step, run.customer, now, wording, delivery.payload);
   if (!rendered) {
@@ -299,9 +340,15 @@ bool PlaybookEngine::Promise(ActiveRun& run, int index, DeliveryKind kind,
   }
   if (run.held_out) {
     RememberGhost(delivery);
+    if (grant && grant->id == 0) {
+      offers_.RememberGhost(*grant);
+    }
     return Refuse(subject, Gate::kOutbox, kHeldOut, "for " + connector, now);
   }
   const bool fresh = host_.Enqueue(delivery);
+  if (grant && fresh) {
+    grant->id == 0 ? offers_.Reserve(*grant, delivery.key) : offers_.Print(*grant, delivery.key);
+  }
   Say(now, subject, Gate::kOutbox, true, "", fresh ? "for " + connector : "was promised before");
   summary_.promised += fresh ? 1 : 0;
   summary_.messages += fresh && kind == DeliveryKind::kMessage ? 1 : 0;

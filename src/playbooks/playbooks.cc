@@ -60,7 +60,9 @@ bool NamesOffer(const TemplateBody& body) {
 // Whether a step prints something of the playbook's offer.
 bool PrintsOffer(const Step& step, const Template* message) {
   if (message == nullptr) {
-    return NamesOffer(step.title) || NamesOffer(step.note);
+    return NamesOffer(step.title) || NamesOffer(step.note) ||
+           std::any_of(step.set.begin(), step.set.end(),
+                       [](const auto& field) { return NamesOffer(field.second); });
   }
   return NamesOffer(message->body) ||
          std::any_of(message->variants.begin(), message->variants.end(),
@@ -108,7 +110,7 @@ PlaybookProgram CompilePlaybook(const Playbook& playbook, const Workspace& works
 }
 
 PlaybookEngine::PlaybookEngine(Database& db, const Workspace& workspace, PlaybookHost& host)
-    : db_(db), workspace_(workspace), host_(host) {
+    : db_(db), workspace_(workspace), host_(host), offers_(db, workspace) {
   by_model_.resize(workspace.models.size());
   for (std::size_t i = 0; i < workspace.playbooks.size(); ++i) {
     const Playbook& playbook = workspace.playbooks[i];
@@ -141,6 +143,8 @@ PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> mov
     TakeMove(move);
     MirrorMove(move);
   }
+  TakeRedemptions(now);
+  offers_.Expire(now);
   TakeFlags(now);
   TakeEvents(now);
   TakeEvery(now);
@@ -204,6 +208,10 @@ void Playbooks::Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now
 
 void Playbooks::Erased(CustomerIndex customer, TimePoint now) {
   inner_->engine.Erased(customer, now);
+}
+
+Offers& Playbooks::offers() {
+  return inner_->engine.offers();
 }
 
 std::optional<TimePoint> Playbooks::NextDue() const {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +20,7 @@
 #include "domain/delivery.h"
 #include "domain/move.h"
 #include "expression/execute.h"
+#include "playbooks/offers.h"
 #include "store/database.h"
 
 namespace segue {
@@ -38,6 +40,7 @@ struct CountedMessage {
 // What one message is worded with beside the customer.
 struct Wording {
   std::string variant;
+  std::map<std::string, std::string> names;  // offer.code, offer.expires, offer.terms
 };
 
 // What playbooks ask of the other stages; the pipeline answers.
@@ -58,6 +61,9 @@ class PlaybookHost {
   // the sequence, and those that had arrived and whose time lies after `since`.  Without late ones.
   virtual std::vector<Happening> Fresh(int event, const std::optional<Condition>& where,
                                        Sequence after, TimePoint since, TimePoint now) = 0;
+  // The `code` of each such event that took effect by `now`, as Fresh says, late ones too.
+  virtual std::vector<std::string> FreshCodes(int event, Sequence after, TimePoint since,
+                                              TimePoint now) = 0;
   // Of the newest fact.
   virtual Sequence LastSequence() = 0;
   // Every customer for whom it holds now, ascending.
@@ -76,6 +82,8 @@ class PlaybookHost {
   // yes, no or never answered; since when and from which source, for people.
   virtual std::optional<bool> YesNoTrait(CustomerIndex customer, int trait, std::string* since) = 0;
   virtual Zone ZoneOf(CustomerIndex customer) = 0;
+  // Nobody outside knows it, so nobody can guess what is made with it.
+  virtual std::string SecretKey() = 0;
   // Empty when the customer may be written to; else why not (bounce, complaint, by hand, erased).
   virtual std::string Suppressed(CustomerIndex customer, std::string_view address) = 0;
   // Age of the oldest scheduled source; nothing when no source is scheduled.
@@ -129,6 +137,9 @@ class Playbooks {
   void Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now);
   // Promises that the ad tools let them go, so what was promised before must be erased already.
   void Erased(CustomerIndex customer, TimePoint now);
+
+  // What is given away.
+  Offers& offers();
 
   // The next moment at which something is due: a wait, a dwell (`for`).
   std::optional<TimePoint> NextDue() const;

@@ -416,6 +416,7 @@ void PlaybookEngine::Merged(CustomerIndex gone, CustomerIndex survivor, TimePoin
   }
   RemoveOver();
   ForgetOccasions(gone, survivor);
+  offers_.Merged(gone, survivor);
   for (const char* sql : {"DELETE FROM pending_start WHERE customer = ?1 AND ?2 >= 0",
                           "UPDATE run SET customer = ?2 WHERE customer = ?1",
                           "UPDATE ghost_message SET customer = ?2 WHERE customer = ?1",

@@ -355,7 +355,7 @@ class TextParser {
       return std::vector<std::string>{"sender.postal"};
     }
     if (first == "offer") {
-      return std::vector<std::string>{"offer.code", "offer.expires"};
+      return std::vector<std::string>{"offer.code", "offer.expires", "offer.terms"};
     }
     if (in_layout && (name == "body" || name == "subject")) {
       return std::vector<std::string>{"body", "subject"};

@@ -58,7 +58,8 @@ enum class HtmlPlace : std::uint8_t {
 // {{ … }}, or what an {% if … %} asks.
 struct ValueOf {
   std::string written;  // For people.
-  std::string name;  // links.NAME, sender.postal, offer.code, offer.expires, body, subject; else …
+  std::string name;     // links.NAME, sender.postal, offer.code, offer.expires, offer.terms, body,
+                        // subject; else …
   std::optional<Expr> expr;  // … an expression.
   std::vector<Filter> filters;
   HtmlPlace place = HtmlPlace::kText;

@@ -66,6 +66,8 @@ class FakeHost final : public PlaybookHost {
   std::set<CustomerIndex> forgotten;
   bool delivered = true;
   std::vector<std::string> worded;      // The variant of each text.
+  std::vector<std::string> coded;       // The code of each text that prints one.
+  std::vector<std::string> used_codes;  // Since the last cycle.
   std::vector<std::string> superseded;  // What mirrors wrote.
 
   double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint, std::optional<TimePoint>,
@@ -102,6 +104,10 @@ class FakeHost final : public PlaybookHost {
       }
     }
     return all;
+  }
+
+  std::vector<std::string> FreshCodes(int, Sequence, TimePoint, TimePoint) override {
+    return std::exchange(used_codes, {});
   }
 
   Sequence LastSequence() override { return events.size(); }
@@ -153,6 +159,8 @@ class FakeHost final : public PlaybookHost {
     return found == zones.end() ? Zone() : Zone::Find(found->second).value();
   }
 
+  std::string SecretKey() override { return "secret"; }
+
   std::string Suppressed(CustomerIndex customer, std::string_view) override {
     const auto found = suppressed.find(customer);
     return found == suppressed.end() ? "" : found->second;
@@ -163,6 +171,9 @@ class FakeHost final : public PlaybookHost {
   Result<void> Render(const Playbook&, const Step& step, CustomerIndex customer, TimePoint,
                       const Wording& wording, Payload& payload) override {
     worded.push_back(wording.variant);
+    if (const auto code = wording.names.find("offer.code"); code != wording.names.end()) {
+      coded.push_back(code->second + " " + wording.names.at("offer.expires"));
+    }
     if (unrenderable.contains(customer)) {
       return Error("customer.first_name is missing and has no default");
     }

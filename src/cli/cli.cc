@@ -48,6 +48,8 @@ struct Parsed {
   WhyMovedOptions why_moved;
   CustomerOptions customer;
   ValueOptions value;
+  ReportOptions report;
+  MigrateOptions migrate;
   std::function<int()> run;
 };
 
@@ -100,6 +102,36 @@ void AddInsights(CLI::App& app, Parsed& parsed) {
   AddCommon(value, parsed.common, true);
   value->add_flag("--markdown", parsed.value.markdown, "Print Markdown");
   value->callback([&] { parsed.run = [&] { return RunValue(parsed.common, parsed.value); }; });
+}
+
+// What the numbers mean.
+void AddReport(CLI::App& app, Parsed& parsed) {
+  CLI::App* report = app.add_subcommand(
+      "report", "Say what each playbook changed: treated against held out, with intervals");
+  AddCommon(report, parsed.common, true);
+  report->add_option("playbook", parsed.report.playbook, "Only this playbook");
+  report->add_option("--from", parsed.report.from,
+                     "Only people who came in at or after this moment");
+  report->add_option("--to", parsed.report.to, "Only people who came in before this moment");
+  report->add_flag("--final", parsed.report.final_look,
+                   "This moment was fixed before the start and nobody looked earlier");
+  report->add_flag("--markdown", parsed.report.markdown, "Print Markdown");
+  report->callback([&] { parsed.run = [&] { return RunReport(parsed.common, parsed.report); }; });
+}
+
+void AddMigrate(CLI::App& app, Parsed& parsed) {
+  CLI::App* migrate = app.add_subcommand(
+      "migrate", "Show where the people of a model went, how long they stay, and what is at risk");
+  AddCommon(migrate, parsed.common, true);
+  migrate->add_option("model", parsed.migrate.model, "The model's id")->required();
+  migrate->add_option("--from", parsed.migrate.from,
+                      "Where people stood then (default: 90 days ago)");
+  migrate->add_option("--to", parsed.migrate.to, "And where they stood then (default: now)");
+  migrate->add_option("--value", parsed.migrate.value,
+                      "A feature of the model that says what people are worth");
+  migrate->add_flag("--markdown", parsed.migrate.markdown, "Print Markdown");
+  migrate->callback(
+      [&] { parsed.run = [&] { return RunMigrate(parsed.common, parsed.migrate); }; });
 }
 
 // About one customer.
@@ -231,6 +263,8 @@ int RunCli(int argc, char** argv) {
   AddWriting(app, parsed);
   AddCustomer(app, parsed);
   AddInsights(app, parsed);
+  AddReport(app, parsed);
+  AddMigrate(app, parsed);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

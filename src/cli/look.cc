@@ -15,22 +15,6 @@
 namespace segue {
 namespace {
 
-// A state opened to be looked at.
-struct Opened {
-  explicit Opened(const Common& common) : checked(OpenWorkspace(common)) {
-    RequireState(common);
-    db = std::make_unique<Database>(Database::Open(StateFile(common)));
-    now = MomentOf(common, *checked.workspace);
-    state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,
-                                    OptionsFor(*checked.workspace, false));
-  }
-
-  Checked checked;
-  std::unique_ptr<Database> db;
-  TimePoint now;
-  std::unique_ptr<State> state;
-};
-
 void PrintModel(State& state, int index, boost::json::object* json) {
   const Model& model = state.workspace().models[static_cast<std::size_t>(index)];
   const Segments* segments = state.segments(index);

@@ -95,6 +95,44 @@ std::string Table::Text() const {
   return text;
 }
 
+std::string Table::Markdown() const {
+  const auto line = [](const std::vector<std::string>& cells) {
+    std::string text = "|";
+    for (const std::string& cell : cells) {
+      std::string plain(Trim(cell));
+      for (std::size_t at = 0; (at = plain.find('|', at)) != std::string::npos; at += 2) {
+        plain.insert(at, "\\");
+      }
+      text += " " + plain + " |";
+    }
+    return text + "\n";
+  };
+  std::string text = line(names_) + "|";
+  for (const bool right : right_) {
+    text += right ? " ---: |" : " --- |";
+  }
+  text += "\n";
+  for (const auto& row : rows_) {
+    text += line(row);
+  }
+  return text;
+}
+
+void Sheet::Heading(std::string_view text) {
+  if (!text_.empty()) {
+    text_ += '\n';
+  }
+  text_.append(markdown_ ? "## " : "").append(text).append(markdown_ ? "\n\n" : "\n");
+}
+
+void Sheet::Line(std::string_view text) {
+  text_.append(text).append(markdown_ ? "\n\n" : "\n");
+}
+
+void Sheet::Add(const Table& table) {
+  text_ += markdown_ ? table.Markdown() + "\n" : table.Text();
+}
+
 std::string Grouped(std::int64_t number) {
   std::string digits = std::to_string(number);
   const std::size_t first = digits[0] == '-' ? 1 : 0;

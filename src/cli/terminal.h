@@ -23,11 +23,28 @@ class Table {
   explicit Table(std::vector<std::string> columns);
   void Row(std::vector<std::string> cells);
   std::string Text() const;
+  std::string Markdown() const;
 
  private:
   std::vector<std::string> names_;
   std::vector<bool> right_;
   std::vector<std::vector<std::string>> rows_;
+};
+
+// Headings, sentences and tables, for a terminal or as Markdown.
+class Sheet {
+ public:
+  explicit Sheet(bool markdown) : markdown_(markdown) {}
+
+  void Heading(std::string_view text);
+  void Line(std::string_view text);
+  void Add(const Table& table);
+
+  const std::string& text() const { return text_; }
+
+ private:
+  bool markdown_;
+  std::string text_;
 };
 
 // "12 345"

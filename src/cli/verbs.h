@@ -124,6 +124,24 @@ struct CustomerOptions {
 
 int RunCustomer(const Common& common, const CustomerOptions& options);
 
+// How the verbs about insights print, beside --json.
+struct ReportOptions {
+  std::string playbook;
+  std::string from, to;  // Moments: people who came in then.
+  bool final_look = false;
+  bool markdown = false;
+};
+
+int RunReport(const Common& common, const ReportOptions& options);
+
+struct MigrateOptions {
+  std::string model, from, to;
+  std::string value;  // A feature of the model that says what people are worth.
+  bool markdown = false;
+};
+
+int RunMigrate(const Common& common, const MigrateOptions& options);
+
 struct SchemaOptions {
   std::string kind;    // Empty: any document.
   std::string folder;  // Writes all of them there.

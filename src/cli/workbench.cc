@@ -90,6 +90,14 @@ std::unique_ptr<Home> RequireHome(Database& db, const Common& common) {
   return home;
 }
 
+Opened::Opened(const Common& common) : checked(OpenWorkspace(common)) {
+  RequireState(common);
+  db = std::make_unique<Database>(Database::Open(StateFile(common)));
+  now = MomentOf(common, *checked.workspace);
+  state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,
+                                  OptionsFor(*checked.workspace, false));
+}
+
 StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
   StateOptions options;
   for (const Source& source : workspace.sources) {

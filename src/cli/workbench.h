@@ -61,6 +61,16 @@ std::unique_ptr<Home> RequireHome(Database& db, const Common& common);
 
 StateOptions OptionsFor(const Workspace& workspace, bool needs_secret);
 
+// A state opened to be looked at.
+struct Opened {
+  explicit Opened(const Common& common);
+
+  Checked checked;
+  std::unique_ptr<Database> db;
+  TimePoint now;
+  std::unique_ptr<State> state;
+};
+
 // Performs what is due now, until nothing more is, and returns the number of calls.  What a rate
 // limit frees within two seconds is waited for; a longer pause is left to the next run.
 std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, Home& home,

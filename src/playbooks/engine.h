@@ -248,6 +248,8 @@ class PlaybookEngine {
 
   // steps.cc
   void EndRuns(TimePoint now);
+  // Notes goals that are reached after the run was over.
+  void WatchGoals(TimePoint now);
   void ResumeWaits(TimePoint now);
   void ResumeWait(ActiveRun& run, TimePoint now);
   // Asks goal and exit; true when the run is over.

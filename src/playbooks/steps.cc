@@ -113,6 +113,36 @@ void PlaybookEngine::EndRuns(TimePoint now) {
   if (any) {
     RemoveOver();
   }
+  WatchGoals(now);
+}
+
+// A condition cannot be asked of the past, so it is asked while the goal's time runs, also of runs
+// that are over: both arms of an experiment are watched for as long, whatever ended their runs.
+void PlaybookEngine::WatchGoals(TimePoint now) {
+  for (const PlaybookProgram& program : programs_) {
+    const std::optional<Goal>& goal = program.playbook->goal;
+    if (!goal || !goal->when) {
+      continue;
+    }
+    std::vector<std::int64_t> reached;
+    Statement select = db_.Prepare(
+        "SELECT id, customer, started FROM run WHERE playbook = ? AND started >= ? AND ended IS "
+        "NOT "
+        "NULL AND entered IS NOT NULL AND goal_at IS NULL AND goal_was_true = 0 ORDER BY id");
+    select.Bind(1, program.playbook->id).Bind(2, ToMicros(now - goal->within));
+    while (select.Step()) {
+      const auto customer = static_cast<CustomerIndex>(select.Int(1));
+      if (host_.IsAlive(customer) && Holds(*goal->when, customer, now, FromMicros(select.Int(2)))) {
+        reached.push_back(select.Int(0));
+      }
+    }
+    for (const std::int64_t id : reached) {
+      db_.Prepare("UPDATE run SET goal_at = ? WHERE id = ?")
+          .Bind(1, ToMicros(now))
+          .Bind(2, id)
+          .Run();
+    }
+  }
 }
 
 void PlaybookEngine::ResumeWaits(TimePoint now) {

@@ -1,0 +1,270 @@
+// What the numbers mean, over a real state: experiments and movement between segments.
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "pipeline/experiments.h"
+#include "pipeline/movement.h"
+#include "support/temp_dir.h"
+
+namespace segue {
+namespace {
+
+constexpr std::string_view kFiles = R"(workspace: shop
+currency: EUR
+sender: {from: "shop@example.com", postal: "1 Street"}
+keys: {email: customer.email, joined: customer.joined}
+traits: {customer: {email: text, joined: time}}
+events: {visit: {}, order: {amount: money}, invited: {}}
+channels: {email: out}
+serve: {url: "https://segue.example", sign: env:SIGN}
+links: {base: "https://shop.example", paths: {}}
+---
+connector: out
+type: file
+path: out.jsonl
+---
+model: size
+every: 1h
+features: {money: sum(order.amount)}
+scores: {m: {from: money, best: high, cuts: [100 EUR]}}
+segments:
+  - {id: large, when: m is 2}
+  - {id: small, when: otherwise}
+rank: [small, large]
+---
+playbook: nudge
+purpose: service
+on: {event: visit}
+do: [{send: hello}]
+goal: {event: order, value: amount, within: 5d, expect: 5%..15%}
+limits: {reenter: always}
+experiment: {variants: {a: 35%, b: 35%}, holdout: 30%}
+---
+playbook: push
+purpose: service
+on: {event: visit}
+do: [{send: next}]
+goal: {when: "count(invited, 30d) >= 2", within: 5d}
+limits: {reenter: never}
+---
+template: hello
+channel: email
+subject: Hello
+body: Hello
+variants: {a: {subject: One}, b: {subject: Two}}
+---
+template: next
+channel: email
+subject: Next
+body: Next
+---
+layout: default
+html: "{{ body }} {{ sender.postal }} {{ links.unsubscribe }}"
+text: "{{ body }} {{ sender.postal }} {{ links.unsubscribe }}"
+)";
+
+constexpr int kVisit = 0, kOrder = 1, kInvited = 2;
+
+struct Shop {
+  TempDir temp;
+  Database db = Database::Open(temp / "segue.db");
+  Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kFiles)}});
+  std::unique_ptr<State> state;
+  std::unique_ptr<Cycle> cycle;
+  TimePoint now = *ParseTime("2026-03-02T04:00:00Z", Zone());
+
+  Shop() {
+    INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
+    REQUIRE(checked.workspace != nullptr);
+    Open();
+  }
+
+  void Open() {
+    cycle.reset();
+    state = std::make_unique<State>(db, *checked.workspace, *checked.templates, now);
+    cycle = std::make_unique<Cycle>(*state, nullptr);
+  }
+
+  // p0 … are there, joined at this moment, and the models have had their baseline.
+  void Begin(int people) {
+    std::vector<Fact> facts;
+    for (int i = 0; i < people; ++i) {
+      facts.emplace_back(TraitChange{Key(i), 0, Key(i) + "@example.com", now});
+      facts.emplace_back(TraitChange{Key(i), 1, ToMicros(now), now});
+    }
+    Take(facts);
+    now += kHour;
+  }
+
+  static std::string Key(int person) { return fmt::format("p{}", person); }
+
+  Fact Happens(int who, int kind, TimePoint at, std::int64_t cents = 0) {
+    Event event{
+        .kind = kind, .customer = Key(who), .time = at, .fields = {}, .dedupe = "", .version = {}};
+    if (kind == kOrder) {
+      event.fields = {cents};
+    }
+    return event;
+  }
+
+  void Take(const std::vector<Fact>& facts) {
+    CycleReport report;
+    cycle->Ingest(facts, "test", 72 * kHour, now, report);
+    cycle->Decide(now, report);
+  }
+
+  std::map<CustomerIndex, std::string> ArmsOf(const std::string& playbook) {
+    Statement select = db.Prepare("SELECT customer, arm FROM run WHERE playbook = ?");
+    select.Bind(1, playbook);
+    std::map<CustomerIndex, std::string> arms;
+    while (select.Step()) {
+      arms[static_cast<CustomerIndex>(select.Int(0))] = select.Text(1);
+    }
+    return arms;
+  }
+};
+
+const Experiment& Only(const std::vector<Experiment>& all) {
+  REQUIRE(all.size() == 1);
+  return all.front();
+}
+
+}  // namespace
+
+TEST_CASE("report: who entered counts once, by arm, when the goal's time is over") {
+  Shop shop;
+  constexpr int kPeople = 600;
+  shop.Begin(kPeople);
+  std::vector<Fact> visits;
+  for (int i = 0; i < kPeople; ++i) {
+    visits.push_back(shop.Happens(i, kVisit, shop.now));
+  }
+  shop.Take(visits);
+  const TimePoint started = shop.now;
+  const std::map<CustomerIndex, std::string> arms = shop.ArmsOf("nudge");
+  REQUIRE(arms.size() == kPeople);
+  std::vector<Fact> orders;
+  double treated = 0, treated_reached = 0, held_out = 0, held_out_reached = 0;
+  for (int i = 0; i < kPeople; ++i) {
+    const bool ghost = arms.at(static_cast<CustomerIndex>(i)) == "held_out";
+    (ghost ? held_out : treated) += 1;
+    if (i % 10 < (ghost ? 1 : 5)) {
+      (ghost ? held_out_reached : treated_reached) += 1;
+      orders.push_back(shop.Happens(i, kOrder, started + kDay, 1000));
+      orders.push_back(shop.Happens(i, kOrder, started + 2 * kDay, 1000));
+    }
+    orders.push_back(shop.Happens(i, kOrder, started + 5 * kDay + kHour, 99));  // Too late.
+  }
+  REQUIRE(held_out > 130);
+  shop.now += 4 * kDay;
+  {
+    const std::vector<Experiment> early = Experiments(*shop.state, {.playbook = "nudge"}, shop.now);
+    CHECK(Only(early).early == kPeople);
+    CHECK(Only(early).treated.goal.people() == 0);
+    CHECK(Only(early).sentence == "cannot tell: fewer than two people in an arm");
+  }
+  shop.now += 2 * kDay;
+  shop.Take(orders);
+  std::vector<Fact> again;
+  for (int i = 0; i < kPeople; ++i) {
+    again.push_back(shop.Happens(i, kVisit, shop.now));
+  }
+  shop.Take(again);
+  const std::vector<Experiment> all = Experiments(*shop.state, {.playbook = "nudge"}, shop.now);
+  const Experiment& one = Only(all);
+  CHECK(one.entered == kPeople);
+  CHECK(one.early == 0);
+  CHECK(one.treated.goal.people() == treated);
+  CHECK(one.treated.goal.sum() == doctest::Approx(treated_reached));
+  CHECK(one.held_out.goal.people() == held_out);
+  CHECK(one.held_out.goal.sum() == doctest::Approx(held_out_reached));
+  CHECK(one.treated.money.sum() == doctest::Approx(2000 * treated_reached));
+  REQUIRE(one.money.has_value());
+  CHECK(one.money->value ==
+        doctest::Approx(2'000'000 * (treated_reached / treated - held_out_reached / held_out)));
+  CHECK(one.answer.ratio_p > kRatioAlarm);
+  CHECK(one.answer.verdict == Verdict::kAbove);  // About 40 points, where 5 to 15 were expected.
+  CHECK(one.any_time.enough);
+  REQUIRE(one.variants.size() == 2);
+  CHECK(one.variants[0].goal.people() + one.variants[1].goal.people() == treated);
+  REQUIRE(one.effects.size() == 1);
+  CHECK(one.effects[0].adjusted_p > 0.05);  // Both variants were given the same chances.
+  // Nobody came in later, and whoever came in again did not come in for the first time.
+  CHECK(Experiments(*shop.state, {.playbook = "nudge", .from = started + kDay}, shop.now)
+            .front()
+            .entered == 0);
+}
+
+TEST_CASE(
+    "report: a condition as goal is noted of runs that are over, and nobody held out says so") {
+  Shop shop;
+  shop.Begin(4);
+  shop.Take({shop.Happens(0, kInvited, shop.now - kMinute), shop.Happens(0, kInvited, shop.now)});
+  shop.now += kHour;
+  std::vector<Fact> visits;
+  for (int i = 0; i < 4; ++i) {
+    visits.push_back(shop.Happens(i, kVisit, shop.now));
+  }
+  shop.Take(visits);
+  CHECK(shop.ArmsOf("push").size() == 4);
+  for (const RunInfo& run : shop.state->playbooks().Runs(std::nullopt, "push", false)) {
+    CHECK(run.end_reason == "done");
+  }
+  shop.now += kDay;
+  shop.Take({shop.Happens(1, kInvited, shop.now - kHour), shop.Happens(1, kInvited, shop.now)});
+  shop.now += 6 * kDay;
+  shop.Open();
+  shop.Take({shop.Happens(2, kInvited, shop.now), shop.Happens(2, kInvited, shop.now - kHour)});
+  const std::vector<Experiment> all = Experiments(*shop.state, {.playbook = "push"}, shop.now);
+  // p0 was there already, p1 came in time, p2 too late.
+  CHECK(Only(all).treated.goal.people() == 4);
+  CHECK(Only(all).treated.goal.sum() == doctest::Approx(1));
+  CHECK(Only(all).sentence.find("nobody is held out") != std::string::npos);
+  CHECK_FALSE(Only(all).compared);
+}
+
+TEST_CASE("migrate: where people stood is read back from their moves") {
+  Shop shop;
+  shop.Begin(10);
+  const TimePoint begin = shop.now;
+  std::vector<Fact> first, second;
+  for (int i = 0; i < 4; ++i) {
+    first.push_back(shop.Happens(i, kOrder, shop.now, 10000));
+  }
+  shop.now += kHour;
+  shop.Take(first);  // Four are large now.
+  const TimePoint between = shop.now + kMinute;
+  shop.now += kDay;
+  second.push_back(shop.Happens(4, kOrder, shop.now, 20000));
+  shop.Take(second);
+  const Result<Movement> whole = MovementOf(*shop.state, 0, {.from = begin}, shop.now);
+  REQUIRE(whole.has_value());
+  CHECK(whole->segments == std::vector<std::string>{"large", "small"});
+  CHECK(whole->matrix[1].people == 10);
+  CHECK(whole->matrix[1].to == std::vector<double>{5, 5, 0});
+  CHECK(whole->matrix[0].people == 0);
+  const Result<Movement> later = MovementOf(*shop.state, 0, {.from = between}, shop.now);
+  REQUIRE(later.has_value());
+  CHECK(later->matrix[0].to == std::vector<double>{4, 0, 0});
+  CHECK(later->matrix[1].to == std::vector<double>{1, 5, 0});
+  const Result<Movement> earlier =
+      MovementOf(*shop.state, 0, {.from = begin, .to = between}, shop.now);
+  REQUIRE(earlier.has_value());
+  CHECK(earlier->matrix[1].to == std::vector<double>{4, 6, 0});
+  CHECK(whole->stays[1].ended == 5);
+  CHECK(whole->stays[0].stays == 5);
+  CHECK(whole->stays[0].ended == 0);
+  CHECK(whole->value == "money");
+  REQUIRE(whole->at_risk.size() == 2);
+  CHECK(whole->at_risk[0].value == 60000);
+  CHECK(whole->at_risk[1].at_risk == 0);
+  CHECK_FALSE(MovementOf(*shop.state, 0, {.from = begin - kDay}, shop.now).has_value());
+  CHECK_FALSE(MovementOf(*shop.state, 0, {.value = "mony"}, shop.now).has_value());
+}
+
+}  // namespace segue

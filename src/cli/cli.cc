@@ -35,6 +35,10 @@ struct Parsed {
   InitOptions init;
   CheckOptions check;
   PlanOptions plan;
+  ApplyOptions apply;
+  BacktestVerb backtest;
+  PauseOptions pause;
+  SendTestOptions send_test;
   ReplayOptions replay;
   ExplainOptions explain;
   SegmentsOptions segments;
@@ -65,6 +69,8 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
       "plan", "Say who would get what and why, and change nothing (exit 2: somebody would)");
   AddCommon(plan, parsed.common, true);
   plan->add_option("--people", parsed.plan.people, "List everybody whom this playbook would start");
+  plan->add_option("--out,-o", parsed.plan.out, "Write the plan into this file, for apply");
+  plan->add_flag("--markdown", parsed.plan.markdown, "Print it for a pull request");
   plan->callback([&] { parsed.run = [&] { return RunPlan(parsed.common, parsed.plan); }; });
 
   CLI::App* doctor = app.add_subcommand("doctor", "Find out whether the state is sound");
@@ -177,6 +183,63 @@ void AddWriting(CLI::App& app, Parsed& parsed) {
   schema->callback([&] { parsed.run = [&] { return RunSchema(parsed.schema); }; });
 }
 
+// Before and after files go live.
+void AddReleasing(CLI::App& app, Parsed& parsed) {
+  CLI::App* apply =
+      app.add_subcommand("apply", "Make the files live, and say who receives what because of it");
+  AddCommon(apply, parsed.common, true);
+  apply->add_option("plan", parsed.apply.plan, "What `plan -o` wrote: refused where it is stale");
+  apply
+      ->add_option("--drift", parsed.apply.drift,
+                   "So many may receive who are not in the plan (default 0)")
+      ->check(CLI::NonNegativeNumber);
+  apply->add_flag("--follow-folder", parsed.apply.follow_folder,
+                  "From here on the files of the folder run as they are, without apply");
+  apply->callback([&] { parsed.run = [&] { return RunApply(parsed.common, parsed.apply); }; });
+
+  CLI::App* pause = app.add_subcommand(
+      "pause", "Stop a playbook, a connector or all; without a name, list what is paused");
+  AddCommon(pause, parsed.common, false);
+  pause->add_option("what", parsed.pause.what, "A playbook, a connector, or all");
+  pause->add_option("--note", parsed.pause.note, "Why; kept, and said wherever it refused");
+  pause->callback([&] { parsed.run = [&] { return RunPause(parsed.common, parsed.pause); }; });
+
+  CLI::App* resume = app.add_subcommand(
+      "resume", "Let it go on; counts what was missed, and never catches up by itself");
+  AddCommon(resume, parsed.common, false);
+  resume->add_option("what", parsed.pause.what, "A playbook, a connector, or all")->required();
+  CLI::Option* send = resume->add_flag("--send", parsed.pause.send, "Send what waits");
+  resume->add_flag("--drop", parsed.pause.drop, "Drop what waits")->excludes(send);
+  resume->add_option("--note", parsed.pause.note, "Why; kept with what is dropped");
+  resume->callback([&] { parsed.run = [&] { return RunResume(parsed.common, parsed.pause); }; });
+
+  CLI::App* send_test = app.add_subcommand(
+      "send-test", "Send one message to an address of yours, marked as a test and never counted");
+  AddCommon(send_test, parsed.common, false);
+  send_test->add_option("template", parsed.send_test.template_id, "The template's id")->required();
+  send_test->add_option("--as", parsed.send_test.as, "The customer it is worded for")->required();
+  send_test->add_option("--to", parsed.send_test.to, "Where it goes; never to a customer")
+      ->required();
+  send_test->add_option("--variant", parsed.send_test.variant, "Of the template");
+  send_test->callback(
+      [&] { parsed.run = [&] { return RunSendTest(parsed.common, parsed.send_test); }; });
+
+  CLI::App* backtest = app.add_subcommand(
+      "backtest", "Say what playbooks would have sent over the history of the sources");
+  AddCommon(backtest, parsed.common, false);
+  backtest->add_option("playbooks", parsed.backtest.playbooks,
+                       "Tried as if they were live (default: all, as their files say)");
+  backtest->add_option("--from", parsed.backtest.from,
+                       "First moment (default: the day of the first fact)");
+  backtest->add_option("--to", parsed.backtest.to,
+                       "Last moment (default: the day after the last fact)");
+  backtest->add_option("--every", parsed.backtest.every,
+                       "Cycles exactly this far apart: 1d (default: whenever something is due)");
+  backtest->add_flag("--people", parsed.backtest.people, "One line for each send");
+  backtest->callback(
+      [&] { parsed.run = [&] { return RunBacktestVerb(parsed.common, parsed.backtest); }; });
+}
+
 void AddDoing(CLI::App& app, Parsed& parsed) {
   CLI::App* init = app.add_subcommand("init", "Write a working example workspace into a folder");
   init->add_option("folder", parsed.init.folder, "A folder that is new or empty")->required();
@@ -260,6 +323,7 @@ int RunCli(int argc, char** argv) {
   AddDoing(app, parsed);
   AddOffers(app, parsed);
   AddLooking(app, parsed);
+  AddReleasing(app, parsed);
   AddWriting(app, parsed);
   AddCustomer(app, parsed);
   AddInsights(app, parsed);

@@ -1,23 +1,21 @@
 // plan: one full cycle at a moment, on the state as it is, all of it rolled back afterwards.  It is
-// the code that runs in earnest, so it names the same people.
+// the code that runs in earnest, so it names the same people.  apply: makes the files live.
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <map>
-#include <set>
+#include <sstream>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
 
-#include "base/text.h"
 #include "cli/cli.h"
+#include "cli/plan_text.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
-#include "pipeline/foresee.h"
 
 namespace segue {
 namespace {
-
-constexpr std::size_t kPeopleShown = 5;
 
 TimePoint NextSlot(const Workspace& workspace, TimePoint now) {
   std::optional<TimePoint> next;
@@ -30,102 +28,108 @@ TimePoint NextSlot(const Workspace& workspace, TimePoint now) {
   return next.value_or(now);
 }
 
-// "21 sent · 14 no consent · 1 no address", the largest first.
-std::string OutcomeLine(const std::map<std::string, std::int64_t>& outcomes) {
-  std::vector<std::pair<std::string, std::int64_t>> sorted(outcomes.begin(), outcomes.end());
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const auto& a, const auto& b) { return a.second > b.second; });
-  std::string line;
-  for (const auto& [word, count] : sorted) {
-    std::string words = word;
-    std::replace(words.begin(), words.end(), '_', ' ');
-    line += fmt::format("{}{} {}", line.empty() ? "" : " · ", Grouped(count), words);
+// When the oldest of the sources was last read; nothing while one never was.
+std::optional<TimePoint> DataAsOf(Database& db, const Workspace& workspace) {
+  std::optional<TimePoint> oldest;
+  for (const Source& source : workspace.sources) {
+    Statement find =
+        db.Prepare("SELECT last_ok FROM source_state WHERE source = ? AND last_ok IS NOT NULL");
+    find.Bind(1, source.id);
+    if (!find.Step()) {
+      return std::nullopt;
+    }
+    const TimePoint read = FromMicros(find.Int(0));
+    oldest = oldest ? std::min(*oldest, read) : read;
   }
-  return line;
+  return oldest;
 }
 
-std::string WhenLine(const ForeseenStep& step, TimePoint at, const Zone& reader) {
-  if (step.reason != "sent") {
-    return step.reason + (step.detail.empty() ? "" : ": " + step.detail);
+std::optional<TimePoint> LastCycle(Database& db) {
+  Statement made = db.Prepare("SELECT 1 FROM sqlite_master WHERE name = 'cycle'");
+  if (!made.Step()) {
+    return std::nullopt;  // Nothing ever ran here.
   }
-  const std::string when = step.due <= at ? "at once" : reader.Format(step.due);
-  const bool elsewhere = step.zone.name() != reader.name();
-  return when +
-         (elsewhere ? " (" + step.zone.Format(step.due).substr(11) + " in " + step.zone.name() + ")"
-                    : "");
+  Statement find = db.Prepare("SELECT max(now) FROM cycle WHERE finished = 1");
+  return find.Step() && !find.IsNull(0) ? std::optional(FromMicros(find.Int(0))) : std::nullopt;
 }
 
-void PrintPlaybook(const Foreseen& plan, const ForeseenPlaybook& one, const Workspace& workspace,
-                   bool everybody) {
-  const auto index = static_cast<std::size_t>(one.playbook);
-  const Playbook& playbook = workspace.playbooks[index];
-  fmt::print("{} {}   {}{}\n", one.started > 0 ? "+" : "~",
-             FormatPlace(playbook.place, workspace.files), playbook.id,
-             playbook.status == Status::kShadow ? "   (shadow: decides, delivers nothing)" : "");
-  if (one.started > 0) {
-    fmt::print("      {} would start{}\n", Grouped(one.started),
-               one.refused.empty() ? "" : "   not started: " + OutcomeLine(one.refused));
-  } else if (!one.refused.empty()) {
-    fmt::print("      nobody would start: {}\n", OutcomeLine(one.refused));
-  }
-  for (const auto& [step, outcomes] : one.by_step) {
-    fmt::print("      {}: {}\n", step, OutcomeLine(outcomes));
-  }
-  std::size_t shown = 0;
-  for (const ForeseenStep& step : one.steps) {
-    if (!everybody && shown++ == kPeopleShown) {
-      fmt::print("      …  segue plan --people {} lists all {}\n", playbook.id,
-                 Grouped(static_cast<std::int64_t>(one.steps.size())));
-      break;
+// A plan, and what the files that run now would do at the same moment.
+struct Planned {
+  Foreseen plan;
+  std::optional<Release> running;
+  std::string hash;
+  WhoGets before, after;
+  Difference difference;
+};
+
+Planned MakePlan(Database& db, const Checked& checked, TimePoint at) {
+  Planned planned;
+  planned.running = RunningRelease(db);
+  planned.hash = FilesHash(checked.files);
+  planned.plan = Foresee(db, *checked.workspace, *checked.templates, at,
+                         OptionsFor(*checked.workspace, false));
+  planned.after = WhoGetsWhat(planned.plan, *checked.workspace);
+  if (!planned.running) {
+    planned.difference = Compare({}, planned.after);
+  } else if (planned.running->hash != planned.hash) {
+    const Checked old = CheckWorkspace(planned.running->files);
+    if (old.workspace == nullptr) {
+      throw Failure{kFindings,
+                    "the files that run now cannot be read by this version of segue: compare "
+                    "with the version that they were made for\n"};
     }
-    fmt::print("      {:<28} {:<28} {}\n", step.person, step.what,
-               WhenLine(step, plan.at, workspace.schema.timezone));
+    const Foreseen before =
+        Foresee(db, *old.workspace, *old.templates, at, OptionsFor(*old.workspace, false));
+    planned.before = WhoGetsWhat(before, *old.workspace);
+    planned.difference = Compare(planned.before, planned.after);
+  }
+  return planned;
+}
+
+void WritePlan(const std::string& path, const Planned& planned, const Checked& checked,
+               TimePoint now) {
+  const PlanFile file{.workspace = checked.workspace->id,
+                      .made = now,
+                      .at = planned.plan.at,
+                      .files = FileHashes(checked.files),
+                      .running = planned.running ? planned.running->hash : "",
+                      .gets = planned.after};
+  std::ofstream out(path, std::ios::binary);
+  out << PlanFileText(file) << std::flush;
+  if (!out) {
+    throw Failure{kCannotReach, fmt::format("cannot write {}\n", path)};
   }
 }
 
-boost::json::object ToJson(const Foreseen& plan, const Workspace& workspace) {
-  boost::json::array playbooks;
-  for (const ForeseenPlaybook& one : plan.playbooks) {
-    boost::json::array steps;
-    for (const ForeseenStep& step : one.steps) {
-      steps.push_back({{"customer", step.customer_key},
-                       {"to", step.person},
-                       {"step", step.what},
-                       {"outcome", step.reason},
-                       {"due", FormatTime(step.due)},
-                       {"detail", step.detail}});
-    }
-    boost::json::object refused;
-    for (const auto& [word, count] : one.refused) {
-      refused[word] = count;
-    }
-    playbooks.push_back(
-        {{"playbook", workspace.playbooks[static_cast<std::size_t>(one.playbook)].id},
-         {"started", one.started},
-         {"refused", refused},
-         {"steps", steps}});
+PlanFile ReadPlan(const std::string& path, const Workspace& workspace) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) {
+    throw Failure{kUsage, fmt::format("cannot read {}\n", path)};
   }
-  boost::json::array models;
-  for (const ForeseenModel& one : plan.models) {
-    models.push_back({{"model", workspace.models[static_cast<std::size_t>(one.model)].id},
-                      {"moved", one.moved},
-                      {"baseline", one.baseline}});
+  Result<PlanFile> plan = ParsePlanFile(text.str());
+  if (!plan) {
+    throw Failure{kUsage, fmt::format("{}: {}\n", path, plan.error().message())};
   }
-  return {{"at", FormatTime(plan.at)}, {"customers", plan.customers}, {"models", models},
-          {"playbooks", playbooks},    {"brake", plan.report.brake},  {"people", plan.people}};
+  if (plan->workspace != workspace.id) {
+    throw Failure{kUsage, fmt::format("{} is a plan of workspace {}, and this is {}\n", path,
+                                      plan->workspace, workspace.id)};
+  }
+  return *plan;
 }
 
-void PrintModels(const Foreseen& plan, const Workspace& workspace) {
-  for (const ForeseenModel& one : plan.models) {
-    const std::string& id = workspace.models[static_cast<std::size_t>(one.model)].id;
-    if (one.baseline) {
-      fmt::print("  {}: its first run, a baseline: it places everybody and moves nobody\n", id);
-    } else if (one.moved > 0) {
-      fmt::print("  {}: {} would move ({}): {}\n", id, Grouped(one.moved),
-                 Percent(static_cast<double>(one.moved) /
-                         static_cast<double>(std::max<std::int64_t>(1, plan.customers))),
-                 OutcomeLine(one.by_cause));
-    }
+constexpr std::size_t kNamed = 20;
+
+// Throws where the plan says something else than would happen now.
+void RequireFresh(const PlanFile& file, const Planned& now, std::int64_t drift) {
+  const Difference since = Compare(file.gets, now.after);
+  if (std::ssize(since.newly) > drift || (drift == 0 && !since.empty())) {
+    throw Failure{kFindings,
+                  "not applied: the plan is stale. Since it was made the data changed:\n" +
+                      DifferenceText(since, file.gets, now.after, kNamed) +
+                      "make a new plan, or allow as many to receive who are not in it with "
+                      "--drift N\n"};
   }
 }
 
@@ -141,29 +145,61 @@ int RunPlan(const Common& common, const PlanOptions& options) {
   const TimePoint now = MomentOf(common, workspace);
   const TimePoint at = common.at.empty() ? NextSlot(workspace, now) : now;
   Database db = Database::Open(StateFile(common));
-  const Foreseen plan =
-      Foresee(db, workspace, *checked.templates, at, OptionsFor(workspace, false));
-  if (common.json) {
-    fmt::print("{}\n", boost::json::serialize(ToJson(plan, workspace)));
-    return plan.people > 0 ? kPeopleAffected : kFine;
+  const Planned planned = MakePlan(db, checked, at);
+  const PlanScreen screen{.plan = planned.plan,
+                          .workspace = workspace,
+                          .from = planned.running ? planned.running->hash : "",
+                          .to = planned.hash,
+                          .data_as_of = DataAsOf(db, workspace),
+                          .people = options.people,
+                          .before = planned.before,
+                          .after = planned.after,
+                          .difference = planned.difference};
+  if (!options.out.empty()) {
+    WritePlan(options.out, planned, checked, now);
   }
-  fmt::print("plan for {} {}   {} customers\n", workspace.schema.timezone.Format(at),
-             workspace.schema.timezone.name(), Grouped(plan.customers));
-  PrintModels(plan, workspace);
-  for (const ForeseenPlaybook& one : plan.playbooks) {
-    const bool wanted =
-        workspace.playbooks[static_cast<std::size_t>(one.playbook)].id == options.people;
-    if (options.people.empty() || wanted) {
-      PrintPlaybook(plan, one, workspace, wanted);
+  fmt::print("{}", common.json        ? PlanJson(screen)
+                   : options.markdown ? PlanMarkdown(screen)
+                                      : PlanText(screen));
+  return planned.plan.people > 0 ? kPeopleAffected : kFine;
+}
+
+int RunApply(const Common& common, const ApplyOptions& options) {
+  const Checked checked = OpenWorkspace(common);
+  const Workspace& workspace = *checked.workspace;
+  std::filesystem::create_directories(common.state);
+  Database db = Database::Open(StateFile(common));
+  if (options.follow_folder) {
+    FollowFolder(db);
+    fmt::print("from the next run on, the files of the folder run as they are\n");
+    return kFine;
+  }
+  const TimePoint now = MomentOf(common, workspace);
+  TimePoint at = NextSlot(workspace, now);
+  std::optional<PlanFile> file;
+  if (!options.plan.empty()) {
+    file = ReadPlan(options.plan, workspace);
+    const std::string stale = Stale(*file, checked.files, RunningRelease(db), LastCycle(db));
+    if (!stale.empty()) {
+      throw Failure{kFindings,
+                    fmt::format("not applied: the plan is stale: {}; make a new one\n", stale)};
     }
+    at = file->at;
   }
-  if (!plan.report.brake.empty()) {
-    fmt::print("! brake: {}: the run would hold and ask\n", plan.report.brake);
+  const Planned planned = MakePlan(db, checked, at);
+  if (file) {
+    RequireFresh(*file, planned, options.drift);
   }
-  fmt::print("{}\n", plan.people == 0
-                         ? "nobody is affected"
-                         : fmt::format("exit 2: {} people are affected", Grouped(plan.people)));
-  return plan.people > 0 ? kPeopleAffected : kFine;
+  NoteRelease(db, checked.files, true, now);
+  const Zone& zone = workspace.schema.timezone;
+  fmt::print("applied {}{}; in the cycle of {} {}\n", planned.hash.substr(0, 8),
+             planned.running ? " in place of " + planned.running->hash.substr(0, 8) : "",
+             zone.Format(at), zone.name());
+  fmt::print("{}", planned.difference.empty()
+                       ? "everybody would receive the same\n"
+                       : DifferenceText(planned.difference, planned.before, planned.after, kNamed));
+  fmt::print("a service that is at work takes them with `systemctl reload segue`\n");
+  return kFine;
 }
 
 }  // namespace segue

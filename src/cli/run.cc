@@ -17,6 +17,8 @@
 #include "config/sarif.h"
 #include "daemon/postgres.h"
 #include "pipeline/feed.h"
+#include "pipeline/history.h"
+#include "pipeline/release.h"
 
 namespace segue {
 
@@ -73,11 +75,14 @@ std::string IntakeLine(const CycleReport& report) {
 namespace {
 
 int OneCycle(const Common& common, bool past_brake) {
-  const Checked checked = OpenWorkspace(common);
+  if (!std::filesystem::exists(StateFile(common))) {
+    OpenWorkspace(common);  // No state is made for files that are wrong.
+  }
   const bool real = common.at.empty();
-  const TimePoint now = MomentOf(common, *checked.workspace);
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));
+  const Checked checked = OpenToRun(db, common);
+  const TimePoint now = MomentOf(common, *checked.workspace);
   std::unique_ptr<Home> home;
   if (real) {
     home = RequireHome(db, common);
@@ -105,6 +110,7 @@ int OneCycle(const Common& common, bool past_brake) {
   progress.Finish();
   std::int64_t calls = 0;
   if (real) {
+    NoteRelease(db, checked.files, AppliedRelease(db).has_value(), now);
     Dispatcher dispatcher(state, ResolveSecrets);
     SystemClock clock;
     calls = DispatchAll(state, dispatcher, *home, common.state, clock);
@@ -245,94 +251,50 @@ class Replay {
       feed_ = std::move(*feed);
     }
     const Zone& zone = state_.workspace().schema.timezone;
-    const TimePoint from = Edge(options_.from, zone, FirstMoment(zone));
-    const TimePoint to = Edge(options_.to, zone, LastMoment(zone));
-    if (!options_.every.empty()) {
-      every_ = ParseDuration(options_.every);
-      if (!every_ || *every_ <= Duration::zero()) {
-        throw Failure{kUsage,
-                      fmt::format("--every {}: write a duration such as 6h\n", options_.every)};
-      }
-    }
+    HistorySpan span;
+    // From the dawn of the day of the first fact to a full day after that of the last.
+    span.from = Edge(options_.from, zone, feed_.first(), 0);
+    span.to = Edge(options_.to, zone, feed_.last(), 2);
+    span.every = StepOf(options_.every);
     if (!options_.trace.empty()) {
       trace_ = std::make_unique<SegmentTrace>(state_, options_.trace);
     }
-    for (TimePoint now = from; now <= to;) {
-      Tick(now);
-      const TimePoint next = every_ ? now + *every_ : NextTick(now, to);
+    HistoryHooks hooks;
+    hooks.take_in = [this](TimePoint now) { TakeIn(now); };
+    hooks.next_fact = [this] { return feed_.next(); };
+    hooks.perform = [this](const Call& call) { return writer_.Perform(call.request); };
+    hooks.ticked = [&](TimePoint now, TimePoint next) {
       const std::int64_t day = zone.ToLocal(now).day();
-      if (trace_ && (next > to || zone.ToLocal(next).day() != day)) {
+      if (trace_ && (next > span.to || zone.ToLocal(next).day() != day)) {
         trace_->EndOfDay(zone.Format(now).substr(0, 10));
       }
-      progress_.Show("replaying " + zone.Format(now).substr(0, 10), (now - from).count(),
-                     (to - from).count());
-      now = next;
-    }
+      progress_.Show("replaying " + zone.Format(now).substr(0, 10), (now - span.from).count(),
+                     (span.to - span.from).count());
+    };
+    LiveThrough(state_, cycle_, dispatcher_, span, hooks, report_);
     progress_.Finish();
   }
 
   const CycleReport& report() const { return report_; }
 
  private:
-  TimePoint Edge(const std::string& text, const Zone& zone,
-                 std::optional<TimePoint> otherwise) const {
-    if (!text.empty()) {
-      Result<TimePoint> time = ParseTime(text, zone);
-      if (!time) {
-        throw Failure{kUsage, fmt::format("{}: {}\n", text, time.error().message())};
-      }
-      return *time;
-    }
-    if (!otherwise) {
+  static TimePoint Edge(const std::string& text, const Zone& zone, std::optional<TimePoint> fact,
+                        std::int64_t days_later) {
+    if (text.empty() && !fact) {
       throw Failure{
           kFindings,
           "the sources hold nothing: name --from and --to, or put files into the inbox\n"};
     }
-    return *otherwise;
+    return text.empty() ? Dawn(*fact, days_later, zone) : ParseMoment(text, zone);
   }
 
-  // The dawn of the day of the first fact.
-  std::optional<TimePoint> FirstMoment(const Zone& zone) const {
-    return feed_.first() ? std::optional(Dawn(*feed_.first(), 0, zone)) : std::nullopt;
-  }
-
-  // A full day after that of the last fact.
-  std::optional<TimePoint> LastMoment(const Zone& zone) const {
-    return feed_.last() ? std::optional(Dawn(*feed_.last(), 2, zone)) : std::nullopt;
-  }
-
-  static TimePoint Dawn(TimePoint time, std::int64_t days_later, const Zone& zone) {
-    return zone.ToUtc({(zone.ToLocal(time).day() + days_later) * kDay.count()});
-  }
-
-  void Tick(TimePoint now) {
+  void TakeIn(TimePoint now) {
     clock_.Set(now);
     if (options_.by_arrival) {
       cycle_.Pull(now, true, {}, report_);
     } else {
       feed_.GiveUntil(now, cycle_, report_);
     }
-    report_.moves.clear();
-    cycle_.Decide(now, report_);
-    DispatchFiles(dispatcher_, writer_, now);
-    if (++ticks_ % 200 == 0) {
-      state_.ledger().Seal();
-    }
-  }
-
-  // Full hours in which something arrives, and every moment at which the cycle or the dispatcher
-  // has something to do.
-  TimePoint NextTick(TimePoint now, TimePoint to) const {
-    TimePoint next = std::min(cycle_.Next(now), now + kDay);
-    if (const std::optional<TimePoint> due = dispatcher_.Next(now)) {
-      next = std::min(next, std::max(*due, now + std::chrono::seconds(1)));
-    }
-    if (const std::optional<TimePoint> fact = feed_.next()) {
-      const TimePoint hour = std::chrono::ceil<std::chrono::hours>(*fact);
-      next = std::min(next, std::max(hour, now + std::chrono::seconds(1)));
-    }
-    next = std::max(next, now + std::chrono::seconds(1));
-    return now < to ? std::min(next, to) : next;
   }
 
   State& state_;
@@ -345,9 +307,7 @@ class Replay {
   Dispatcher dispatcher_;
   ProgressLine progress_;
   Feed feed_;
-  std::optional<Duration> every_;
   std::unique_ptr<SegmentTrace> trace_;
-  std::int64_t ticks_ = 0;
   CycleReport report_;
 };
 

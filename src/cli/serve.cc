@@ -1,5 +1,6 @@
 // serve and adopt: the service, and the word of a person that a copied state may go on.
 
+#include <filesystem>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -10,6 +11,7 @@
 #include "cli/verbs.h"
 #include "daemon/home.h"
 #include "daemon/service.h"
+#include "pipeline/release.h"
 
 namespace segue {
 
@@ -17,18 +19,29 @@ int RunServe(const Common& common) {
   // The journal writes times of its own; a terminal does not.
   spdlog::set_default_logger(spdlog::stderr_color_mt("segue"));
   spdlog::set_pattern(ErrorHasColour() ? "%Y-%m-%dT%H:%M:%S %^%l%$ %v" : "%l %v");
-  Checked checked = OpenWorkspace(common);
+  if (!std::filesystem::exists(StateFile(common))) {
+    OpenWorkspace(common);  // No state is made for files that are wrong.
+  }
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));
   const std::unique_ptr<Home> home = RequireHome(db, common);
+  Checked checked = OpenToRun(db, common);
+  const auto note = [&db](const Checked& running) {
+    NoteRelease(db, running.files, AppliedRelease(db).has_value(), SystemClock().Now());
+  };
+  note(checked);
   ServiceParts parts;
   parts.home = home.get();
   parts.state_folder = common.state;
-  parts.load = [&common] {
-    Diagnostics found;
-    std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, found);
-    Checked again = CheckWorkspace(std::move(files));
-    again.diagnostics.insert(again.diagnostics.begin(), found.begin(), found.end());
+  parts.load = [&common, &db, note] {
+    std::vector<std::string> notes;
+    Checked again = LoadToRun(db, common, notes);
+    for (const std::string& word : notes) {
+      spdlog::info("{}", word);
+    }
+    if (again.workspace != nullptr && !HasErrors(again.diagnostics)) {
+      note(again);
+    }
     return again;
   };
   parts.options = [](const Workspace& workspace) { return OptionsFor(workspace, true); };

@@ -24,10 +24,43 @@ struct CheckOptions {
 int RunCheck(const Common& common, const CheckOptions& options);
 
 struct PlanOptions {
-  std::string people;  // A playbook: list everybody it would start.
+  std::string people;     // A playbook: list everybody it would start.
+  std::string out;        // A file: the plan, for `apply`.
+  bool markdown = false;  // For a pull request.
 };
 
 int RunPlan(const Common& common, const PlanOptions& options);
+
+struct ApplyOptions {
+  std::string plan;            // A file that `plan -o` wrote; empty: none.
+  std::int64_t drift = 0;      // So many may receive who are not in the plan.
+  bool follow_folder = false;  // From here on the folder's files run as they are.
+};
+
+int RunApply(const Common& common, const ApplyOptions& options);
+
+struct BacktestVerb {
+  std::vector<std::string> playbooks;  // Empty: all.
+  std::string from, to, every;
+  bool people = false;  // One line for each send.
+};
+
+int RunBacktestVerb(const Common& common, const BacktestVerb& options);
+
+struct PauseOptions {
+  std::string what;  // A playbook, a connector, or `all`; pause: empty lists what is paused.
+  std::string note;
+  bool send = false, drop = false;  // resume: what becomes of promises that wait.
+};
+
+int RunPause(const Common& common, const PauseOptions& options);
+int RunResume(const Common& common, const PauseOptions& options);
+
+struct SendTestOptions {
+  std::string template_id, as, to, variant;
+};
+
+int RunSendTest(const Common& common, const SendTestOptions& options);
 
 // Whether the state is sound.
 int RunDoctor(const Common& common);

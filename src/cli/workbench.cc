@@ -17,14 +17,21 @@
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "daemon/transport.h"
+#include "pipeline/release.h"
 
 namespace segue {
 
-Checked OpenWorkspace(const Common& common) {
+namespace {
+
+Checked LoadFolder(const Common& common) {
   Diagnostics found;
   std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, found);
   Checked checked = CheckWorkspace(std::move(files));
   checked.diagnostics.insert(checked.diagnostics.begin(), found.begin(), found.end());
+  return checked;
+}
+
+Checked RequireGood(Checked checked, const Common& common) {
   if (checked.workspace == nullptr || HasErrors(checked.diagnostics)) {
     Diagnostics errors;
     std::copy_if(checked.diagnostics.begin(), checked.diagnostics.end(), std::back_inserter(errors),
@@ -32,6 +39,36 @@ Checked OpenWorkspace(const Common& common) {
     throw Failure{kFindings, FormatDiagnostics(errors, checked.files, ErrorHasColour()) +
                                  fmt::format("{} errors in the workspace {}: nothing was run\n",
                                              errors.size(), common.workspace)};
+  }
+  return checked;
+}
+
+}  // namespace
+
+Checked OpenWorkspace(const Common& common) {
+  return RequireGood(LoadFolder(common), common);
+}
+
+Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& notes) {
+  const std::optional<Release> applied = AppliedRelease(db);
+  if (!applied) {
+    return LoadFolder(common);
+  }
+  Diagnostics ignored;
+  if (FilesHash(ReadWorkspaceFiles(common.workspace, ignored)) != applied->hash) {
+    notes.push_back("the files of " + common.workspace + " are not those that were applied on " +
+                    FormatTime(applied->at) +
+                    ": these run; `segue plan` shows what the others would do, `segue apply` makes "
+                    "them live");
+  }
+  return CheckWorkspace(applied->files);
+}
+
+Checked OpenToRun(Database& db, const Common& common) {
+  std::vector<std::string> notes;
+  Checked checked = RequireGood(LoadToRun(db, common, notes), common);
+  for (const std::string& note : notes) {
+    fmt::print(stderr, "note: {}\n", note);
   }
   return checked;
 }
@@ -45,6 +82,25 @@ TimePoint MomentOf(const Common& common, const Workspace& workspace) {
     throw Failure{kUsage, fmt::format("--at {}: {}\n", common.at, at.error().message())};
   }
   return *at;
+}
+
+TimePoint ParseMoment(const std::string& text, const Zone& zone) {
+  Result<TimePoint> time = ParseTime(text, zone);
+  if (!time) {
+    throw Failure{kUsage, fmt::format("{}: {}\n", text, time.error().message())};
+  }
+  return *time;
+}
+
+std::optional<Duration> StepOf(const std::string& text) {
+  if (text.empty()) {
+    return std::nullopt;
+  }
+  const std::optional<Duration> every = ParseDuration(text);
+  if (!every || *every <= Duration::zero()) {
+    throw Failure{kUsage, fmt::format("--every {}: write a duration such as 6h\n", text)};
+  }
+  return every;
 }
 
 StateLock::StateLock(const std::string& folder) {
@@ -194,18 +250,6 @@ std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, Home& home,
       wait = std::max(Duration::zero(), *next - now);
     }
     replies = queue.Take(wait);
-  }
-}
-
-void DispatchFiles(Dispatcher& dispatcher, FileWriter& files, TimePoint now) {
-  for (std::vector<Call> calls; !(calls = dispatcher.Start(now)).empty();) {
-    while (!calls.empty()) {
-      const Call call = std::move(calls.back());
-      calls.pop_back();
-      for (Call& next : dispatcher.Finish(call.id, files.Perform(call.request), now)) {
-        calls.push_back(std::move(next));
-      }
-    }
   }
 }
 

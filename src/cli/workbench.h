@@ -36,8 +36,19 @@ struct Failure : std::runtime_error {
 // The files, checked.  Prints the diagnostics and throws Failure when something is an error.
 Checked OpenWorkspace(const Common& common);
 
+// What a run in earnest takes: the files that were applied, else those of the folder.  `notes` gets
+// a word where both are not the same.
+Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& notes);
+// The same; prints the diagnostics and throws Failure when something is an error.
+Checked OpenToRun(Database& db, const Common& common);
+
 // `--at`, or the machine's clock.
 TimePoint MomentOf(const Common& common, const Workspace& workspace);
+
+// A moment of the command line; throws Failure (kUsage) where it is none.
+TimePoint ParseMoment(const std::string& text, const Zone& zone);
+// `--every`; nothing when it is empty, Failure (kUsage) when it is no duration.
+std::optional<Duration> StepOf(const std::string& text);
 
 // One process at a time works on a state: throws Failure (kCannotReach) while another does.
 class StateLock {
@@ -75,8 +86,6 @@ struct Opened {
 // limit frees within two seconds is waited for; a longer pause is left to the next run.
 std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, Home& home,
                          const std::string& state_folder, Clock& clock);
-// The same for a replay: every connector writes files, and the clock stands still.
-void DispatchFiles(Dispatcher& dispatcher, FileWriter& files, TimePoint now);
 
 // Finds a customer by key or by mail address; throws Failure with near misses.
 CustomerIndex FindPerson(State& state, const std::string& who);

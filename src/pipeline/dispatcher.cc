@@ -8,6 +8,7 @@
 #include "pipeline/host.h"
 #include "pipeline/limits.h"
 #include "pipeline/pipeline.h"
+#include "store/pauses.h"
 
 namespace segue {
 namespace {
@@ -21,6 +22,9 @@ constexpr Duration kLongestPause = std::chrono::seconds(30);
 
 // A vendor that never says "done" must not keep us busy for ever.
 constexpr int kExchangesMax = 20;
+
+// What a paused playbook has promised is looked at again so often.
+constexpr Duration kLookAfterPause = std::chrono::minutes(5);
 
 constexpr Duration kPauseWithoutSecret = std::chrono::minutes(1);
 
@@ -55,6 +59,7 @@ struct Dispatcher::Inner {
   std::map<std::int64_t, Work> working;
   std::int64_t last_call = 0;
   Secrets known;  // Of all connectors: one tool's words may repeat what another was told.
+  Pauses pauses;
 
   void StartLine(Line& line, TimePoint now, std::vector<Call>& calls);
   std::vector<std::vector<Delivery>> Claim(Line& line, int attempts, TimePoint now);
@@ -71,7 +76,8 @@ struct Dispatcher::Inner {
 
 Dispatcher::Dispatcher(State& state,
                        std::function<Result<Secrets>(const ConnectorSettings&)> secrets)
-    : inner_(std::make_unique<Inner>(Inner{state, std::move(secrets), {}, {}, 0, {}})) {
+    : inner_(std::make_unique<Inner>(
+          Inner{state, std::move(secrets), {}, {}, 0, {}, Pauses(state.db())})) {
   for (const ConnectorSettings& settings : state.workspace().connectors) {
     inner_->lines.push_back(std::make_unique<Inner::Line>());
     inner_->lines.back()->settings = &settings;
@@ -90,6 +96,7 @@ Dispatcher::~Dispatcher() = default;
 
 std::vector<Call> Dispatcher::Start(TimePoint now) {
   std::vector<Call> calls;
+  inner_->pauses.Refresh();
   for (const std::unique_ptr<Inner::Line>& line : inner_->lines) {
     inner_->StartLine(*line, now, calls);
   }
@@ -120,7 +127,8 @@ TimePoint Dispatcher::Inner::NextDay(TimePoint now) const {
 void Dispatcher::Inner::StartLine(Line& line, TimePoint now, std::vector<Call>& calls) {
   const ConnectorSettings& settings = *line.settings;
   Outbox& outbox = state.outbox();
-  if (outbox.NextDue(settings.id).value_or(TimePoint::max()) > now || !Make(line, now)) {
+  if (pauses.Of("connector", settings.id) != nullptr ||
+      outbox.NextDue(settings.id).value_or(TimePoint::max()) > now || !Make(line, now)) {
     return;
   }
   outbox.Rescue(
@@ -213,6 +221,10 @@ bool Dispatcher::Inner::StillWanted(const Line& line, const Delivery& delivery, 
     const bool consent = refusal != "stale" && refusal != "not_allowed" && refusal != "no_code";
     state.outbox().Drop(delivery.id, consent ? DeliveryState::kSuppressed : DeliveryState::kDropped,
                         refusal, now);
+    return false;
+  }
+  if (pauses.Of("playbook", delivery.playbook) != nullptr) {
+    state.outbox().Release(delivery.id, now + kLookAfterPause);
     return false;
   }
   if (HeldBack(delivery, now)) {
@@ -351,6 +363,9 @@ std::optional<TimePoint> Dispatcher::Next(TimePoint now) const {
   for (const std::unique_ptr<Inner::Line>& line : inner_->lines) {
     const ConnectorSettings& settings = *line->settings;
     std::optional<TimePoint> due = inner_->state.outbox().NextDue(settings.id);
+    if (inner_->pauses.Of("connector", settings.id) != nullptr) {
+      continue;  // Its end is noticed at the next look.
+    }
     if (!due || line->in_flight >= settings.parallel) {
       continue;  // A reply makes room.
     }

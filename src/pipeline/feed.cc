@@ -17,15 +17,15 @@ TimePoint TimeOf(const Fact& fact) {
 }  // namespace
 
 Result<Feed> Feed::Read(const Workspace& workspace, FileReader& files, const Progress& progress,
-                        CycleReport& report) {
+                        CycleReport& report, SqlReader* databases) {
   Feed feed;
   for (const Source& source : workspace.sources) {
-    if (source.type == SourceType::kSql) {
+    if (source.type == SourceType::kSql && databases == nullptr) {
       return Error("source " + source.id +
                    ": a replay speaks to nobody, and this source is a database; write its rows to "
                    "a file and read that in its place");
     }
-    Reading reading(source, workspace, &files, nullptr);
+    Reading reading(source, workspace, &files, databases);
     std::string cursor;
     for (bool done = false; !done;) {
       Result<Batch> batch = reading.Next(cursor, kRowsPerBatch);

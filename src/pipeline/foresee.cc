@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "base/hash.h"
+
 namespace segue {
 namespace {
 
@@ -23,6 +25,18 @@ std::string WhatOf(const Delivery& delivery) {
     fields += " " + field;
   }
   return fields;
+}
+
+std::string WordsOf(const Payload& payload) {
+  std::string all;
+  for (const std::string* part : {&payload.subject, &payload.html, &payload.text, &payload.title,
+                                  &payload.note, &payload.assignee, &payload.name}) {
+    all += *part + '\n';
+  }
+  for (const auto& [field, value] : payload.values) {
+    all += field + '=' + value + '\n';
+  }
+  return Sha256Hex(all).substr(0, 16);
 }
 
 // The step of a playbook by its id, also inside branches.
@@ -168,6 +182,7 @@ class Summary {
       ForeseenStep step = StepOf(decision.customer);
       step.what = WhatOf(delivery);
       step.reason = "sent";
+      step.words = WordsOf(delivery.payload);
       step.due = delivery.not_before;
       if (!delivery.payload.to.empty()) {
         step.person = delivery.payload.to;

@@ -18,6 +18,7 @@ struct ForeseenStep {
   std::string what;    // Template, task title, field or track.
   std::string reason;  // `sent`, or the word of the gate that refused.
   std::string detail;
+  std::string words;  // Of `sent`: a hash of all that it says; links that prove who it is for too.
   TimePoint due;
   Zone zone;  // The person's.
 };

@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "playbooks/playbooks.h"
+#include "store/pauses.h"
 
 namespace segue {
 
@@ -140,7 +141,9 @@ class PlaybookEngine {
     return program(run).nodes[static_cast<std::size_t>(index)];
   }
 
+  // By its status, or by hand.
   bool StandsStill(int playbook) const;
+  const Pause* PausedByHand(int playbook) const;
 
   // runs.cc
   void Load();
@@ -295,6 +298,7 @@ class PlaybookEngine {
   const Workspace& workspace_;
   PlaybookHost& host_;
   Offers offers_;
+  Pauses pauses_;
   std::vector<PlaybookProgram> programs_;
   std::vector<std::vector<int>> by_model_;  // Playbooks that listen to each model's moves.
   std::vector<std::map<CustomerIndex, PendingStart>> pending_;  // By playbook.

@@ -110,7 +110,7 @@ PlaybookProgram CompilePlaybook(const Playbook& playbook, const Workspace& works
 }
 
 PlaybookEngine::PlaybookEngine(Database& db, const Workspace& workspace, PlaybookHost& host)
-    : db_(db), workspace_(workspace), host_(host), offers_(db, workspace) {
+    : db_(db), workspace_(workspace), host_(host), offers_(db, workspace), pauses_(db) {
   by_model_.resize(workspace.models.size());
   for (std::size_t i = 0; i < workspace.playbooks.size(); ++i) {
     const Playbook& playbook = workspace.playbooks[i];
@@ -126,7 +126,11 @@ PlaybookEngine::PlaybookEngine(Database& db, const Workspace& workspace, Playboo
 
 bool PlaybookEngine::StandsStill(int index) const {
   const Status status = playbook(index).status;
-  return status == Status::kPaused || status == Status::kDraft;
+  return status == Status::kPaused || status == Status::kDraft || PausedByHand(index) != nullptr;
+}
+
+const Pause* PlaybookEngine::PausedByHand(int index) const {
+  return pauses_.Of("playbook", playbook(index).id);
 }
 
 PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> moves) {
@@ -135,7 +139,7 @@ PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> mov
   summary_ = {};
   data_stale_.reset();
   started_today_.clear();
-  if (!reconciled_) {
+  if (pauses_.Refresh() || !reconciled_) {
     Reconcile(now);
     reconciled_ = true;
   }

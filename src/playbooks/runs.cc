@@ -290,8 +290,8 @@ void PlaybookEngine::ReconcileRuns(TimePoint now, const std::map<std::string, bo
       SaveRun(run, now);
     }
     // Leaving a pause never catches up.
-    run.overdue =
-        left_pause.at(now_in_force.id) && run.wakes && *run.wakes + workspace_.stale_after < now;
+    run.overdue = run.overdue || (left_pause.at(now_in_force.id) && run.wakes &&
+                                  *run.wakes + workspace_.stale_after < now);
   }
   RemoveOver();
 }

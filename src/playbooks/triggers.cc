@@ -121,6 +121,12 @@ bool PlaybookEngine::PassesStart(const DueStart& due, TimePoint now, bool& keep)
         Occasion(due.playbook, due.customer, due.start, now));
   }
   const std::string_view status = StatusName(playbook.status);
+  if (const Pause* pause = PausedByHand(due.playbook)) {
+    return Refuse(subject, Gate::kStatus, StatusName(Status::kPaused),
+                  "by hand since " + FormatTime(pause->since) +
+                      (pause->note.empty() ? "" : ": " + pause->note),
+                  now);
+  }
   if (StandsStill(due.playbook)) {
     return Refuse(subject, Gate::kStatus, status, "", now);
   }

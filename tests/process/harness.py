@@ -131,6 +131,12 @@ class Workbench:
             sys.exit(f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
+    def fail(self, *words, code=1):
+        """What it says on standard error when it ends with that code."""
+        done = subprocess.run(self.command(*words), env=self.environment(), capture_output=True, text=True)
+        check(done.returncode == code, f"{' '.join(words)} ends with {code}" + ("" if done.returncode == code else f", not {done.returncode}"))
+        return done.stderr
+
     def start(self, *words, **more):
         return subprocess.Popen(
             self.command(*words), env=self.environment(**more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "pipeline/pipeline.h"
+#include "store/pauses.h"
 #include "support/temp_dir.h"
 
 namespace segue {
@@ -159,6 +160,32 @@ TEST_CASE(
   CHECK(world.dispatcher->Next(kStart + kHour) == kStart + 2 * kHour);
   world.Promise("one", DeliveryKind::kTrack, 1, kStart - kDay);
   CHECK(world.Serve(kStart - kHour, [](const Call&) { return Answer(200); }) == 1);
+}
+
+TEST_CASE("a connector that is paused by hand gets nothing, the other goes on") {
+  World world;
+  world.Promise("one", DeliveryKind::kTrack, 3);
+  world.Promise("two", DeliveryKind::kTrack, 3);
+  const auto fine = [](const Call&) { return Answer(200); };
+  Pauses pauses(world.state->db());
+  pauses.Begin({"connector", "one", kStart, ""});
+  CHECK(world.Serve(kStart, fine) == 3);
+  CHECK_FALSE(world.dispatcher->Next(kStart).has_value());
+  CHECK(world.state->outbox().Count().waiting == 3);
+  pauses.End("connector", "one");
+  CHECK(world.Serve(kStart + kHour, fine) == 3);
+}
+
+TEST_CASE("what a playbook that is paused by hand has promised waits, and is looked at again") {
+  World world;
+  world.Promise("one", DeliveryKind::kTrack, 3);
+  const auto fine = [](const Call&) { return Answer(200); };
+  Pauses pauses(world.state->db());
+  pauses.Begin({"playbook", "p", kStart, ""});
+  CHECK(world.Serve(kStart, fine) == 0);
+  CHECK(world.dispatcher->Next(kStart) == kStart + 5 * kMinute);
+  pauses.End("playbook", "p");
+  CHECK(world.Serve(kStart + kHour, fine) == 3);
 }
 
 TEST_CASE("a rate is kept, and what it holds back is due when there is room again") {

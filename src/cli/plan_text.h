@@ -1,0 +1,30 @@
+// What `plan` and `apply` show: for a terminal, for a pull request, and as JSON.
+
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "pipeline/release.h"
+
+namespace segue {
+
+// A plan beside the files that run now.
+struct PlanScreen {
+  const Foreseen& plan;
+  const Workspace& workspace;
+  std::string from, to;                 // Hashes of the files that run and of those planned.
+  std::optional<TimePoint> data_as_of;  // When the oldest source was last read.
+  std::string people;                   // A playbook: everybody in it, and only it.
+  WhoGets before, after;                // Only filled where `from` and `to` differ.
+  Difference difference;
+};
+
+std::string PlanText(const PlanScreen& screen);
+std::string PlanMarkdown(const PlanScreen& screen);
+std::string PlanJson(const PlanScreen& screen);
+// Who newly receives, no longer receives, or receives something else; at most `shown` of each.
+std::string DifferenceText(const Difference& difference, const WhoGets& before,
+                           const WhoGets& after, std::size_t shown);
+
+}  // namespace segue

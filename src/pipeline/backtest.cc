@@ -1,0 +1,171 @@
+#include "pipeline/backtest.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "pipeline/history.h"
+
+namespace segue {
+namespace {
+
+// Who is asked about takes part; every tool is played.
+Workspace Staged(const Workspace& workspace, const std::vector<std::string>& playbooks) {
+  Workspace staged = workspace;
+  for (Playbook& playbook : staged.playbooks) {
+    if (std::find(playbooks.begin(), playbooks.end(), playbook.id) != playbooks.end()) {
+      playbook.status = Status::kLive;
+    }
+  }
+  for (ConnectorSettings& connector : staged.connectors) {
+    connector.type = "webhook";
+  }
+  return staged;
+}
+
+Reply Accepted() {
+  Reply reply;
+  reply.kind = Reply::Kind::kAnswered;
+  reply.status = 200;
+  return reply;
+}
+
+void CountRuns(Database& db, BacktestPlaybook& one) {
+  Statement runs = db.Prepare(
+      "SELECT arm = 'held_out', reason, count(*) FROM run WHERE playbook = ? GROUP BY 1, 2");
+  runs.Bind(1, one.id);
+  while (runs.Step()) {
+    const std::int64_t count = runs.Int(2);
+    one.started += count;
+    one.held_out += runs.Int(0) != 0 ? count : 0;
+    const std::string reason = runs.Text(1);
+    one.ended[reason.empty() ? "running" : reason] += count;
+  }
+}
+
+void CountRefused(Database& db, BacktestPlaybook& one) {
+  Statement refused = db.Prepare(
+      "SELECT reason, step = '', count(*) FROM decision WHERE playbook = ? AND passed = 0 AND "
+      "reason <> '' GROUP BY 1, 2");
+  refused.Bind(1, one.id);
+  while (refused.Step()) {
+    (refused.Int(1) != 0 ? one.refused_start : one.refused_step)[refused.Text(0)] += refused.Int(2);
+  }
+  // Asked again at the moment of sending.
+  Statement dropped = db.Prepare(
+      "SELECT a.words, count(*) FROM attempt a JOIN outbox o ON o.id = a.delivery WHERE o.playbook "
+      "= ? AND o.state IN (4, 6) AND a.to_state IN (4, 6) AND a.from_state <> a.to_state GROUP BY "
+      "1");
+  dropped.Bind(1, one.id);
+  while (dropped.Step()) {
+    one.refused_step[dropped.Text(0)] += dropped.Int(1);
+  }
+}
+
+}  // namespace
+
+std::vector<BacktestSend> SendsOf(State& state, const std::vector<std::string>& playbooks) {
+  Statement list = state.db().Prepare(
+      "SELECT max(a.at), o.playbook, o.step, o.kind, o.template, o.customer_key, o.address, o.id "
+      "FROM outbox o JOIN attempt a ON a.delivery = o.id WHERE o.state = 2 AND a.to_state = 2 AND "
+      "a.from_state <> 2 GROUP BY o.id");
+  std::vector<BacktestSend> all;
+  while (list.Step()) {
+    BacktestSend one{FromMicros(list.Int(0)),
+                     list.Text(1),
+                     list.Text(2),
+                     std::string(DeliveryKindName(static_cast<DeliveryKind>(list.Int(3)))),
+                     list.Text(4),
+                     list.Text(5),
+                     list.Text(6)};
+    if (!playbooks.empty() &&
+        std::find(playbooks.begin(), playbooks.end(), one.playbook) == playbooks.end()) {
+      continue;
+    }
+    if (one.what.empty()) {
+      const std::optional<Delivery> delivery = state.outbox().Get(list.Int(7));
+      one.what = delivery->payload.title + delivery->payload.name;
+      for (const auto& [field, value] : delivery->payload.values) {
+        one.what += (one.what.empty() ? "" : " ") + field;
+      }
+    }
+    all.push_back(std::move(one));
+  }
+  std::stable_sort(all.begin(), all.end(), [](const BacktestSend& a, const BacktestSend& b) {
+    return std::tie(a.at, a.playbook, a.step, a.customer_key) <
+           std::tie(b.at, b.playbook, b.step, b.customer_key);
+  });
+  return all;
+}
+
+namespace {
+
+void Gather(State& state, const BacktestOptions& options, Backtest& result) {
+  const Zone& zone = state.workspace().schema.timezone;
+  result.sends = SendsOf(state, options.playbooks);
+  for (const Playbook& playbook : state.workspace().playbooks) {
+    const bool asked = options.playbooks.empty()
+                           ? playbook.status != Status::kDraft
+                           : std::find(options.playbooks.begin(), options.playbooks.end(),
+                                       playbook.id) != options.playbooks.end();
+    if (!asked) {
+      continue;
+    }
+    BacktestPlaybook one;
+    one.id = playbook.id;
+    CountRuns(state.db(), one);
+    CountRefused(state.db(), one);
+    std::set<std::string> people;
+    for (const BacktestSend& send : result.sends) {
+      if (send.playbook == one.id) {
+        ++one.sent;
+        ++one.sent_by_month[zone.Format(send.at).substr(0, 7)];
+        people.insert(send.customer_key);
+      }
+    }
+    one.people = static_cast<std::int64_t>(people.size());
+    result.playbooks.push_back(std::move(one));
+  }
+}
+
+}  // namespace
+
+Result<Backtest> RunBacktest(const Workspace& workspace, const Templates& templates, Feed feed,
+                             const BacktestOptions& options, const StateOptions& state_options,
+                             const Progress& progress) {
+  const Zone& zone = workspace.schema.timezone;
+  if (!feed.first() && !(options.from && options.to)) {
+    return Error("the sources hold nothing: put files into the inbox, or name --from and --to");
+  }
+  Backtest result;
+  result.from = options.from ? *options.from : Dawn(*feed.first(), 0, zone);
+  result.to = options.to ? *options.to : Dawn(*feed.last(), 2, zone);
+  const Workspace staged = Staged(workspace, options.playbooks);
+  Database db = Database::Open(":memory:");
+  State state(db, staged, templates, FromMicros(0), state_options);
+  Cycle cycle(state, nullptr);
+  cycle.OnlyNameBrakes();
+  Dispatcher dispatcher(state, [](const ConnectorSettings&) {
+    return Result<Secrets>(Secrets{{"url", "https://tool.example/"}});
+  });
+  HistoryHooks hooks;
+  hooks.take_in = [&](TimePoint now) { feed.GiveUntil(now, cycle, result.report); };
+  hooks.next_fact = [&] { return feed.next(); };
+  hooks.perform = [](const Call&) { return Accepted(); };
+  hooks.ticked = [&](TimePoint now, TimePoint) {
+    if (!result.report.brake.empty()) {
+      result.brakes.emplace_back(now, std::exchange(result.report.brake, ""));
+    }
+    if (progress) {
+      progress("living through " + zone.Format(now).substr(0, 10), (now - result.from).count(),
+               (result.to - result.from).count());
+    }
+  };
+  result.cycles = LiveThrough(state, cycle, dispatcher, {result.from, result.to, options.every},
+                              hooks, result.report);
+  Gather(state, options, result);
+  return result;
+}
+
+}  // namespace segue

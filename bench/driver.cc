@@ -1,9 +1,10 @@
 // A process that is already running, for the benchmark: opens a state as the daemon does, takes in
 // what lies in its inbox, and times what a cycle does.
 //
-//   driver cycle      WORKSPACE STATE PASSES   restart, the day of 2025-01-01, then PASSES slots
-//   without news driver backfill   WORKSPACE STATE          what `segue run` does with the history
-//   driver conditions WORKSPACE STATE          every model and every `when` of another workspace
+//   driver backfill   WORKSPACE STATE         what `segue run` does with the history
+//   driver cycle      WORKSPACE STATE PASSES  restart, the day of 2025-01-01, PASSES slots without
+//   news driver conditions WORKSPACE STATE         every model and every `when` of another
+//   workspace
 //
 // Times are milliseconds, memory megabytes; one line of JSON.  STATE/moves.csv gets the moves of
 // the day.
@@ -13,6 +14,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -32,6 +34,12 @@ using Watch = std::chrono::steady_clock;
 double Since(Watch::time_point begin) {
   const std::chrono::duration<double, std::milli> took = Watch::now() - begin;
   return std::round(took.count() * 100) / 100;
+}
+
+// Milliseconds of processor time that this process has used, all threads together: on a machine
+// that others use too it says more than the clock.
+double Processor() {
+  return std::round(static_cast<double>(std::clock()) * 1e5 / CLOCKS_PER_SEC) / 100;
 }
 
 [[noreturn]] void Fail(const std::string& message) {
@@ -111,11 +119,13 @@ boost::json::object CycleTimes(const std::string& workspace, const std::string& 
   Cycle cycle(*opened.state, opened.files.get());
   CycleReport report;
   const TimePoint after = At("2025-01-02T00:00:00Z");
+  out["ready_cpu"] = Processor();
   const Watch::time_point day = Watch::now();
   cycle.Pull(after, true, {}, report);
   const double pulled = Since(day);
   cycle.Decide(after, report);
   out["day"] = Since(day);
+  out["day_cpu"] = Processor() - out["ready_cpu"].as_double();
   out["day_pull"] = pulled;
   out["day_orders"] = report.intake["new"];
   out["day_moves"] = report.moves.size();
@@ -123,21 +133,25 @@ boost::json::object CycleTimes(const std::string& workspace, const std::string& 
 
   boost::json::array slots;
   boost::json::array moved;
+  boost::json::array slots_cpu;
   for (int pass = 1; pass <= passes; ++pass) {
     CycleReport none;
     const Watch::time_point begin = Watch::now();
+    const double cpu = Processor();
     cycle.Decide(after + pass * std::chrono::minutes(15), none);
     slots.push_back(Since(begin));
+    slots_cpu.push_back(Processor() - cpu);
     moved.push_back(none.moves.size());
   }
   out["passes"] = slots;
+  out["passes_cpu"] = slots_cpu;
   out["pass_moves"] = moved;
   out["running_mb"] = Megabytes("VmRSS");
   out["peak_mb"] = Megabytes("VmHWM");
   return out;
 }
 
-// The same as `segue run`, for a look at where the time goes.
+// What `segue run` does with a new state.
 boost::json::object BackfillTimes(const std::string& workspace, const std::string& folder) {
   boost::json::object out;
   const Watch::time_point start = Watch::now();
@@ -153,6 +167,7 @@ boost::json::object BackfillTimes(const std::string& workspace, const std::strin
   out["sealed"] = Since(start);
   opened.state->columns().Snapshot();
   out["backfill"] = Since(start);
+  out["backfill_cpu"] = Processor();
   out["orders"] = report.intake["new"];
   out["peak_mb"] = Megabytes("VmHWM");
   return out;
@@ -193,6 +208,7 @@ boost::json::object ConditionTimes(const std::string& workspace, const std::stri
   run(now);  // The first slot places everybody; the next one is timed.
   const TimePoint later = now + kDay;
   const Watch::time_point begin = Watch::now();
+  const double cpu = Processor();
   out["model_moves"] = run(later);
   out["models"] = Since(begin);
   out["model_count"] = state.workspace().models.size();
@@ -209,6 +225,7 @@ boost::json::object ConditionTimes(const std::string& workspace, const std::stri
   out["when_count"] = asked;
   out["when_true"] = yes;
   out["conditions"] = Since(begin);
+  out["conditions_cpu"] = Processor() - cpu;
   return out;
 }
 
@@ -225,7 +242,8 @@ int main(int argc, char** argv) {
   } else if (args.size() == 3 && args[0] == "conditions") {
     out = segue::ConditionTimes(args[1], args[2]);
   } else {
-    segue::Fail("driver cycle WORKSPACE STATE PASSES | driver conditions WORKSPACE STATE");
+    segue::Fail(
+        "driver backfill|conditions WORKSPACE STATE, or driver cycle WORKSPACE STATE PASSES");
   }
   fmt::print("{}\n", boost::json::serialize(out));
   return 0;

@@ -6,9 +6,11 @@
 
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,9 +43,10 @@ class ByteWriter {
   void Signed(std::int64_t value) { Varint(ZigZag(value)); }
 
   void Fixed64(std::uint64_t value) {
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-      Byte(static_cast<std::uint8_t>(value >> shift));
-    }
+    static_assert(std::endian::native == std::endian::little);
+    char bytes[sizeof value];
+    std::memcpy(bytes, &value, sizeof value);
+    out_.append(bytes, sizeof value);
   }
 
   void Fixed128(Int128 value) {
@@ -60,9 +63,10 @@ class ByteWriter {
   void Raw(std::string_view bytes) { out_.append(bytes); }
 
   // Each value in `width` bits; the last byte is filled with zeros.
-  void Bits(const std::vector<std::uint64_t>& values, int width) {
+  void Bits(std::span<const std::uint64_t> values, int width) {
     std::uint64_t buffer = 0;
     int used = 0;
+    out_.reserve(out_.size() + (values.size() * static_cast<std::size_t>(width) + 7) / 8);
     for (const std::uint64_t value : values) {
       if (width == 0) {
         break;
@@ -164,7 +168,14 @@ class ByteReader {
       return values;
     }
     const std::uint64_t mask = width == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
-    for (std::size_t i = 0; i < count; ++i) {
+    std::size_t i = 0;
+    // Eight bytes at a time hold a value wherever it begins in the first of them.
+    for (; bits <= 56 && i * bits / 8 + 8 <= packed.size() && i < count; ++i) {
+      std::uint64_t window = 0;
+      std::memcpy(&window, packed.data() + i * bits / 8, sizeof window);
+      values[i] = (window >> (i * bits % 8)) & mask;
+    }
+    for (; i < count; ++i) {
       const std::size_t bit = i * bits;
       UInt128 window = 0;
       std::memcpy(&window, packed.data() + bit / 8,
@@ -185,6 +196,11 @@ class ByteReader {
   std::size_t at_ = 0;
   bool failed_ = false;
 };
+
+// What a varint takes.
+inline std::size_t VarintBytes(std::uint64_t value) {
+  return (static_cast<std::size_t>(std::bit_width(value | 1U)) + 6) / 7;
+}
 
 inline int BitWidth(std::uint64_t value) {
   return static_cast<int>(std::bit_width(value));

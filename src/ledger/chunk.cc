@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <stdexcept>
 
 #include "base/check.h"
 #include "base/hash.h"
@@ -11,8 +12,7 @@
 namespace segue {
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
-constexpr std::int64_t kLate = 1, kRefunded = 2;
+constexpr std::uint8_t kFormat = 2;
 constexpr std::size_t kFieldsMax = 1024;
 // Damage, not attack, is what the check sum finds, so its key may be known.
 constexpr HashKey kSumKey{.low = 0x5365677565426c6bU, .high = 1};
@@ -40,11 +40,6 @@ std::optional<std::string_view> Unsealed(std::string_view bytes) {
   return body;
 }
 
-void AddText(TextColumn& column, std::size_t row, const std::string& text) {
-  column.index[row] = static_cast<std::uint32_t>(column.texts.size());
-  column.texts.push_back(text);
-}
-
 void SetInt(IntColumn& column, std::size_t row, std::size_t count, std::int64_t value) {
   column.values.resize(count);
   column.present.resize(count, false);
@@ -52,54 +47,84 @@ void SetInt(IntColumn& column, std::size_t row, std::size_t count, std::int64_t 
   column.present[row] = true;
 }
 
-void WriteFields(ByteWriter& out, std::span<const Record* const> records) {
-  std::map<int, IntColumn> ints;
-  std::map<int, TextColumn> texts;
-  std::map<int, IntColumn> refunds;
-  for (std::size_t row = 0; row < records.size(); ++row) {
-    for (std::size_t field = 0; field < records[row]->fields.size(); ++field) {
-      const Value& value = records[row]->fields[field];
+BlockDraft DraftOf(std::span<const Record* const> records, std::span<const std::size_t> recipes) {
+  const std::size_t count = records.size();
+  BlockDraft draft;
+  draft.versions.values.assign(count, 0);
+  draft.versions.present.assign(count, false);
+  for (std::size_t row = 0; row < count; ++row) {
+    const Record& record = *records[row];
+    draft.customers.push_back(record.customer);
+    draft.sequences.push_back(static_cast<std::int64_t>(record.sequence));
+    draft.times.push_back(record.time);
+    if (record.version) {
+      SetInt(draft.versions, row, count, *record.version);
+    }
+    draft.flags.push_back((record.late ? kLateFlag : 0) | (record.refunded ? kRefundedFlag : 0));
+    draft.recipes.push_back(static_cast<std::int64_t>(recipes[row]));
+    draft.dedupes.push_back(recipes[row] == 0 ? std::string_view(record.dedupe)
+                                              : std::string_view());
+    for (std::size_t field = 0; field < record.fields.size(); ++field) {
+      const Value& value = record.fields[field];
       if (const auto* number = std::get_if<std::int64_t>(&value)) {
-        SetInt(ints[static_cast<int>(field)], row, records.size(), *number);
+        SetInt(draft.ints[static_cast<int>(field)], row, count, *number);
       } else if (const auto* text = std::get_if<std::string>(&value)) {
-        TextColumn& column = texts[static_cast<int>(field)];
-        column.index.resize(records.size(), TextColumn::kNoText);
-        AddText(column, row, *text);
+        std::vector<std::string_view>& column = draft.texts[static_cast<int>(field)];
+        column.resize(count);
+        column[row] = *text;
       }
     }
-    for (const auto& [field, amount] : records[row]->refunds) {
-      SetInt(refunds[field], row, records.size(), amount);
+    for (const auto& [field, amount] : record.refunds) {
+      SetInt(draft.refunds[field], row, count, amount);
     }
   }
-  for (const std::map<int, IntColumn>* group : {&ints, &refunds}) {
-    out.Varint(group->size());
-    for (const auto& [field, column] : *group) {
-      out.Varint(static_cast<std::uint64_t>(field));
-      WriteInts(out, column);
-    }
-  }
-  out.Varint(texts.size());
-  for (const auto& [field, column] : texts) {
+  return draft;
+}
+
+void PutColumn(ByteWriter& out, const IntColumn& column) {
+  ByteWriter packed;
+  WriteInts(packed, column);
+  out.Text(packed.bytes());
+}
+
+void PutColumn(ByteWriter& out, const std::vector<std::string_view>& column) {
+  ByteWriter packed;
+  WriteTexts(packed, column);
+  out.Text(packed.bytes());
+}
+
+template <typename Column>
+void PutFields(ByteWriter& out, const std::map<int, Column>& fields) {
+  out.Varint(fields.size());
+  for (const auto& [field, column] : fields) {
     out.Varint(static_cast<std::uint64_t>(field));
-    WriteTexts(out, column);
+    PutColumn(out, column);
   }
 }
 
-template <typename Column, typename Read>
-void ReadFields(ByteReader& in, std::size_t count, std::vector<std::pair<int, Column>>& fields,
-                Read read) {
+template <typename Packed>
+void OpenFields(ByteReader& in, std::vector<std::pair<int, Packed>>& fields) {
   const std::uint64_t size = in.Varint();
   if (size > kFieldsMax) {
     in.Fail();
   }
   for (std::uint64_t i = 0; i < size && !in.failed(); ++i) {
     const std::uint64_t field = in.Varint();
-    if (field >= kFieldsMax) {
+    if (field >= kFieldsMax ||
+        (!fields.empty() && static_cast<int>(field) <= fields.back().first)) {
       in.Fail();
       return;
     }
-    fields.emplace_back(static_cast<int>(field), read(in, count));
+    fields.emplace_back(static_cast<int>(field), Packed{.bytes = in.Text()});
   }
+}
+
+IntColumn ReadColumn(ByteReader& in, std::size_t count, const IntColumn& /*type*/) {
+  return ReadInts(in, count);
+}
+
+TextColumn ReadColumn(ByteReader& in, std::size_t count, const TextColumn& /*type*/) {
+  return ReadTexts(in, count);
 }
 
 std::vector<std::int64_t> ReadAll(ByteReader& in, std::size_t count) {
@@ -112,97 +137,132 @@ std::vector<std::int64_t> ReadAll(ByteReader& in, std::size_t count) {
 
 }  // namespace
 
-void Block::Fill(std::size_t row, Record& record) const {
-  record.sequence = static_cast<Sequence>(sequences[row]);
-  record.customer = static_cast<CustomerIndex>(customers[row]);
-  record.time = times[row];
-  record.version = versions.Has(row) ? std::optional(versions.values[row]) : std::nullopt;
-  record.late = (flags[row] & kLate) != 0;
-  record.refunded = (flags[row] & kRefunded) != 0;
-  record.dedupe.clear();
-  if (recipes[row] == 0 && dedupes.index[row] != TextColumn::kNoText) {
-    record.dedupe = dedupes.texts[dedupes.index[row]];
+template <typename Column>
+bool Block::Unpack(const Packed<Column>& packed) const {
+  if (!packed.unpacked) {
+    ByteReader in(packed.bytes);
+    packed.column = ReadColumn(in, count_, packed.column);
+    if (in.failed() || in.left() != 0) {
+      return false;
+    }
+    packed.unpacked = true;
   }
-  int last = -1;
-  for (const auto& [field, column] : int_fields) {
-    last = std::max(last, field);
+  return true;
+}
+
+template <typename Column>
+const Column& Block::Get(const Packed<Column>& packed) const {
+  if (!Unpack(packed)) {
+    throw std::runtime_error("events in the state file are damaged: restore a backup.");
   }
-  for (const auto& [field, column] : text_fields) {
-    last = std::max(last, field);
-  }
-  record.fields.resize(static_cast<std::size_t>(last + 1));
-  std::fill(record.fields.begin(), record.fields.end(), Value());
-  for (const auto& [field, column] : int_fields) {
-    if (column.Has(row)) {
-      record.fields[static_cast<std::size_t>(field)] = column.values[row];
+  return packed.column;
+}
+
+const std::vector<std::int64_t>& Block::Whole(const PackedInts& packed) const {
+  return Get(packed).values;
+}
+
+bool Block::UnpackAll() const {
+  for (const PackedInts* column : {&customers_, &sequences_, &times_, &flags_, &recipes_}) {
+    if (!Unpack(*column) || !column->column.present.empty()) {
+      return false;
     }
   }
-  for (const auto& [field, column] : text_fields) {
-    if (column.index[row] != TextColumn::kNoText) {
-      record.fields[static_cast<std::size_t>(field)] = column.texts[column.index[row]];
+  const auto each = [this](const auto& fields) {
+    return std::all_of(fields.begin(), fields.end(),
+                       [this](const auto& field) { return Unpack(field.second); });
+  };
+  return Unpack(versions_) && Unpack(dedupes_) && each(ints_) && each(refunds_) && each(texts_);
+}
+
+void Block::Fill(std::size_t row, const RecordParts& parts, Record& record) const {
+  record.sequence = static_cast<Sequence>(sequences()[row]);
+  record.customer = static_cast<CustomerIndex>(customers()[row]);
+  record.time = times()[row];
+  const std::int64_t flags = Whole(flags_)[row];
+  record.late = (flags & kLateFlag) != 0;
+  record.refunded = (flags & kRefundedFlag) != 0;
+  const bool all = parts.all || record.refunded;
+  record.version.reset();
+  if (parts.all && Get(versions_).Has(row)) {
+    record.version = versions_.column.values[row];
+  }
+  record.dedupe.clear();
+  if ((parts.all || parts.dedupe) && recipes()[row] == 0 &&
+      Get(dedupes_).index[row] != TextColumn::kNoText) {
+    record.dedupe = dedupes_.column.texts[dedupes_.column.index[row]];
+  }
+  const int last =
+      std::max(ints_.empty() ? -1 : ints_.back().first, texts_.empty() ? -1 : texts_.back().first);
+  record.fields.resize(static_cast<std::size_t>(last + 1));
+  for (const auto& [field, packed] : ints_) {
+    Value& value = record.fields[static_cast<std::size_t>(field)];
+    if ((all || parts.Asks(field)) && Get(packed).Has(row)) {
+      value = packed.column.values[row];
+    } else {
+      value = Value();
+    }
+  }
+  for (const auto& [field, packed] : texts_) {
+    Value& value = record.fields[static_cast<std::size_t>(field)];
+    if ((all || parts.Asks(field)) && Get(packed).index[row] != TextColumn::kNoText) {
+      value = packed.column.texts[packed.column.index[row]];
+    } else if (!std::holds_alternative<std::int64_t>(value)) {
+      value = Value();  // Unless it is a number in this row: a field's type may have changed.
     }
   }
   record.refunds.clear();
-  for (const auto& [field, column] : refunds) {
-    if (column.Has(row)) {
-      record.refunds.emplace_back(field, column.values[row]);
+  for (const auto& [field, packed] : refunds_) {
+    if (record.refunded && Get(packed).Has(row)) {
+      record.refunds.emplace_back(field, packed.column.values[row]);
     }
   }
 }
 
 std::string EncodeBlock(std::span<const Record* const> records,
                         std::span<const std::size_t> recipes) {
-  SEGUE_CHECK(records.size() <= kBlockRecordsMax && recipes.size() == records.size());
-  IntColumn customers, sequences, times, versions, flags, recipe;
-  TextColumn dedupes;
-  dedupes.index.assign(records.size(), TextColumn::kNoText);
-  versions.values.assign(records.size(), 0);
-  versions.present.assign(records.size(), false);
-  for (std::size_t row = 0; row < records.size(); ++row) {
-    const Record& record = *records[row];
-    customers.values.push_back(record.customer);
-    sequences.values.push_back(static_cast<std::int64_t>(record.sequence));
-    times.values.push_back(record.time);
-    if (record.version) {
-      SetInt(versions, row, records.size(), *record.version);
-    }
-    flags.values.push_back((record.late ? kLate : 0) | (record.refunded ? kRefunded : 0));
-    recipe.values.push_back(static_cast<std::int64_t>(recipes[row]));
-    if (recipes[row] == 0) {
-      AddText(dedupes, row, record.dedupe);
-    }
-  }
+  SEGUE_CHECK(recipes.size() == records.size());
+  return EncodeBlock(DraftOf(records, recipes));
+}
+
+std::string EncodeBlock(const BlockDraft& draft) {
+  SEGUE_CHECK(draft.times.size() <= kBlockRecordsMax);
   ByteWriter out;
   out.Byte(kFormat);
-  out.Varint(records.size());
-  for (const IntColumn* column : {&customers, &sequences, &times, &versions, &flags, &recipe}) {
-    WriteInts(out, *column);
+  out.Varint(draft.times.size());
+  for (const std::vector<std::int64_t>* column :
+       {&draft.customers, &draft.sequences, &draft.times}) {
+    PutColumn(out, IntColumn{*column, {}});
   }
-  WriteTexts(out, dedupes);
-  WriteFields(out, records);
+  PutColumn(out, draft.versions);
+  PutColumn(out, IntColumn{draft.flags, {}});
+  PutColumn(out, IntColumn{draft.recipes, {}});
+  PutColumn(out, draft.dedupes);
+  PutFields(out, draft.ints);
+  PutFields(out, draft.refunds);
+  PutFields(out, draft.texts);
   return Sealed(out);
 }
 
 std::optional<Block> DecodeBlockBody(std::string_view bytes) {
-  ByteReader in(bytes);
   Block block;
+  block.bytes_ = std::make_unique<const std::string>(bytes);
+  ByteReader in(*block.bytes_);
   if (in.Byte() != kFormat) {
     return std::nullopt;
   }
-  block.count = in.Varint();
-  if (block.count > kBlockRecordsMax) {
+  block.count_ = in.Varint();
+  if (block.count_ > kBlockRecordsMax) {
     return std::nullopt;
   }
-  block.customers = ReadAll(in, block.count);
-  block.sequences = ReadAll(in, block.count);
-  block.times = ReadAll(in, block.count);
-  block.versions = ReadInts(in, block.count);
-  block.flags = ReadAll(in, block.count);
-  block.recipes = ReadAll(in, block.count);
-  block.dedupes = ReadTexts(in, block.count);
-  ReadFields(in, block.count, block.int_fields, ReadInts);
-  ReadFields(in, block.count, block.refunds, ReadInts);
-  ReadFields(in, block.count, block.text_fields, ReadTexts);
+  for (Block::PackedInts* column : {&block.customers_, &block.sequences_, &block.times_,
+                                    &block.versions_, &block.flags_, &block.recipes_}) {
+    column->bytes = in.Text();
+  }
+  block.dedupes_.bytes = in.Text();
+  OpenFields(in, block.ints_);
+  OpenFields(in, block.refunds_);
+  OpenFields(in, block.texts_);
   if (in.failed() || in.left() != 0) {
     return std::nullopt;
   }

@@ -3,7 +3,7 @@
 // property, so that one customer's events are read from one block.
 //
 //   block = format byte, count, columns in a fixed order, fields by their stored number, 4 bytes of
-//   check sum
+//   check sum; each column stands behind its length, and is unpacked when it is asked for
 //
 //   integers: presence, then the smallest of
 //     0  offsets from the smallest value, divided by their greatest common divisor, in packed bits
@@ -19,7 +19,10 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -54,29 +57,86 @@ struct TextColumn {
 
 void WriteInts(ByteWriter& out, const IntColumn& column);
 IntColumn ReadInts(ByteReader& in, std::size_t count);
-void WriteTexts(ByteWriter& out, const TextColumn& column);
+// Those that point nowhere (data() is null) are missing.
+void WriteTexts(ByteWriter& out, std::span<const std::string_view> texts);
 TextColumn ReadTexts(ByteReader& in, std::size_t count);
 
-struct Block {
-  std::size_t count = 0;
-  std::vector<std::int64_t> customers, sequences, times;
-  IntColumn versions;
-  std::vector<std::int64_t> flags;    // 1: late, 2: refunded.
-  std::vector<std::int64_t> recipes;  // 0: the dedupe text stands in `dedupes`.
-  TextColumn dedupes;
-  std::vector<std::pair<int, IntColumn>> int_fields;
-  std::vector<std::pair<int, TextColumn>> text_fields;
-  std::vector<std::pair<int, IntColumn>> refunds;
+// Which parts of a record a reader looks at; the others are left as they are by default.
+struct RecordParts {
+  bool all = true;          // Every field, the version, and the dedupe text.
+  bool dedupe = false;      // If not all: the dedupe text too …
+  std::vector<int> fields;  // … and these, by their stored numbers.
 
-  // Everything but kind and, where a recipe makes it, dedupe.
-  void Fill(std::size_t row, Record& record) const;
+  bool Asks(int field) const {
+    return all || std::find(fields.begin(), fields.end(), field) != fields.end();
+  }
 };
 
-// Requires: at most kBlockRecordsMax, all of one kind.  `recipes`: one per record, 0 stores its
-// dedupe text.
+// What a block is made of.
+struct BlockDraft {
+  std::vector<std::int64_t> customers, sequences, times;
+  IntColumn versions;
+  std::vector<std::int64_t> flags;        // 1: late, 2: refunded.
+  std::vector<std::int64_t> recipes;      // 0: the dedupe text stands in `dedupes`.
+  std::vector<std::string_view> dedupes;  // Null where a recipe makes it.
+  std::map<int, IntColumn> ints, refunds;
+  std::map<int, std::vector<std::string_view>> texts;
+};
+
+constexpr std::int64_t kLateFlag = 1, kRefundedFlag = 2;
+
+class Block {
+ public:
+  std::size_t count() const { return count_; }
+
+  const std::vector<std::int64_t>& customers() const { return Whole(customers_); }
+
+  const std::vector<std::int64_t>& sequences() const { return Whole(sequences_); }
+
+  const std::vector<std::int64_t>& times() const { return Whole(times_); }
+
+  const std::vector<std::int64_t>& recipes() const { return Whole(recipes_); }
+
+  // Everything that is asked for but kind and, where a recipe makes it, dedupe.  A refunded record
+  // has all its fields, since what is left of it takes them all.
+  void Fill(std::size_t row, const RecordParts& parts, Record& record) const;
+
+  // Unpacks everything; false: something is damaged.  Elsewhere damage is thrown.
+  bool UnpackAll() const;
+
+ private:
+  friend std::optional<Block> DecodeBlockBody(std::string_view bytes);
+
+  template <typename Column>
+  struct Packed {
+    std::string_view bytes = {};
+    mutable bool unpacked = false;
+    mutable Column column = {};
+  };
+
+  using PackedInts = Packed<IntColumn>;
+  using PackedTexts = Packed<TextColumn>;
+
+  template <typename Column>
+  bool Unpack(const Packed<Column>& packed) const;
+  template <typename Column>
+  const Column& Get(const Packed<Column>& packed) const;
+  const std::vector<std::int64_t>& Whole(const PackedInts& packed) const;
+
+  std::size_t count_ = 0;
+  std::unique_ptr<const std::string> bytes_;  // The columns point into it.
+  PackedInts customers_, sequences_, times_, versions_, flags_, recipes_;
+  PackedTexts dedupes_;
+  std::vector<std::pair<int, PackedInts>> ints_, refunds_;
+  std::vector<std::pair<int, PackedTexts>> texts_;
+};
+
+// Requires: at most kBlockRecordsMax, all of one kind.
+std::string EncodeBlock(const BlockDraft& draft);
+// `recipes`: one per record, 0 stores its dedupe text.
 std::string EncodeBlock(std::span<const Record* const> records,
                         std::span<const std::size_t> recipes);
-// Nothing when the bytes are damaged.
+// Nothing when the check sum says that the bytes are damaged.
 std::optional<Block> DecodeBlock(std::string_view bytes);
 // Without the check sum at the end; for fuzzing.
 std::optional<Block> DecodeBlockBody(std::string_view bytes);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <span>
 #include <unordered_map>
 
 #include "ledger/chunk.h"
@@ -62,26 +63,50 @@ std::uint64_t Unsigned(std::int64_t value) {
   return static_cast<std::uint64_t>(value);
 }
 
+// How values are packed as offsets from the smallest.
+struct Scale {
+  std::int64_t low = 0;
+  std::uint64_t divisor = 1;
+  std::uint64_t largest = 0;  // Offset, before it is divided.
+
+  int width() const { return BitWidth(largest / divisor); }
+
+  std::size_t Bytes(std::size_t count) const {
+    return VarintBytes(ZigZag(low)) + VarintBytes(divisor) + 1 +
+           (count * static_cast<std::size_t>(width()) + 7) / 8;
+  }
+};
+
+Scale ScaleOf(std::span<const std::int64_t> values) {
+  Scale scale;
+  if (values.empty()) {
+    return scale;
+  }
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  scale.low = *low;
+  scale.largest = Unsigned(*high) - Unsigned(*low);
+  std::uint64_t divisor = scale.largest;
+  for (const std::int64_t value : values) {
+    if (divisor <= 1) {
+      break;
+    }
+    divisor = std::gcd(divisor, Unsigned(value) - Unsigned(scale.low));
+  }
+  scale.divisor = std::max<std::uint64_t>(divisor, 1);
+  return scale;
+}
+
 // Smallest value, divisor, width, packed quotients.
-void WriteOffsets(ByteWriter& out, const std::vector<std::int64_t>& values) {
-  const std::int64_t low = values.empty() ? 0 : *std::min_element(values.begin(), values.end());
-  std::uint64_t divisor = 0;
-  std::uint64_t largest = 0;
+void WriteOffsets(ByteWriter& out, std::span<const std::int64_t> values, const Scale& scale) {
   std::vector<std::uint64_t> offsets(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    offsets[i] = Unsigned(values[i]) - Unsigned(low);
-    divisor = divisor == 1 ? 1 : std::gcd(divisor, offsets[i]);
-    largest = std::max(largest, offsets[i]);
+    const std::uint64_t offset = Unsigned(values[i]) - Unsigned(scale.low);
+    offsets[i] = scale.divisor == 1 ? offset : offset / scale.divisor;
   }
-  divisor = std::max<std::uint64_t>(divisor, 1);
-  for (std::uint64_t& offset : offsets) {
-    offset = divisor == 1 ? offset : offset / divisor;
-  }
-  const int width = BitWidth(largest / divisor);
-  out.Signed(low);
-  out.Varint(divisor);
-  out.Byte(static_cast<std::uint8_t>(width));
-  out.Bits(offsets, width);
+  out.Signed(scale.low);
+  out.Varint(scale.divisor);
+  out.Byte(static_cast<std::uint8_t>(scale.width()));
+  out.Bits(offsets, scale.width());
 }
 
 std::vector<std::int64_t> ReadOffsets(ByteReader& in, std::size_t count) {
@@ -96,17 +121,12 @@ std::vector<std::int64_t> ReadOffsets(ByteReader& in, std::size_t count) {
   return values;
 }
 
-void WriteDifferences(ByteWriter& out, const std::vector<std::int64_t>& values) {
-  std::vector<std::int64_t> steps(values.size());
-  std::uint64_t before = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    steps[i] = static_cast<std::int64_t>(Unsigned(values[i]) - before);
-    before = Unsigned(values[i]);
+std::vector<std::int64_t> Differences(std::span<const std::int64_t> values) {
+  std::vector<std::int64_t> steps(values.size() - 1);
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    steps[i - 1] = static_cast<std::int64_t>(Unsigned(values[i]) - Unsigned(values[i - 1]));
   }
-  // The first step is the first value itself: apart, or it would widen all.
-  out.Signed(steps.front());
-  steps.erase(steps.begin());
-  WriteOffsets(out, steps);
+  return steps;
 }
 
 std::vector<std::int64_t> ReadDifferences(ByteReader& in, std::size_t count) {
@@ -124,7 +144,7 @@ std::vector<std::int64_t> ReadDifferences(ByteReader& in, std::size_t count) {
   return values;
 }
 
-void WriteIndexes(ByteWriter& out, const std::vector<std::uint64_t>& indexes, std::size_t of) {
+void WriteIndexes(ByteWriter& out, std::span<const std::uint64_t> indexes, std::size_t of) {
   out.Bits(indexes, BitWidth(of == 0 ? 0 : of - 1));
 }
 
@@ -140,7 +160,7 @@ std::vector<std::uint64_t> ReadIndexes(ByteReader& in, std::size_t count, std::s
 }
 
 // Ascending; too many are given up early, which for most columns is soon.
-bool FindDistinct(const std::vector<std::int64_t>& values, std::vector<std::int64_t>& distinct) {
+bool FindDistinct(std::span<const std::int64_t> values, std::vector<std::int64_t>& distinct) {
   constexpr std::size_t kSlots = 1024;
   std::array<std::uint16_t, kSlots> slots{};
   for (const std::int64_t value : values) {
@@ -161,7 +181,7 @@ bool FindDistinct(const std::vector<std::int64_t>& values, std::vector<std::int6
   return true;
 }
 
-bool WriteDistinct(ByteWriter& out, const std::vector<std::int64_t>& values) {
+bool WriteDistinct(ByteWriter& out, std::span<const std::int64_t> values) {
   std::vector<std::int64_t> distinct;
   if (!FindDistinct(values, distinct)) {
     return false;
@@ -201,24 +221,41 @@ std::vector<std::int64_t> ReadDistinct(ByteReader& in, std::size_t count) {
   return values;
 }
 
-void WriteDense(ByteWriter& out, const std::vector<std::int64_t>& values) {
-  ByteWriter best;
-  best.Byte(kOffsets);
-  WriteOffsets(best, values);
-  if (!values.empty()) {
-    ByteWriter differences;
-    differences.Byte(kDifferences);
-    WriteDifferences(differences, values);
-    if (differences.size() < best.size()) {
-      best = std::move(differences);
-    }
-    ByteWriter distinct;
-    distinct.Byte(kDistinct);
-    if (WriteDistinct(distinct, values) && distinct.size() < best.size()) {
-      best = std::move(distinct);
+// The smallest form; its size is known before it is written.
+void WriteDense(ByteWriter& out, std::span<const std::int64_t> values) {
+  const Scale scale = ScaleOf(values);
+  std::size_t best = scale.Bytes(values.size());
+  std::vector<std::int64_t> steps;
+  Scale of_steps;
+  bool differences = false;
+  if (values.size() > 1 && scale.width() > 0) {
+    steps = Differences(values);
+    const auto [low, high] = std::minmax_element(steps.begin(), steps.end());
+    // Most columns are in no order, and then it is not worth a closer look.
+    if (BitWidth((Unsigned(*high) - Unsigned(*low)) / scale.divisor) < scale.width()) {
+      of_steps = ScaleOf(steps);
+      const std::size_t bytes = VarintBytes(ZigZag(values.front())) + of_steps.Bytes(steps.size());
+      differences = bytes < best;
+      best = std::min(best, bytes);
     }
   }
-  out.Raw(best.bytes());
+  if (best > values.size() / 4) {
+    ByteWriter distinct;
+    if (WriteDistinct(distinct, values) && distinct.size() < best) {
+      out.Byte(kDistinct);
+      out.Raw(distinct.bytes());
+      return;
+    }
+  }
+  if (differences) {
+    // The first step is the first value itself: apart, or it would widen all.
+    out.Byte(kDifferences);
+    out.Signed(values.front());
+    WriteOffsets(out, steps, of_steps);
+  } else {
+    out.Byte(kOffsets);
+    WriteOffsets(out, values, scale);
+  }
 }
 
 std::vector<std::int64_t> ReadDense(ByteReader& in, std::size_t count) {
@@ -235,9 +272,12 @@ std::vector<std::int64_t> ReadDense(ByteReader& in, std::size_t count) {
   }
 }
 
-std::string_view CommonPrefix(const std::vector<std::string_view>& texts) {
+std::string_view CommonPrefix(std::span<const std::string_view> texts) {
   std::string_view prefix = texts.empty() ? std::string_view() : texts.front();
   for (const std::string_view text : texts) {
+    if (prefix.empty()) {
+      break;
+    }
     const auto [end, ignored] =
         std::mismatch(prefix.begin(), prefix.end(), text.begin(), text.end());
     prefix = prefix.substr(0, static_cast<std::size_t>(end - prefix.begin()));
@@ -245,7 +285,7 @@ std::string_view CommonPrefix(const std::vector<std::string_view>& texts) {
   return prefix;
 }
 
-void WriteDictionary(ByteWriter& out, const std::vector<std::string_view>& texts) {
+void WriteDictionary(ByteWriter& out, std::span<const std::string_view> texts) {
   std::vector<std::string_view> distinct;
   std::unordered_map<std::string_view, std::uint64_t> known;
   std::vector<std::uint64_t> indexes;
@@ -264,7 +304,7 @@ void WriteDictionary(ByteWriter& out, const std::vector<std::string_view>& texts
 }
 
 // Prefix, number of digits (0: free, without leading zeros), numbers.
-bool WritePrefixedNumbers(ByteWriter& out, const std::vector<std::string_view>& texts) {
+bool WritePrefixedNumbers(ByteWriter& out, std::span<const std::string_view> texts) {
   std::string_view prefix = CommonPrefix(texts);
   // The prefix may reach into the number.
   while (!prefix.empty() && prefix.back() >= '0' && prefix.back() <= '9') {
@@ -315,7 +355,7 @@ std::vector<std::string> ReadPrefixedNumbers(ByteReader& in, std::size_t count) 
   return texts;
 }
 
-void WritePlain(ByteWriter& out, const std::vector<std::string_view>& texts) {
+void WritePlain(ByteWriter& out, std::span<const std::string_view> texts) {
   const std::string_view prefix = CommonPrefix(texts);
   out.Text(prefix);
   std::vector<std::int64_t> lengths;
@@ -344,7 +384,7 @@ std::vector<std::string> ReadPlain(ByteReader& in, std::size_t count) {
 }
 
 // Whether so many of the first texts are different that a list of them all would save nothing.
-bool MostlyDifferent(const std::vector<std::string_view>& texts) {
+bool MostlyDifferent(std::span<const std::string_view> texts) {
   constexpr std::size_t kLooked = 64;
   if (texts.size() < kLooked) {
     return false;
@@ -392,36 +432,48 @@ IntColumn ReadInts(ByteReader& in, std::size_t count) {
   return column;
 }
 
-void WriteTexts(ByteWriter& out, const TextColumn& column) {
+void WriteTexts(ByteWriter& out, std::span<const std::string_view> texts) {
   std::vector<bool> present;
   std::vector<std::string_view> dense;
-  for (const std::uint32_t index : column.index) {
-    present.push_back(index != TextColumn::kNoText);
+  std::size_t bytes = 0;
+  for (const std::string_view text : texts) {
+    present.push_back(text.data() != nullptr);
     if (present.back()) {
-      dense.push_back(column.texts[index]);
+      dense.push_back(text);
+      bytes += text.size();
     }
   }
   WritePresence(out, present.size(), present);
   ByteWriter best;
-  best.Byte(kPlain);
-  WritePlain(best, dense);
+  bool any = false;
+  const auto offer = [&](ByteWriter candidate) {
+    if (!any || candidate.size() < best.size()) {
+      best = std::move(candidate);
+    }
+    any = true;
+  };
   ByteWriter numbers;
   numbers.Byte(kPrefixedNumber);
-  if (!dense.empty() && WritePrefixedNumbers(numbers, dense) && numbers.size() < best.size()) {
-    best = std::move(numbers);
+  if (!dense.empty() && WritePrefixedNumbers(numbers, dense)) {
+    offer(std::move(numbers));
   }
   ByteWriter places;
   places.Byte(kPlaces);
-  if (!dense.empty() && WritePlaces(places, dense) && places.size() < best.size()) {
-    best = std::move(places);
+  if (!dense.empty() && WritePlaces(places, dense)) {
+    offer(std::move(places));
   }
   if (!MostlyDifferent(dense)) {
     ByteWriter dictionary;
     dictionary.Byte(kDictionary);
     WriteDictionary(dictionary, dense);
-    if (dictionary.size() < best.size()) {
-      best = std::move(dictionary);
-    }
+    offer(std::move(dictionary));
+  }
+  // What makes less than half of all the bytes is not beaten by taking out a prefix, but rarely.
+  if (!any || best.size() > bytes / 2) {
+    ByteWriter plain;
+    plain.Byte(kPlain);
+    WritePlain(plain, dense);
+    offer(std::move(plain));
   }
   out.Raw(best.bytes());
 }

@@ -4,12 +4,14 @@
 #include "ledger/columns.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <map>
 #include <set>
 #include <tuple>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "expression/execute.h"
 #include "ledger/bytes.h"
 #include "ledger/column.h"
@@ -68,6 +70,8 @@ struct Columns::Inner {
   bool Takes(int aggregate, const StoredEvent& event) const;
   void Apply(const Ledger::Changes& changes);
   void ApplyOne(const StoredEvent& event, bool added);
+  void ApplyRows(const Ledger::AddedRows& added);
+  EventParts PartsOf(const std::vector<int>& which) const;
   void MoveWindows(std::int64_t now, const std::vector<int>& which);
   void Recompute(const std::vector<int>& which);
   void RecomputeCustomer(CustomerIndex customer, const std::vector<int>& which);
@@ -161,12 +165,77 @@ void Columns::Inner::Apply(const Ledger::Changes& changes) {
       dirty_all.insert(*change.rebuilt);
     }
   }
+  for (const Ledger::AddedRows& added : changes.rows) {
+    ApplyRows(added);
+  }
   for (const Ledger::Change& change : changes.list) {
     if (change.removed) {
       ApplyOne(*change.removed, false);
     }
     if (change.added) {
       ApplyOne(*change.added, true);
+    }
+  }
+}
+
+// What these aggregates look at in an event.
+EventParts Columns::Inner::PartsOf(const std::vector<int>& which) const {
+  EventParts parts;
+  const auto add = [&](int field) {
+    if (field >= 0 &&
+        std::find(parts.fields.begin(), parts.fields.end(), field) == parts.fields.end()) {
+      parts.fields.push_back(field);
+    }
+  };
+  const std::function<void(const Expr&)> add_fields = [&](const Expr& expr) {
+    if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kEventField) {
+      add(expr.leaf.index);
+    }
+    for (const Expr& arg : expr.args) {  // A parsed tree: its depth is limited.
+      add_fields(arg);
+    }
+  };
+  for (const int aggregate : which) {
+    const Aggregate& asked = aggregates[static_cast<std::size_t>(aggregate)];
+    add(asked.field);
+    std::for_each(asked.where.begin(), asked.where.end(), add_fields);
+    parts.dedupe_hash =
+        parts.dedupe_hash || asked.op == AggregateOp::kLastOf || asked.op == AggregateOp::kFirstOf;
+  }
+  return parts;
+}
+
+// All of a long import at once: only what somebody asks for is made of a row.
+void Columns::Inner::ApplyRows(const Ledger::AddedRows& added) {
+  const EventRows& rows = *added.rows;
+  const std::vector<int>& asking = by_kind[static_cast<std::size_t>(rows.kind)];
+  const EventParts parts = PartsOf(asking);
+  std::vector<Span> windows;
+  for (const int aggregate : asking) {
+    windows.push_back(Window(aggregates[static_cast<std::size_t>(aggregate)], edge));
+  }
+  StoredEvent event;
+  event.kind = rows.kind;
+  event.fields.resize(rows.fields.size());
+  std::string room;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    event.customer = ledger.Survivor(added.customers[row]);
+    if (dirty_all.contains(event.customer)) {
+      continue;
+    }
+    event.sequence = added.first + row;
+    event.time = FromMicros(rows.times[row]);
+    for (const int field : parts.fields) {
+      event.fields[static_cast<std::size_t>(field)] =
+          rows.FieldAt(static_cast<std::size_t>(field), row);
+    }
+    if (parts.dedupe_hash) {
+      event.dedupe_hash = KeyedHash(HashKey{}, rows.DedupeAt(row, room));
+    }
+    for (std::size_t i = 0; i < asking.size(); ++i) {
+      if (windows[i].Holds(rows.times[row]) && Takes(asking[i], event)) {
+        columns[static_cast<std::size_t>(asking[i])]->Add(event.customer, event);
+      }
     }
   }
 }
@@ -191,7 +260,8 @@ void Columns::Inner::MoveWindows(std::int64_t now, const std::vector<int>& which
   }
   for (const auto& [key, asking] : scans) {
     const auto& [leaves, kind, after, until] = key;
-    ledger.Scan(kind, FromMicros(after), FromMicros(until), [&](const StoredEvent& event) {
+    const EventParts parts = PartsOf(asking);
+    ledger.Scan(kind, FromMicros(after), FromMicros(until), parts, [&](const StoredEvent& event) {
       if (dirty_all.contains(event.customer)) {
         return;
       }
@@ -225,15 +295,16 @@ void Columns::Inner::RecomputeCustomer(CustomerIndex customer, const std::vector
       const Span window = Window(aggregates[static_cast<std::size_t>(aggregate)], edge);
       all = {std::min(all.after, window.after), std::max(all.until, window.until)};
     }
-    for (const StoredEvent& event :
-         ledger.Timeline(customer, kind, FromMicros(all.after), FromMicros(all.until))) {
-      for (const int aggregate : asking) {
-        const auto at = static_cast<std::size_t>(aggregate);
-        if (Window(aggregates[at], edge).Holds(ToMicros(event.time)) && Takes(aggregate, event)) {
-          columns[at]->Add(customer, event);
-        }
-      }
-    }
+    ledger.ScanCustomer(customer, kind, FromMicros(all.after), FromMicros(all.until),
+                        PartsOf(asking), [&](const StoredEvent& event) {
+                          for (const int aggregate : asking) {
+                            const auto at = static_cast<std::size_t>(aggregate);
+                            if (Window(aggregates[at], edge).Holds(ToMicros(event.time)) &&
+                                Takes(aggregate, event)) {
+                              columns[at]->Add(customer, event);
+                            }
+                          }
+                        });
   }
 }
 
@@ -272,13 +343,15 @@ void Columns::Inner::Build(const std::vector<int>& which) {
       windows.push_back(Window(aggregates[static_cast<std::size_t>(aggregate)], edge));
       all = {std::min(all.after, windows.back().after), std::max(all.until, windows.back().until)};
     }
-    ledger.Scan(kind, FromMicros(all.after), FromMicros(all.until), [&](const StoredEvent& event) {
-      for (std::size_t i = 0; i < asking.size(); ++i) {
-        if (windows[i].Holds(ToMicros(event.time)) && Takes(asking[i], event)) {
-          columns[static_cast<std::size_t>(asking[i])]->Add(event.customer, event);
-        }
-      }
-    });
+    const EventParts parts = PartsOf(asking);
+    ledger.Scan(kind, FromMicros(all.after), FromMicros(all.until), parts,
+                [&](const StoredEvent& event) {
+                  for (std::size_t i = 0; i < asking.size(); ++i) {
+                    if (windows[i].Holds(ToMicros(event.time)) && Takes(asking[i], event)) {
+                      columns[static_cast<std::size_t>(asking[i])]->Add(event.customer, event);
+                    }
+                  }
+                });
   }
 }
 

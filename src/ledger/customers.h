@@ -33,6 +33,8 @@ class Customers {
   CustomerIndex Intern(std::string_view key);
   bool WasErased(std::string_view key) const;
 
+  bool AnyErased() const { return !erased_hashes_.empty(); }
+
   const std::string& Key(CustomerIndex customer) const { return keys_[customer]; }
 
   CustomerIndex Survivor(CustomerIndex customer) const { return survivors_[customer]; }

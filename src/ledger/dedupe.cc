@@ -161,6 +161,17 @@ void KeyIndex::Add(std::uint64_t hash, Sequence sequence) {
   }
 }
 
+bool KeyIndex::AddNew(std::uint64_t hash, Sequence sequence) {
+  hash &= mask_;
+  const auto [found, added] = recent_.emplace(hash, sequence);
+  if (!added) {
+    recent_more_.emplace(hash, sequence);
+    return false;
+  }
+  return std::none_of(runs_.begin(), runs_.end(),
+                      [&](const Run& run) { return run.MayHold(hash); });
+}
+
 std::shared_ptr<const KeyIndex::Part> KeyIndex::ReadPart(std::int64_t run, std::size_t part) const {
   return parts_.Get((static_cast<std::uint64_t>(run) << 24U) | part, [&] {
     Statement read = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? AND part = ?");

@@ -26,6 +26,8 @@ class KeyIndex {
   KeyIndex(Database& db, int bits);
 
   void Add(std::uint64_t hash, Sequence sequence);
+  // Adds it too.  True: nothing of this hash was there, for certain.
+  bool AddNew(std::uint64_t hash, Sequence sequence);
   // Ascending, without repetitions.
   std::vector<Sequence> Find(std::uint64_t hash) const;
   // Writes what was added since the last Flush, inside the caller's transaction.

@@ -191,15 +191,15 @@ void EventStore::Forget(CustomerIndex customer) {
       for (std::size_t at = FirstBlock(chunk, customer);
            at < chunk.first.size() && chunk.first[at] <= customer && customer <= chunk.last; ++at) {
         const std::shared_ptr<const Block> block = ReadBlock(id, at);
-        for (std::size_t row = 0; row < block->count; ++row) {
-          if (block->customers[row] != static_cast<std::int64_t>(customer)) {
+        for (std::size_t row = 0; row < block->count(); ++row) {
+          if (block->customers()[row] != static_cast<std::int64_t>(customer)) {
             continue;
           }
-          SEGUE_CHECK(chunk.dead.contains(static_cast<Sequence>(block->sequences[row])));
+          SEGUE_CHECK(chunk.dead.contains(static_cast<Sequence>(block->sequences()[row])));
           chunk.holds_erased = true;
           db_.Prepare("UPDATE ledger_dead SET erased = 1 WHERE chunk = ? AND sequence = ?")
               .Bind(1, id)
-              .Bind(2, block->sequences[row])
+              .Bind(2, block->sequences()[row])
               .Run();
         }
       }
@@ -233,11 +233,11 @@ std::shared_ptr<const Directory> EventStore::ReadDirectory(std::int64_t chunk) c
 }
 
 void EventStore::Complete(const Chunk& chunk, const Block& block, std::size_t row,
-                          Record& record) const {
+                          const RecordParts& parts, Record& record) const {
   record.kind = chunk.kind;
-  block.Fill(row, record);
-  if (block.recipes[row] > 0) {
-    const auto recipe = static_cast<std::size_t>(block.recipes[row]);
+  block.Fill(row, parts, record);
+  if ((parts.all || parts.dedupe) && block.recipes()[row] > 0) {
+    const auto recipe = static_cast<std::size_t>(block.recipes()[row]);
     if (recipe > names_.Kind(chunk.kind).recipes.size() || record.customer >= customers_.count()) {
       Damaged(db_, "chunk " + std::to_string(chunk.id));
     }
@@ -247,13 +247,13 @@ void EventStore::Complete(const Chunk& chunk, const Block& block, std::size_t ro
 
 template <typename Wanted>
 void EventStore::VisitBlock(const Chunk& chunk, std::size_t number, Wanted wanted,
-                            const Visit& visit) const {
+                            const RecordParts& parts, const Visit& visit) const {
   const std::shared_ptr<const Block> block = ReadBlock(chunk.id, number);
   Record record;
-  for (std::size_t row = 0; row < block->count; ++row) {
+  for (std::size_t row = 0; row < block->count(); ++row) {
     if (wanted(*block, row) && (chunk.dead.empty() || !chunk.dead.contains(static_cast<Sequence>(
-                                                          block->sequences[row])))) {
-      Complete(chunk, *block, row, record);
+                                                          block->sequences()[row])))) {
+      Complete(chunk, *block, row, parts, record);
       visit(record);
     }
   }
@@ -262,7 +262,7 @@ void EventStore::VisitBlock(const Chunk& chunk, std::size_t number, Wanted wante
 void EventStore::VisitChunk(const Chunk& chunk, const Visit& visit) const {
   for (std::size_t block = 0; block < chunk.first.size(); ++block) {
     VisitBlock(
-        chunk, block, [](const Block&, std::size_t) { return true; }, visit);
+        chunk, block, [](const Block&, std::size_t) { return true; }, RecordParts(), visit);
   }
 }
 
@@ -288,16 +288,17 @@ std::optional<Record> EventStore::Find(int kind, Sequence sequence) const {
       VisitBlock(
           chunk, static_cast<std::size_t>(*block),
           [&](const Block& in, std::size_t row) {
-            return in.sequences[row] == static_cast<std::int64_t>(sequence);
+            return in.sequences()[row] == static_cast<std::int64_t>(sequence);
           },
-          [&](const Record& record) { result = record; });
+          RecordParts(), [&](const Record& record) { result = record; });
       return result;
     }
   }
   return result;
 }
 
-void EventStore::Scan(int kind, std::int64_t after, std::int64_t until, const Visit& visit) const {
+void EventStore::Scan(int kind, std::int64_t after, std::int64_t until, const RecordParts& parts,
+                      const Visit& visit) const {
   const auto& by_time = journal_by_time_[static_cast<std::size_t>(kind)];
   for (auto at = by_time.upper_bound({after, ~Sequence{0}});
        at != by_time.end() && at->first <= until; ++at) {
@@ -311,15 +312,16 @@ void EventStore::Scan(int kind, std::int64_t after, std::int64_t until, const Vi
       VisitBlock(
           chunk, block,
           [&](const Block& in, std::size_t row) {
-            return after < in.times[row] && in.times[row] <= until;
+            return after < in.times()[row] && in.times()[row] <= until;
           },
-          visit);
+          parts, visit);
     }
   }
 }
 
 void EventStore::ScanCustomer(CustomerIndex customer, int kind, std::int64_t after,
-                              std::int64_t until, const Visit& visit) const {
+                              std::int64_t until, const RecordParts& parts,
+                              const Visit& visit) const {
   if (const auto found = journal_by_customer_.find(customer); found != journal_by_customer_.end()) {
     for (const Sequence sequence : found->second) {
       const Record& record = journal_.at(sequence);
@@ -337,15 +339,16 @@ void EventStore::ScanCustomer(CustomerIndex customer, int kind, std::int64_t aft
       VisitBlock(
           chunk, block,
           [&](const Block& in, std::size_t row) {
-            return in.customers[row] == static_cast<std::int64_t>(customer) &&
-                   after < in.times[row] && in.times[row] <= until;
+            return in.customers()[row] == static_cast<std::int64_t>(customer) &&
+                   after < in.times()[row] && in.times()[row] <= until;
           },
-          visit);
+          parts, visit);
     }
   }
 }
 
-void EventStore::ScanArrived(int kind, Sequence since, const Visit& visit) const {
+void EventStore::ScanArrived(int kind, Sequence since, const RecordParts& parts,
+                             const Visit& visit) const {
   for (auto at = journal_.upper_bound(since); at != journal_.end(); ++at) {
     if (at->second.kind == kind) {
       visit(at->second);
@@ -356,9 +359,9 @@ void EventStore::ScanArrived(int kind, Sequence since, const Visit& visit) const
       VisitBlock(
           chunk, block,
           [&](const Block& in, std::size_t row) {
-            return static_cast<Sequence>(in.sequences[row]) > since;
+            return static_cast<Sequence>(in.sequences()[row]) > since;
           },
-          visit);
+          parts, visit);
     }
   }
 }

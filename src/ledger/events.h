@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "domain/event_rows.h"
 #include "ledger/cache.h"
 #include "ledger/chunk.h"
 #include "ledger/chunk_meta.h"
@@ -29,6 +30,16 @@
 #include "store/database.h"
 
 namespace segue {
+
+// Rows on their way into chunks: each gets the sequence after the one before.
+struct StoredRows {
+  const EventRows& rows;
+  int kind = 0;  // As stored, see StoredNames.
+  std::span<const CustomerIndex> customers;
+  Sequence first = 0;
+  std::size_t recipe = 0;  // Makes every row's dedupe text.
+  std::int64_t late_before = 0;
+};
 
 class EventStore {
  public:
@@ -43,6 +54,8 @@ class EventStore {
   // once, in one transaction; whatever else than Add and Find is to happen, EndBulk comes first.
   void BeginBulk(std::size_t count);
   void EndBulk();
+  // New records as rows, past the journal.
+  void AddRows(const StoredRows& rows);
   // Other content of a record that is there; kind, sequence and time stay.
   void Update(const Record& record);
   // It is as if it had never been.
@@ -53,11 +66,13 @@ class EventStore {
 
   std::optional<Record> Find(int kind, Sequence sequence) const;
   // With after < time <= until, in no order.  The record is valid during the call only.
-  void Scan(int kind, std::int64_t after, std::int64_t until, const Visit& visit) const;
+  // Requires of `parts`: what they leave out is not looked at.
+  void Scan(int kind, std::int64_t after, std::int64_t until, const RecordParts& parts,
+            const Visit& visit) const;
   void ScanCustomer(CustomerIndex customer, int kind, std::int64_t after, std::int64_t until,
-                    const Visit& visit) const;
+                    const RecordParts& parts, const Visit& visit) const;
   // Arrived after that sequence.
-  void ScanArrived(int kind, Sequence since, const Visit& visit) const;
+  void ScanArrived(int kind, Sequence since, const RecordParts& parts, const Visit& visit) const;
 
   // Moves the journal into chunks, then rewrites and merges chunks.  Inside the caller's
   // transaction.
@@ -95,9 +110,11 @@ class EventStore {
   static std::size_t FirstBlock(const Chunk& chunk, CustomerIndex customer);
   // Calls for each living row of the block that fulfils `wanted(block, row)`.
   template <typename Wanted>
-  void VisitBlock(const Chunk& chunk, std::size_t block, Wanted wanted, const Visit& visit) const;
+  void VisitBlock(const Chunk& chunk, std::size_t block, Wanted wanted, const RecordParts& parts,
+                  const Visit& visit) const;
   void VisitChunk(const Chunk& chunk, const Visit& visit) const;
-  void Complete(const Chunk& chunk, const Block& block, std::size_t row, Record& record) const;
+  void Complete(const Chunk& chunk, const Block& block, std::size_t row, const RecordParts& parts,
+                Record& record) const;
 
   using Pointers = std::vector<const Record*>;
 
@@ -105,6 +122,11 @@ class EventStore {
   void WriteChunks(int kind, bool again, Pointers records);
   void WriteChunk(int kind, bool again, std::span<const Record*> records);
   std::vector<std::size_t> WriteBlocks(Chunk& chunk, std::span<const Record* const> records);
+  void WriteRowChunk(const StoredRows& rows, std::span<const std::uint32_t> which);
+  BlockDraft DraftRows(const StoredRows& rows, std::span<const std::uint32_t> which) const;
+  void WriteBlock(Chunk& chunk, CustomerIndex first, const std::string& bytes);
+  // (sequence, block) of each record, in any order.
+  void FinishChunk(Chunk chunk, std::vector<std::pair<std::int64_t, std::int64_t>> places);
   void RewriteChunks(int kind);
   void MergeChunks(int kind, bool again);
   void Replace(int kind, bool again, const std::vector<std::int64_t>& ids);

@@ -13,8 +13,6 @@
 namespace segue {
 namespace {
 
-// Above this it is cheaper to scan the ledger again than to keep the list.
-constexpr std::size_t kChangesMax = 1'000'000;
 // Of each hash in the key index: one needless look at an event per ten thousand look-ups among a
 // hundred million keys.
 constexpr int kHashBits = 40;
@@ -70,7 +68,8 @@ Ledger::Inner::Inner(Database& database, const Schema& of, TextPool& pool)
   touches_from = static_cast<Sequence>(position.Int(1));
   const Sequence keys_until = std::stoull(db.GetSetting("ledger.keys_until").value_or("0"));
   for (int kind = 0; kind < names.KindCount(); ++kind) {
-    events.ScanArrived(kind, keys_until, [&](const Record& record) { keys.AddTo(index, record); });
+    events.ScanArrived(kind, keys_until, RecordParts(),
+                       [&](const Record& record) { keys.AddTo(index, record); });
   }
   for (const auto& [at, record] : events.journal()) {
     if (at <= keys_until) {  // Written there again since.
@@ -131,9 +130,8 @@ void Ledger::Inner::Note(Change change) {
   if (!following || changes.all) {
     return;
   }
-  if (changes.list.size() >= kChangesMax) {
-    changes.all = true;
-    changes.list = {};
+  if (changes.list.size() + changes.row_count >= kChangesMax) {
+    changes = {.all = true};
     return;
   }
   changes.list.push_back(std::move(change));
@@ -303,7 +301,7 @@ void Ledger::Inner::EraseCustomer(CustomerIndex survivor) {
   std::vector<Record> records;
   for (const CustomerIndex member : members) {
     for (int kind = 0; kind < names.KindCount(); ++kind) {
-      events.ScanCustomer(member, kind, kFirstTime, kLastTime,
+      events.ScanCustomer(member, kind, kFirstTime, kLastTime, RecordParts(),
                           [&](const Record& record) { records.push_back(record); });
     }
   }

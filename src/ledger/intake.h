@@ -28,6 +28,8 @@ constexpr std::size_t kJournalMax = 128 * 1024;
 constexpr std::size_t kBulkMin = 16 * 1024;
 // New entries of the key index that are kept in memory: about 40 bytes each.
 constexpr std::size_t kKeysMax = 512 * 1024;
+// Above this it is cheaper to scan the ledger again than to keep the list.
+constexpr std::size_t kChangesMax = 1'000'000;
 
 struct Ledger::Inner {
   Inner(Database& database, const Schema& schema, TextPool& pool);
@@ -53,6 +55,11 @@ struct Ledger::Inner {
   void Changed(std::optional<StoredEvent> before, std::optional<StoredEvent> after);
   void Rebuilt(CustomerIndex customer);
   void Note(Change change);
+  // Takes in all rows, or none and gives false: then they must be taken in one by one.
+  bool AddRows(const std::shared_ptr<const EventRows>& rows, const Arrival& arrival);
+  bool AreNew(const EventRows& rows, int kind);
+  bool IsAwaited(int kind, std::string_view name) const;
+  void NoteRows(AddedRows rows);
   void Touch(CustomerIndex customer, int code, std::int64_t time, std::int64_t flags);
   void TouchFor(const StoredEvent& event);
   void SavePosition();

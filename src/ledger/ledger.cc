@@ -6,11 +6,24 @@
 #include <tuple>
 #include <utility>
 
+#include "base/hash.h"
 #include "ledger/bytes.h"
 #include "ledger/intake.h"
 
 namespace segue {
 namespace {
+
+// Who and when alone.
+const RecordParts kNoFields{.all = false, .dedupe = false, .fields = {}};
+
+RecordParts PartsIn(const KindNames& kind, const EventParts& parts) {
+  // A dedupe text may be made of any field.
+  RecordParts stored{.all = parts.dedupe_hash, .dedupe = parts.dedupe_hash, .fields = {}};
+  for (const int field : parts.fields) {
+    stored.fields.push_back(kind.by_schema[static_cast<std::size_t>(field)]);
+  }
+  return stored;
+}
 
 // `late_events` may be as large as the files like.
 std::int64_t Minus(std::int64_t time, Duration duration) {
@@ -69,6 +82,30 @@ std::vector<Intake> Ledger::Append(std::span<const Fact> facts, std::string_view
   }
   if (in.sequence != before) {
     in.SavePosition();
+  }
+  work.Commit();
+  return intakes;
+}
+
+std::vector<Intake> Ledger::Append(std::shared_ptr<const EventRows> rows, std::string_view source,
+                                   TimePoint arrived, Duration late_limit) {
+  Inner& in = *inner_;
+  const Inner::Arrival arrival{.source = source,
+                               .arrived = ToMicros(arrived),
+                               .effective = std::max(ToMicros(arrived), in.clock),
+                               .late_before = Minus(ToMicros(arrived), late_limit)};
+  Transaction work(in.db);
+  std::vector<Intake> intakes;
+  if (in.AddRows(rows, arrival)) {
+    in.SavePosition();
+    intakes.assign(rows->size(), Intake::kNew);
+  } else {
+    std::vector<Fact> facts;
+    facts.reserve(rows->size());
+    for (std::size_t row = 0; row < rows->size(); ++row) {
+      facts.emplace_back(rows->At(row));
+    }
+    intakes = Append(facts, source, arrived, late_limit);
   }
   work.Commit();
   return intakes;
@@ -156,7 +193,7 @@ std::vector<StoredEvent> Ledger::Timeline(CustomerIndex customer, int kind, Time
       }
       const int stored = in.names.KindOf(event);
       in.events.ScanCustomer(
-          member, stored, ToMicros(after), ToMicros(until),
+          member, stored, ToMicros(after), ToMicros(until), RecordParts(),
           [&](const Record& record) { timeline.push_back(in.refunds.View(record)); });
       in.refunds.VisitOrphans(stored, member, ToMicros(after), ToMicros(until),
                               [&](const StoredEvent& orphan) { timeline.push_back(orphan); });
@@ -173,9 +210,41 @@ void Ledger::Scan(int kind, TimePoint after, TimePoint until,
                   const std::function<void(const StoredEvent&)>& visit) const {
   const Inner& in = *inner_;
   const int stored = in.names.KindOf(kind);
-  in.events.Scan(stored, ToMicros(after), ToMicros(until),
+  in.events.Scan(stored, ToMicros(after), ToMicros(until), RecordParts(),
                  [&](const Record& record) { visit(in.refunds.View(record)); });
   in.refunds.VisitOrphans(stored, std::nullopt, ToMicros(after), ToMicros(until), visit);
+}
+
+void Ledger::Scan(int kind, TimePoint after, TimePoint until, const EventParts& parts,
+                  const std::function<void(const StoredEvent&)>& visit) const {
+  const Inner& in = *inner_;
+  const int stored = in.names.KindOf(kind);
+  const RecordParts wanted = PartsIn(in.names.Kind(stored), parts);
+  StoredEvent event;
+  in.events.Scan(stored, ToMicros(after), ToMicros(until), wanted, [&](const Record& record) {
+    in.refunds.ViewInto(record, event);
+    event.dedupe_hash = parts.dedupe_hash ? KeyedHash(HashKey{}, record.dedupe) : 0;
+    visit(event);
+  });
+  in.refunds.VisitOrphans(stored, std::nullopt, ToMicros(after), ToMicros(until), visit);
+}
+
+void Ledger::ScanCustomer(CustomerIndex customer, int kind, TimePoint after, TimePoint until,
+                          const EventParts& parts,
+                          const std::function<void(const StoredEvent&)>& visit) const {
+  const Inner& in = *inner_;
+  const int stored = in.names.KindOf(kind);
+  const RecordParts wanted = PartsIn(in.names.Kind(stored), parts);
+  StoredEvent event;
+  for (const CustomerIndex member : in.customers.Members(in.customers.Survivor(customer))) {
+    in.events.ScanCustomer(
+        member, stored, ToMicros(after), ToMicros(until), wanted, [&](const Record& record) {
+          in.refunds.ViewInto(record, event);
+          event.dedupe_hash = parts.dedupe_hash ? KeyedHash(HashKey{}, record.dedupe) : 0;
+          visit(event);
+        });
+    in.refunds.VisitOrphans(stored, member, ToMicros(after), ToMicros(until), visit);
+  }
 }
 
 void Ledger::ScanFresh(int kind, Sequence since_sequence, TimePoint since, TimePoint now,
@@ -188,12 +257,12 @@ void Ledger::ScanFresh(int kind, Sequence since_sequence, TimePoint since, TimeP
       visit(in.refunds.View(record));
     }
   };
-  in.events.ScanArrived(stored, since_sequence, [&](const Record& record) {
+  in.events.ScanArrived(stored, since_sequence, RecordParts(), [&](const Record& record) {
     if (record.time <= ToMicros(now)) {
       tell(record);
     }
   });
-  in.events.Scan(stored, ToMicros(since), ToMicros(now), [&](const Record& record) {
+  in.events.Scan(stored, ToMicros(since), ToMicros(now), RecordParts(), [&](const Record& record) {
     if (record.sequence <= since_sequence) {
       tell(record);
     }
@@ -217,12 +286,12 @@ std::vector<Touch> Ledger::Touched(Sequence since_sequence, TimePoint since, Tim
   for (const int kind : kinds) {
     const int stored = in.names.KindOf(kind);
     codes.insert(TouchOfKind(stored));
-    in.events.ScanArrived(stored, since_sequence, [&](const Record& record) {
+    in.events.ScanArrived(stored, since_sequence, kNoFields, [&](const Record& record) {
       if (record.time <= ToMicros(now)) {
         add(record.customer, record.late, false);
       }
     });
-    in.events.Scan(stored, ToMicros(since), ToMicros(now), [&](const Record& record) {
+    in.events.Scan(stored, ToMicros(since), ToMicros(now), kNoFields, [&](const Record& record) {
       if (record.sequence <= since_sequence) {
         add(record.customer, record.late, false);
       }
@@ -277,7 +346,7 @@ std::optional<std::vector<CustomerIndex>> Ledger::ChangedSince(Sequence sequence
   }
   std::vector<CustomerIndex> changed;
   for (int kind = 0; kind < in.names.KindCount(); ++kind) {
-    in.events.ScanArrived(kind, sequence, [&](const Record& record) {
+    in.events.ScanArrived(kind, sequence, kNoFields, [&](const Record& record) {
       changed.push_back(in.customers.Survivor(record.customer));
     });
   }

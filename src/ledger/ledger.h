@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "domain/event_rows.h"
 #include "domain/fact.h"
 #include "domain/schema.h"
 #include "domain/text_pool.h"
@@ -53,6 +54,13 @@ struct StoredEvent {
   bool counts = true;  // False for an order that refunds brought to 0.
 };
 
+// Which parts of events a reader looks at; filling in the others would cost more than reading
+// these.
+struct EventParts {
+  std::vector<int> fields;  // Of the schema.
+  bool dedupe_hash = false;
+};
+
 struct TraitState {
   Value value;
   TimePoint since;
@@ -81,6 +89,10 @@ class Ledger {
   // and the last AdvanceTo waits: trait changes and refunds take effect with the AdvanceTo that
   // reaches them.
   std::vector<Intake> Append(std::span<const Fact> facts, std::string_view source,
+                             TimePoint arrived, Duration late_limit);
+
+  // The same of rows: as if each were a fact.
+  std::vector<Intake> Append(std::shared_ptr<const EventRows> rows, std::string_view source,
                              TimePoint arrived, Duration late_limit);
 
   // Lets take effect what waited until `now`.  Columns::Advance calls it.
@@ -114,9 +126,17 @@ class Ledger {
   std::vector<StoredEvent> Timeline(CustomerIndex customer, int kind, TimePoint after,
                                     TimePoint until) const;
 
+  // The same of one kind, in no order, filling in no more than `parts`.
+  void ScanCustomer(CustomerIndex customer, int kind, TimePoint after, TimePoint until,
+                    const EventParts& parts,
+                    const std::function<void(const StoredEvent&)>& visit) const;
+
   // Every event of a kind with after < time <= until, in no particular order.  Orphan refunds of
   // the kind come too.
   void Scan(int kind, TimePoint after, TimePoint until,
+            const std::function<void(const StoredEvent&)>& visit) const;
+  // The same, filling in no more than `parts`.
+  void Scan(int kind, TimePoint after, TimePoint until, const EventParts& parts,
             const std::function<void(const StoredEvent&)>& visit) const;
 
   // Events of a kind that took effect: appended after `since_sequence` with time <= now, or
@@ -147,9 +167,20 @@ class Ledger {
         rebuilt;  // With neither of them: recompute this customer (merge, erasure).
   };
 
+  // New events of a long import, and whose they are.
+  struct AddedRows {
+    std::shared_ptr<const EventRows> rows;
+    std::vector<CustomerIndex> customers;  // As the rows name them.
+    Sequence first = 0;
+  };
+
   struct Changes {
     bool all = false;  // Too much to list: recompute everybody.
-    std::vector<Change> list;
+    std::vector<Change> list = {};
+    // Came among those of the list.  Each event is added before it is removed, here or there, and
+    // nothing else matters to a column: these may be taken first.
+    std::vector<AddedRows> rows = {};
+    std::size_t row_count = 0;
   };
 
   // Changes since the last call.  The first call begins to keep them, in memory, and gives none.

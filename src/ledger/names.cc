@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "domain/dedupe.h"
 #include "ledger/bytes.h"
 
 namespace segue {
@@ -171,15 +172,23 @@ std::vector<Value> StoredNames::ToStored(int kind, const std::vector<Value>& fie
 }
 
 std::vector<Value> StoredNames::ToSchema(int kind, const std::vector<Value>& fields) const {
+  std::vector<Value> result;
+  ToSchema(kind, fields, result);
+  return result;
+}
+
+void StoredNames::ToSchema(int kind, const std::vector<Value>& fields,
+                           std::vector<Value>& result) const {
   const KindNames& names = Kind(kind);
-  std::vector<Value> result(names.by_schema.size());
+  result.resize(names.by_schema.size());
   for (std::size_t i = 0; i < result.size(); ++i) {
     const auto from = static_cast<std::size_t>(names.by_schema[i]);
     if (from < fields.size()) {
       result[i] = fields[from];
+    } else {
+      result[i] = Value();
     }
   }
-  return result;
 }
 
 // The parts of the text, matched from left to right: the whole content, or else the first field
@@ -241,16 +250,42 @@ std::size_t StoredNames::RecipeFor(const Record& record, std::string_view custom
     names.recipes.pop_back();
     return 0;
   }
+  names.recipes.pop_back();
+  AddRecipe(record.kind, parts);
+  return names.recipes.size();
+}
+
+void StoredNames::AddRecipe(int kind, const std::vector<int>& parts) {
+  std::vector<std::vector<int>>& recipes = kinds_[static_cast<std::size_t>(kind)].recipes;
+  recipes.push_back(parts);
   ByteWriter bytes;
   for (const int part : parts) {
     bytes.Signed(part);
   }
   db_.Prepare("INSERT INTO ledger_recipe(kind, id, parts) VALUES (?, ?, ?)")
-      .Bind(1, static_cast<std::int64_t>(record.kind))
-      .Bind(2, static_cast<std::int64_t>(names.recipes.size()))
+      .Bind(1, static_cast<std::int64_t>(kind))
+      .Bind(2, static_cast<std::int64_t>(recipes.size()))
       .BindBlob(3, bytes.bytes())
       .Run();
-  return names.recipes.size();
+}
+
+std::size_t StoredNames::RecipeOf(int kind, const std::vector<int>& dedupe) {
+  std::vector<int> parts;
+  for (const int part : dedupe) {
+    parts.push_back(part == kDedupeCustomer ? kPartCustomer
+                    : part == kDedupeTime   ? kPartTime
+                                            : Kind(kind).by_schema[static_cast<std::size_t>(part)]);
+  }
+  const std::vector<std::vector<int>>& recipes = Kind(kind).recipes;
+  const auto found = std::find(recipes.begin(), recipes.end(), parts);
+  if (found == recipes.end()) {
+    if (recipes.size() >= kRecipesMax) {
+      return 0;
+    }
+    AddRecipe(kind, parts);
+    return recipes.size();
+  }
+  return static_cast<std::size_t>(found - recipes.begin()) + 1;
 }
 
 std::string StoredNames::Compose(const Record& record, std::size_t recipe,

@@ -74,10 +74,14 @@ class StoredNames {
   // Stored order from schema order, and back.
   std::vector<Value> ToStored(int kind, const std::vector<Value>& fields) const;
   std::vector<Value> ToSchema(int kind, const std::vector<Value>& fields) const;
+  // Into a list that is used again and again.
+  void ToSchema(int kind, const std::vector<Value>& fields, std::vector<Value>& result) const;
 
   // Index + 1 of a recipe that makes this record's dedupe text, added if it is new; 0 when there is
   // none.
   std::size_t RecipeFor(const Record& record, std::string_view customer_key);
+  // Of a source's dedupe fields as in DedupeText; 0 when there are too many recipes already.
+  std::size_t RecipeOf(int kind, const std::vector<int>& dedupe);
   // Requires: the recipe exists.
   std::string Compose(const Record& record, std::size_t recipe,
                       std::string_view customer_key) const;
@@ -87,6 +91,7 @@ class StoredNames {
   void AddKind(int schema_event);
   void AddTraits();
   void FindRelations();
+  void AddRecipe(int kind, const std::vector<int>& parts);
   std::vector<int> Parts(const Record& record, std::string_view customer_key) const;
 
   Database& db_;

@@ -17,51 +17,57 @@ struct Letters {
   std::array<std::uint8_t, 256> number{};
 };
 
-// Packs numbers of few bits, and gives them back.
-class BitRow {
- public:
-  explicit BitRow(ByteWriter& out) : out_(out) {}
-
-  void Put(std::uint64_t value, int width) {
-    buffer_ |= value << static_cast<unsigned>(used_);
-    for (used_ += width; used_ >= 8; used_ -= 8) {
-      out_.Byte(static_cast<std::uint8_t>(buffer_));
-      buffer_ >>= 8U;
+// The letters' numbers, text by text; the last byte is filled with zeros.
+void PackPlaces(ByteWriter& out, std::span<const std::string_view> texts,
+                const std::vector<Letters>& sets, const std::vector<std::size_t>& set_of) {
+  std::vector<std::pair<std::size_t, const Letters*>> places;  // Those that cost something.
+  for (std::size_t place = 0; place < set_of.size(); ++place) {
+    if (sets[set_of[place]].width > 0) {
+      places.emplace_back(place, &sets[set_of[place]]);
     }
   }
-
-  void Finish() {
-    if (used_ > 0) {
-      out_.Byte(static_cast<std::uint8_t>(buffer_));
+  std::uint64_t buffer = 0;
+  int used = 0;
+  for (const std::string_view text : texts) {
+    for (const auto& [place, letters] : places) {
+      const std::uint64_t number = letters->number[static_cast<unsigned char>(text[place])];
+      buffer |= number << static_cast<unsigned>(used);
+      used += letters->width;
+      if (used >= 64) {
+        out.Fixed64(buffer);
+        used -= 64;
+        buffer = number >> static_cast<unsigned>(letters->width - used);
+      }
     }
   }
-
- private:
-  ByteWriter& out_;
-  std::uint64_t buffer_ = 0;
-  int used_ = 0;
-};
+  for (; used > 0; used -= 8) {
+    out.Byte(static_cast<std::uint8_t>(buffer));
+    buffer >>= 8U;
+  }
+}
 
 }  // namespace
 
-bool WritePlaces(ByteWriter& out, const std::vector<std::string_view>& texts) {
+bool WritePlaces(ByteWriter& out, std::span<const std::string_view> texts) {
   const std::size_t length = texts.front().size();
   if (length == 0 || length > kPlacesMax ||
       std::any_of(texts.begin(), texts.end(),
                   [&](std::string_view text) { return text.size() != length; })) {
     return false;
   }
+  std::vector<std::array<bool, 256>> seen(length);
+  for (const std::string_view text : texts) {
+    for (std::size_t place = 0; place < length; ++place) {
+      seen[place][static_cast<unsigned char>(text[place])] = true;
+    }
+  }
   std::vector<Letters> sets;
   std::map<std::string, std::size_t> known;
   std::vector<std::size_t> set_of(length);
   for (std::size_t place = 0; place < length; ++place) {
-    std::array<bool, 256> seen{};
-    for (const std::string_view text : texts) {
-      seen[static_cast<unsigned char>(text[place])] = true;
-    }
     Letters letters;
-    for (std::size_t letter = 0; letter < seen.size(); ++letter) {
-      if (seen[letter]) {
+    for (std::size_t letter = 0; letter < seen[place].size(); ++letter) {
+      if (seen[place][letter]) {
         letters.number[letter] = static_cast<std::uint8_t>(letters.all.size());
         letters.all.push_back(static_cast<char>(letter));
       }
@@ -81,16 +87,7 @@ bool WritePlaces(ByteWriter& out, const std::vector<std::string_view>& texts) {
   for (const std::size_t set : set_of) {
     out.Byte(static_cast<std::uint8_t>(set));
   }
-  BitRow bits(out);
-  for (const std::string_view text : texts) {
-    for (std::size_t place = 0; place < length; ++place) {
-      const Letters& letters = sets[set_of[place]];
-      if (letters.width > 0) {
-        bits.Put(letters.number[static_cast<unsigned char>(text[place])], letters.width);
-      }
-    }
-  }
-  bits.Finish();
+  PackPlaces(out, texts, sets, set_of);
   return true;
 }
 

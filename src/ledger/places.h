@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +14,7 @@ namespace segue {
 
 // Length, the sets of letters, which of them each place has, packed letters text by text.  False:
 // they are not of one length, or too long.  Requires: at least one.
-bool WritePlaces(ByteWriter& out, const std::vector<std::string_view>& texts);
+bool WritePlaces(ByteWriter& out, std::span<const std::string_view> texts);
 std::vector<std::string> ReadPlaces(ByteReader& in, std::size_t count);
 
 }  // namespace segue

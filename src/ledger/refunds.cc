@@ -83,14 +83,21 @@ Refunds::Refunds(Database& db, const StoredNames& names, EventStore& events, Key
 
 StoredEvent Refunds::View(const Record& record) const {
   StoredEvent event;
+  ViewInto(record, event);
+  event.dedupe_hash = KeyedHash(HashKey{}, record.dedupe);
+  return event;
+}
+
+void Refunds::ViewInto(const Record& record, StoredEvent& event) const {
   event.sequence = record.sequence;
   event.kind = names_.Kind(record.kind).schema;
   event.customer = customers_.Survivor(record.customer);
   event.time = FromMicros(record.time);
-  event.dedupe_hash = KeyedHash(HashKey{}, record.dedupe);
+  event.counts = true;
+  event.orphan = false;
   if (!record.refunded) {
-    event.fields = names_.ToSchema(record.kind, record.fields);
-    return event;
+    names_.ToSchema(record.kind, record.fields, event.fields);
+    return;
   }
   std::vector<Value> net = record.fields;
   event.counts = false;
@@ -102,8 +109,7 @@ StoredEvent Refunds::View(const Record& record) const {
       event.counts = event.counts || left > 0;
     }
   }
-  event.fields = names_.ToSchema(record.kind, net);
-  return event;
+  names_.ToSchema(record.kind, net, event.fields);
 }
 
 StoredEvent Refunds::OrphanView(const Relation& relation, const Record& refund) const {
@@ -391,7 +397,7 @@ void Refunds::Reset() {
     const bool named =
         refunds || std::any_of(names_.relations().begin(), names_.relations().end(),
                                [&](const Relation& relation) { return relation.original == kind; });
-    events_.Scan(kind, kFirst, kLast, [&](const Record& record) {
+    events_.Scan(kind, kFirst, kLast, RecordParts(), [&](const Record& record) {
       if (record.refunded) {
         refunded.push_back(record);
       }

@@ -113,12 +113,20 @@ void EventStore::WriteChunk(int kind, bool again, std::span<const Record*> recor
   }
   const std::vector<std::size_t> block_of = WriteBlocks(chunk, records);
   std::vector<std::pair<std::int64_t, std::int64_t>> places;
+  places.reserve(records.size());
   for (std::size_t i = 0; i < records.size(); ++i) {
     places.emplace_back(static_cast<std::int64_t>(records[i]->sequence),
                         static_cast<std::int64_t>(block_of[i]));
   }
+  FinishChunk(std::move(chunk), std::move(places));
+}
+
+void EventStore::FinishChunk(Chunk chunk,
+                             std::vector<std::pair<std::int64_t, std::int64_t>> places) {
   std::sort(places.begin(), places.end());
   Directory directory;
+  directory.sequences.reserve(places.size());
+  directory.blocks.reserve(places.size());
   for (const auto& [sequence, block] : places) {
     directory.sequences.push_back(sequence);
     directory.blocks.push_back(block);
@@ -129,11 +137,21 @@ void EventStore::WriteChunk(int kind, bool again, std::span<const Record*> recor
       .Run();
   db_.Prepare("INSERT INTO ledger_chunk(id, kind, day, meta) VALUES (?, ?, ?, ?)")
       .Bind(1, chunk.id)
-      .Bind(2, static_cast<std::int64_t>(kind))
+      .Bind(2, static_cast<std::int64_t>(chunk.kind))
       .Bind(3, Day(chunk.min_time))
       .BindBlob(4, EncodeChunkMeta(chunk))
       .Run();
-  chunks_[static_cast<std::size_t>(kind)].emplace(chunk.id, std::move(chunk));
+  const auto kind = static_cast<std::size_t>(chunk.kind);
+  chunks_[kind].emplace(chunk.id, std::move(chunk));
+}
+
+void EventStore::WriteBlock(Chunk& chunk, CustomerIndex first, const std::string& bytes) {
+  db_.Prepare("INSERT INTO ledger_block(chunk, block, data) VALUES (?, ?, ?)")
+      .Bind(1, chunk.id)
+      .Bind(2, static_cast<std::int64_t>(chunk.first.size()))
+      .BindBlob(3, bytes)
+      .Run();
+  chunk.first.push_back(first);
 }
 
 // Writes the blocks and their skip index; the block of each record.
@@ -143,12 +161,8 @@ std::vector<std::size_t> EventStore::WriteBlocks(Chunk& chunk,
   std::vector<std::size_t> recipes;
   std::size_t begin = 0, bytes = 0;
   const auto finish = [&](std::size_t end) {
-    db_.Prepare("INSERT INTO ledger_block(chunk, block, data) VALUES (?, ?, ?)")
-        .Bind(1, chunk.id)
-        .Bind(2, static_cast<std::int64_t>(chunk.first.size()))
-        .BindBlob(3, EncodeBlock(records.subspan(begin, end - begin), recipes))
-        .Run();
-    chunk.first.push_back(records[begin]->customer);
+    WriteBlock(chunk, records[begin]->customer,
+               EncodeBlock(records.subspan(begin, end - begin), recipes));
     recipes.clear();
     begin = end;
     bytes = 0;

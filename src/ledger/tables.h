@@ -4,7 +4,10 @@
 
 namespace segue {
 
+// Blocks have their columns behind their lengths since format 2: an older file is refused by this
+// text, which is compared with the one that made the file.
 inline constexpr const char* kLedgerTables = R"sql(
+-- blocks of format 2
 CREATE TABLE ledger_kind(id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 CREATE TABLE ledger_field(kind INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL, type INTEGER NOT NULL,
   PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;

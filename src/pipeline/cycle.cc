@@ -44,8 +44,14 @@ std::string_view IntakeName(Intake intake) {
 }
 
 void CountIntake(const std::vector<Intake>& intakes, CycleReport& report) {
-  for (const Intake intake : intakes) {
-    ++report.intake[std::string(IntakeName(intake))];
+  std::map<Intake, std::int64_t> counts;
+  for (auto at = intakes.begin(); at != intakes.end();) {
+    const auto end = std::find_if(at, intakes.end(), [&](Intake other) { return other != *at; });
+    counts[*at] += end - at;
+    at = end;
+  }
+  for (const auto& [intake, count] : counts) {
+    report.intake[std::string(IntakeName(intake))] += count;
   }
 }
 
@@ -250,7 +256,10 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
     const auto take_in = [&] {
       Transaction work(db);
       DropKnownBadRows(db, source, *batch);
-      CountIntake(state_.ledger().Append(batch->facts, source.id, now, source.late_events), report);
+      Ledger& ledger = state_.ledger();
+      CountIntake(batch->events ? ledger.Append(batch->events, source.id, now, source.late_events)
+                                : ledger.Append(batch->facts, source.id, now, source.late_events),
+                  report);
       state_.CarrySuppressions();
       StoreBatch(db, source, *batch);
       work.Commit();
@@ -258,7 +267,7 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
         state_.columns().Follow();
       }
     };
-    const auto read_on = [&] { next = reading.Next(cursor, kRowsPerLargeBatch); };
+    const auto read_on = [&] { next = reading.Next(cursor, kRowsPerLargeBatch, true); };
     if (batch->done) {
       take_in();
     } else if (source.type == SourceType::kCsv) {

@@ -182,9 +182,9 @@ class Life {
   void Prepare() {
     for (const TrialPerson& person : trial_.people) {
       for (const auto& [trait, value] : person.traits) {
-        held_.push_back(
-            {trial_.start - kLongBefore,
-             TraitChange{keys_.at(person.name), trait, value, trial_.start - kLongBefore}});
+        held_.emplace_back(
+            trial_.start - kLongBefore,
+            TraitChange{keys_.at(person.name), trait, value, trial_.start - kLongBefore});
       }
     }
     for (const TrialHistory& history : trial_.history) {

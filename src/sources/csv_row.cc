@@ -69,6 +69,7 @@ void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line,
                      Batch& batch) const {
   ++batch.rows;
   const std::size_t facts_before = batch.facts.size();
+  const std::size_t events_before = batch.events ? batch.events->size() : 0;
   std::optional<RowProblem> problem = CheckShape(row);
   if (!problem) {
     const RowResult<bool> read = ReadRow(row.fields, batch);
@@ -78,6 +79,9 @@ void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line,
   }
   if (problem) {
     batch.facts.resize(facts_before);
+    if (batch.events) {
+      batch.events->Truncate(events_before);
+    }
     SetAside(*problem, raw, line, batch);
   }
 }
@@ -130,8 +134,11 @@ RowResult<bool> RowReader::ReadRow(Fields fields, Batch& batch) const {
   if (!time) {
     return RowProblem(header_[time_], time.error().message());
   }
-  return source_.emits_event ? ReadEvent(fields, customer, *time, batch)
-                             : ReadTraits(fields, customer, *time, batch);
+  if (source_.emits_event) {
+    return batch.events ? ReadEventRow(fields, customer, *time, batch)
+                        : ReadEvent(fields, customer, *time, batch);
+  }
+  return ReadTraits(fields, customer, *time, batch);
 }
 
 RowResult<bool> RowReader::ReadEvent(Fields fields, std::string_view customer, TimePoint time,
@@ -163,6 +170,63 @@ RowResult<bool> RowReader::ReadEvent(Fields fields, std::string_view customer, T
   event.version = *version;
   batch.rounded += rounded;
   batch.facts.emplace_back(std::move(event));
+  return true;
+}
+
+void RowReader::Shape(EventRows& rows) const {
+  rows.kind = *source_.emits_event;
+  rows.dedupe = dedupe_;
+  for (const Input& input : inputs_) {
+    const Type type = input.field->type;
+    rows.fields.emplace_back().is_text = type == Type::kText || type == Type::kChoice;
+  }
+}
+
+// As ReadEvent, into columns.  What a bad row leaves there is taken away by Take.
+RowResult<bool> RowReader::ReadEventRow(Fields fields, std::string_view customer, TimePoint time,
+                                        Batch& batch) const {
+  EventRows& rows = *batch.events;
+  if (rows.fields.empty()) {
+    Shape(rows);
+  }
+  const std::size_t row = rows.size();
+  std::int64_t rounded = 0;
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    const Input& input = inputs_[i];
+    EventRows::Field& column = rows.fields[i];
+    if (input.field->type == Type::kText) {
+      const std::string_view text = input.column ? fields[*input.column] : std::string_view();
+      column.present.push_back(Trim(text).empty() ? 0 : 1);
+      column.texts.Add(column.present.back() != 0 ? text : std::string_view());
+      continue;
+    }
+    const RowResult<Typed> typed = ReadValue(input, fields);
+    if (!typed) {
+      return typed.error();
+    }
+    column.present.push_back(IsMissing(typed->value) ? 0 : 1);
+    const auto* number = std::get_if<std::int64_t>(&typed->value);
+    const auto* text = std::get_if<std::string>(&typed->value);
+    if (column.is_text) {
+      column.texts.Add(text == nullptr ? std::string_view() : std::string_view(*text));
+    } else {
+      column.numbers.push_back(number == nullptr ? 0 : *number);
+    }
+    rounded += typed->rounded ? 1 : 0;
+  }
+  const RowResult<std::optional<std::int64_t>> version = ReadVersion(fields);
+  if (!version) {
+    return version.error();
+  }
+  rows.versions.push_back(version->value_or(0));
+  rows.has_version.push_back(*version ? 1 : 0);
+  rows.customers.Add(customer);
+  rows.times.push_back(ToMicros(time));
+  std::string room;
+  if (rows.DedupeAt(row, room).find_first_not_of(kDedupeSeparator) == std::string_view::npos) {
+    return RowProblem(dedupe_column_, "the field is empty, and tells which event it is (dedupe)");
+  }
+  batch.rounded += rounded;
   return true;
 }
 

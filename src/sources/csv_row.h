@@ -103,6 +103,9 @@ class RowReader {
   RowResult<bool> ReadRow(Fields fields, Batch& batch) const;
   RowResult<bool> ReadEvent(Fields fields, std::string_view customer, TimePoint time,
                             Batch& batch) const;
+  RowResult<bool> ReadEventRow(Fields fields, std::string_view customer, TimePoint time,
+                               Batch& batch) const;
+  void Shape(EventRows& rows) const;
   RowResult<bool> ReadTraits(Fields fields, std::string_view customer, TimePoint time,
                              Batch& batch) const;
   RowResult<Typed> ReadValue(const Input& input, Fields fields) const;

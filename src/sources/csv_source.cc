@@ -280,12 +280,12 @@ std::optional<Error> FilePull::ReadRows(const Taker& take, std::int64_t rows_max
 
 Result<Batch> PullCsv(const Source& source, const Workspace& workspace, FileReader& files,
                       std::string_view cursor, std::int64_t rows_max) {
-  return PullFiles(source, workspace, files, nullptr, cursor, rows_max);
+  return PullFiles(source, workspace, files, nullptr, cursor, rows_max, false);
 }
 
 Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileReader& files,
                         const JsonLineReader* lines, std::string_view cursor_text,
-                        std::int64_t rows_max) {
+                        std::int64_t rows_max, bool columns) {
   Result<CsvCursor> cursor = CsvCursor::FromText(cursor_text);
   if (!cursor) {
     return cursor.error();
@@ -310,6 +310,9 @@ Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileRe
     const FileState before = state;
     batch = Batch();
     batch.file = listing[i].path;
+    if (columns && lines == nullptr && source.emits_event && !source.dedupe.empty()) {
+      batch.events = std::make_shared<EventRows>();
+    }
     const Result<bool> read =
         pull.Pull(listing[i], std::max<std::int64_t>(rows_max, 1), state, batch);
     if (!read) {

@@ -6,7 +6,7 @@
 
 namespace segue {
 
-Result<Batch> Reading::Next(std::string_view cursor, std::int64_t rows_max) {
+Result<Batch> Reading::Next(std::string_view cursor, std::int64_t rows_max, bool columns) {
   if (source_.type == SourceType::kSql) {
     if (databases_ == nullptr) {
       return Error("a database cannot be read here");
@@ -26,7 +26,7 @@ Result<Batch> Reading::Next(std::string_view cursor, std::int64_t rows_max) {
     }
     lines_ = std::move(*lines);
   }
-  return PullFiles(source_, workspace_, *files_, lines_.get(), cursor, rows_max);
+  return PullFiles(source_, workspace_, *files_, lines_.get(), cursor, rows_max, columns);
 }
 
 }  // namespace segue

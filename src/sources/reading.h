@@ -19,10 +19,11 @@
 
 namespace segue {
 
-// As PullCsv, of lines that `lines` reads where it is not null.
+// As PullCsv, of lines that `lines` reads where it is not null.  `columns`: events come as
+// Batch::events where that can be: from CSV, by a source that says what makes two of them the same.
 Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileReader& files,
-                        const JsonLineReader* lines, std::string_view cursor,
-                        std::int64_t rows_max);
+                        const JsonLineReader* lines, std::string_view cursor, std::int64_t rows_max,
+                        bool columns);
 
 class Reading {
  public:
@@ -31,7 +32,8 @@ class Reading {
       : source_(source), workspace_(workspace), files_(files), databases_(databases) {}
 
   // Reads on from `cursor` (empty: from the start), about `rows_max` rows.
-  Result<Batch> Next(std::string_view cursor, std::int64_t rows_max);
+  // `columns`: see PullFiles.
+  Result<Batch> Next(std::string_view cursor, std::int64_t rows_max, bool columns = false);
 
  private:
   const Source& source_;

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "config/definitions.h"
+#include "domain/event_rows.h"
 #include "domain/fact.h"
 
 namespace segue {
@@ -49,6 +50,8 @@ struct BadRow {
 
 struct Batch {
   std::vector<Fact> facts;
+  // The events of a long import, where they were asked for as columns; null otherwise.
+  std::shared_ptr<EventRows> events;
   std::vector<BadRow> bad;
   std::int64_t rows = 0;                        // Rows read, good, bad and anonymous.
   std::int64_t anonymous = 0;                   // Rows without a customer.

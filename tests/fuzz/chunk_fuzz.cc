@@ -11,10 +11,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  if (const auto block = segue::DecodeBlockBody(bytes)) {
+  if (const auto block = segue::DecodeBlockBody(bytes); block && block->UnpackAll()) {
     segue::Record record;
-    for (std::size_t row = 0; row < block->count; ++row) {
-      block->Fill(row, record);
+    for (std::size_t row = 0; row < block->count(); ++row) {
+      block->Fill(row, segue::RecordParts(), record);
     }
   }
   segue::DecodeBlock(bytes);

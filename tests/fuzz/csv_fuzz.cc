@@ -54,12 +54,17 @@ std::string ReadAll(const Source& source, const Workspace& workspace, FileReader
                     std::int64_t rows) {
   std::string cursor, told;
   while (true) {
-    const Result<Batch> batch = PullFiles(source, workspace, file, nullptr, cursor, rows);
+    // Small batches as facts, large ones as columns: both must say the same.
+    const Result<Batch> batch = PullFiles(source, workspace, file, nullptr, cursor, rows, rows > 1);
     if (!batch) {
       return told + "refused: " + batch.error().message();
     }
     for (const Fact& fact : batch->facts) {
       const Event& event = std::get<Event>(fact);
+      told += event.customer + "|" + FormatTime(event.time) + "|" + event.dedupe + "\n";
+    }
+    for (std::size_t row = 0; batch->events != nullptr && row < batch->events->size(); ++row) {
+      const Event event = batch->events->At(row);
       told += event.customer + "|" + FormatTime(event.time) + "|" + event.dedupe + "\n";
     }
     for (const BadRow& row : batch->bad) {

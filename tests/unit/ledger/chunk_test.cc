@@ -30,11 +30,9 @@ void CheckInts(const std::vector<std::int64_t>& values, const std::vector<bool>&
 }
 
 std::size_t CheckTexts(const std::vector<std::string>& texts) {
-  TextColumn column;
+  std::vector<std::string_view> column;
   for (const std::string& text : texts) {
-    column.index.push_back(text == "missing" ? TextColumn::kNoText
-                                             : static_cast<std::uint32_t>(column.texts.size()));
-    column.texts.push_back(text);
+    column.push_back(text == "missing" ? std::string_view() : std::string_view(text));
   }
   ByteWriter out;
   WriteTexts(out, column);
@@ -137,25 +135,24 @@ TEST_CASE("chunk: numbered ids cost what their numbers cost") {
 }
 
 TEST_CASE("chunk: ids of one shape cost what their letters cost") {
-  TextColumn uuids;
+  std::vector<std::string> uuids;
   std::mt19937_64 random(5);
-  for (std::uint32_t i = 0; i < 1024; ++i) {
+  for (int i = 0; i < 1024; ++i) {
     std::string text = "00000000-0000-4000-8000-000000000000";
     for (std::size_t place = 0; place < text.size(); ++place) {
       if (text[place] == '0') {
         text[place] = "0123456789abcdef"[random() % 16];
       }
     }
-    uuids.texts.push_back(text);
-    uuids.index.push_back(i);
+    uuids.push_back(text);
   }
   ByteWriter out;
-  WriteTexts(out, uuids);
+  WriteTexts(out, std::vector<std::string_view>(uuids.begin(), uuids.end()));
   CHECK(out.size() < 1024 * 15 + 200);
   const std::string bytes = out.Take();
   ByteReader in(bytes);
   const TextColumn back = ReadTexts(in, 1024);
-  CHECK(back.texts == uuids.texts);
+  CHECK(back.texts == uuids);
   CHECK_FALSE(in.failed());
 }
 
@@ -168,13 +165,13 @@ TEST_CASE("chunk: a block gives back every record") {
   const std::string bytes = EncodeBlock(Pointers(records), recipes);
   const std::optional<Block> block = DecodeBlock(bytes);
   REQUIRE(block);
-  REQUIRE(block->count == records.size());
+  REQUIRE(block->count() == records.size());
   Record record;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    block->Fill(i, record);
+    block->Fill(i, RecordParts(), record);
     record.fields.resize(records[i].fields.size());
     CHECK(record == records[i]);
-    CHECK(block->recipes[i] == static_cast<std::int64_t>(recipes[i]));
+    CHECK(block->recipes()[i] == static_cast<std::int64_t>(recipes[i]));
   }
 }
 
@@ -200,10 +197,10 @@ TEST_CASE("chunk: damaged bytes under a right check sum fail or decode, and noth
     for (std::uint64_t changes = random() % 4 + 1; changes > 0; --changes) {
       damaged[random() % damaged.size()] = static_cast<char>(random());
     }
-    if (const std::optional<Block> block = DecodeBlockBody(damaged)) {
+    if (const auto block = DecodeBlockBody(damaged); block && block->UnpackAll()) {
       Record record;
-      for (std::size_t row = 0; row < block->count; ++row) {
-        block->Fill(row, record);
+      for (std::size_t row = 0; row < block->count(); ++row) {
+        block->Fill(row, RecordParts(), record);
       }
       ++decoded;
     }

@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include "base/hash.h"
+#include "ledger/tables.h"
 #include "support/temp_dir.h"
 #include "unit/ledger/small_world.h"
 
@@ -362,6 +363,20 @@ TEST_CASE("ledger: when the files begin to say that one event reverses another, 
   home.ledger->AdvanceTo(Hour(10));
   CHECK(AmountOf(home.Orders("ann")[0]) == 500);
   CHECK(home.Orders("bob").empty());
+}
+
+TEST_CASE(
+    "ledger: a state file whose blocks have the form before this one is refused, with advice") {
+  Database db = Database::Open(":memory:");
+  std::string before = kLedgerTables;
+  const std::string mark = "-- blocks of format 2\n";
+  REQUIRE(before.find(mark) != std::string::npos);
+  before.erase(before.find(mark), mark.size());
+  db.Ensure("ledger", before);
+  TextPool pool;
+  const Schema schema = SmallSchema();
+  CHECK_THROWS_WITH_AS(Ledger(db, schema, pool), doctest::Contains("begin with a new state file"),
+                       std::runtime_error);
 }
 
 TEST_CASE("ledger: many seals leave few chunks, and a sealed order costs little") {

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "config/definitions.h"
+#include "sources/reading.h"
 #include "sources/source.h"
 
 namespace segue {
@@ -82,6 +83,28 @@ struct Pulled {
   std::string error;
 };
 
+// As columns the same rows say the same.
+inline void CheckColumns(const Batch& batch, const Source& source, const Workspace& workspace,
+                         FileReader& files, std::string_view cursor, std::int64_t rows_max) {
+  const Result<Batch> columns =
+      PullFiles(source, workspace, files, nullptr, cursor, rows_max, true);
+  REQUIRE(columns.has_value());
+  CHECK(columns->cursor == batch.cursor);
+  CHECK(columns->rounded == batch.rounded);
+  CHECK(columns->bad.size() == batch.bad.size());
+  std::vector<std::string> said, wanted;
+  for (const Fact& fact : batch.facts) {
+    wanted.push_back(FactText(fact));
+  }
+  for (const Fact& fact : columns->facts) {
+    said.push_back(FactText(fact));
+  }
+  for (std::size_t row = 0; columns->events != nullptr && row < columns->events->size(); ++row) {
+    said.push_back(FactText(columns->events->At(row)));
+  }
+  CHECK(said == wanted);
+}
+
 // Pulls until nothing is left or something is wrong.  Requires: it ends.
 inline Pulled PullAll(const Source& source, const Workspace& workspace, FileReader& files,
                       std::string cursor = "", std::int64_t rows_max = 1'000) {
@@ -93,6 +116,7 @@ inline Pulled PullAll(const Source& source, const Workspace& workspace, FileRead
       all.error = batch.error().message();
       return all;
     }
+    CheckColumns(*batch, source, workspace, files, all.cursor, rows_max);
     CHECK(batch->rows <= rows_max);
     CHECK(batch->bytes_done <= batch->bytes_all);
     for (const Fact& fact : batch->facts) {

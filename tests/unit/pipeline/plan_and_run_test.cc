@@ -46,7 +46,7 @@ TEST_CASE(
     "plan --at T and then the run at T name exactly the same people, on all days of the year") {
   const std::string root = SEGUE_SOURCE_DIR;
   Diagnostics found;
-  Checked checked = CheckWorkspace(ReadWorkspaceFiles(root, found));
+  Checked checked = CheckWorkspace(ReadWorkspaceFiles(root + "/tests/workspaces/year", found));
   REQUIRE(checked.workspace != nullptr);
   const Workspace& workspace = *checked.workspace;
   const TempDir temp;

@@ -93,7 +93,8 @@ def main():
     check(plan["people"] > 0, f"{plan['people']} people would be affected a week later")
     segue("run", "--at", "2011-06-09T06:00")
     outbox = json.loads(segue("outbox", "--json", "--limit", "100000"))
-    sent = {(d["playbook"], d["customer"]) for d in outbox}
+    # A mirrored field follows a move and is no playbook's message: the plan names it as a move.
+    sent = {(d["playbook"], d["customer"]) for d in outbox if d["playbook"] != "mirror"}
     check(sent == {(p, c) for p, c, _, outcome in planned if outcome == "sent"}, f"the run promised to the same {len(sent)} people")
     check(all(d["state"] == "waiting" for d in outbox), "with --at nothing was sent")
     counts = json.loads(segue("segments", "--json"))

@@ -1,7 +1,9 @@
-# segue_folder(NAME NEEDS folders... USES packages...): a static library of every .cc in src/NAME.
+# segue_folder(NAME NEEDS folders... USES packages... TOGETHER [ALONE files...]): a static library of every .cc in src/NAME.
+# TOGETHER: where a first build has to be quick, six files are compiled as one; not those that are ALONE, because an unnamed
+# namespace of theirs has a name that a neighbour's has too.
 # A folder that has no .cc yet becomes an interface library, so that the table in CMakeLists.txt can stand whole.
 function(segue_folder name)
-  cmake_parse_arguments(arg "" "" "NEEDS;USES" ${ARGN})
+  cmake_parse_arguments(arg "TOGETHER" "" "NEEDS;USES;ALONE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
   set(needs)
   foreach(other ${arg_NEEDS})
@@ -14,6 +16,11 @@ function(segue_folder name)
     if(SEGUE_QUICK)
       target_compile_options(segue_${name} PRIVATE -fpch-preprocess)
       target_precompile_headers(segue_${name} REUSE_FROM segue_headers)
+      if(arg_TOGETHER)
+        set_target_properties(segue_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+        list(TRANSFORM arg_ALONE PREPEND src/${name}/)
+        set_source_files_properties(${arg_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+      endif()
     endif()
     target_include_directories(segue_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   else()

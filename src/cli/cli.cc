@@ -54,6 +54,8 @@ struct Parsed {
   ValueOptions value;
   ReportOptions report;
   MigrateOptions migrate;
+  FunnelOptions funnel;
+  AhaOptions aha;
   std::function<int()> run;
 };
 
@@ -138,6 +140,28 @@ void AddMigrate(CLI::App& app, Parsed& parsed) {
   migrate->add_flag("--markdown", parsed.migrate.markdown, "Print Markdown");
   migrate->callback(
       [&] { parsed.run = [&] { return RunMigrate(parsed.common, parsed.migrate); }; });
+}
+
+void AddFunnel(CLI::App& app, Parsed& parsed) {
+  CLI::App* funnel =
+      app.add_subcommand("funnel", "Count who came how far in a funnel, and how long it took");
+  AddCommon(funnel, parsed.common, true);
+  funnel->add_option("funnel", parsed.funnel.funnel, "The funnel's id");
+  funnel->add_option("--by", parsed.funnel.by, "Also for each segment of this model");
+  funnel->add_flag("--markdown", parsed.funnel.markdown, "Print Markdown");
+  funnel->callback([&] { parsed.run = [&] { return RunFunnel(parsed.common, parsed.funnel); }; });
+}
+
+void AddAha(CLI::App& app, Parsed& parsed) {
+  CLI::App* aha = app.add_subcommand("aha", "Find which early actions go with staying");
+  AddCommon(aha, parsed.common, true);
+  aha->add_option("insight", parsed.aha.insight, "The insight's id");
+  aha->add_flag("--publish", parsed.aha.publish,
+                "What is confirmed becomes NAME.reached and so on");
+  aha->add_option("--limit", parsed.aha.limit, "Show at most this many rules")
+      ->check(CLI::PositiveNumber);
+  aha->add_flag("--markdown", parsed.aha.markdown, "Print Markdown");
+  aha->callback([&] { parsed.run = [&] { return RunAha(parsed.common, parsed.aha); }; });
 }
 
 // About one customer.
@@ -329,6 +353,8 @@ int RunCli(int argc, char** argv) {
   AddInsights(app, parsed);
   AddReport(app, parsed);
   AddMigrate(app, parsed);
+  AddFunnel(app, parsed);
+  AddAha(app, parsed);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

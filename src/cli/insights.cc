@@ -1,12 +1,16 @@
-// migrate: where the people of a model go, how long they stay, and what is at risk.
+// migrate, funnel and aha: where people go, how far they come, and which early actions go with
+// staying.
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/money.h"
 #include "cli/figures.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "pipeline/moments.h"
 #include "pipeline/movement.h"
+#include "pipeline/stages.h"
 
 namespace segue {
 namespace {
@@ -111,6 +115,114 @@ boost::json::object Json(const Movement& movement) {
           {"stays", stays}};
 }
 
+void AddFunnel(const FunnelPart& part, const FunnelDocument& funnel, Sheet& page) {
+  Table table({"stage", ">people", ">of all", ">of the stage before", "95 %", ">days, a quarter",
+               ">half", ">three quarters", ""});
+  for (std::size_t i = 0; i < part.stages.size(); ++i) {
+    const FunnelStage& stage = part.stages[i];
+    table.Row({funnel.stages[i].name, Count(stage.people), Percent(stage.from_first),
+               i == 0 ? "" : Percent(stage.from_previous),
+               i == 0 ? "" : Ends(stage.from_previous_interval, Percent),
+               i == 0 ? "" : DaysText(stage.quarter), i == 0 ? "" : DaysText(stage.median),
+               i == 0 ? "" : DaysText(stage.three_quarters), Bar(stage.from_first, 20)});
+  }
+  page.Add(table);
+}
+
+boost::json::object Json(const FunnelPart& part, const FunnelDocument& funnel) {
+  boost::json::array stages;
+  for (std::size_t i = 0; i < part.stages.size(); ++i) {
+    const FunnelStage& stage = part.stages[i];
+    stages.push_back({{"stage", funnel.stages[i].id},
+                      {"people", stage.people},
+                      {"from_first", stage.from_first},
+                      {"from_first_interval", JsonEnds(stage.from_first_interval)},
+                      {"from_previous", stage.from_previous},
+                      {"from_previous_interval", JsonEnds(stage.from_previous_interval)},
+                      {"timed", stage.timed},
+                      {"days_quarter", JsonNumber(stage.quarter)},
+                      {"days_median", JsonNumber(stage.median)},
+                      {"days_three_quarters", JsonNumber(stage.three_quarters)}});
+  }
+  return {{"segment", part.name}, {"stages", stages}};
+}
+
+std::string Measured(const AhaMeasure& one) {
+  return fmt::format("{:.2f} ({:.2f}-{:.2f})", one.value, one.low, one.high);
+}
+
+std::string MeasuredShare(const AhaMeasure& one) {
+  return fmt::format("{:.1f} % ({:.1f}-{:.1f})", 100 * one.value, 100 * one.low, 100 * one.high);
+}
+
+const AhaConfirmation* ConfirmationOf(const AhaResult& result, std::size_t place) {
+  const auto found = std::find_if(result.shortlist.begin(), result.shortlist.end(),
+                                  [&](const AhaConfirmation& one) { return one.place == place; });
+  return found == result.shortlist.end() ? nullptr : &*found;
+}
+
+void AddRanking(const Insight& insight, const AhaResult& result, int limit, Sheet& page) {
+  Table table({">", "rule", ">lift", ">reach", ">precision", ">recall", ">phi", ">odds ratio",
+               "confirmed"});
+  for (std::size_t i = 0; i < result.ranking.size() && static_cast<int>(i) < limit; ++i) {
+    const AhaFigures& figures = result.ranking[i].figures;
+    const AhaConfirmation* second = ConfirmationOf(result, i);
+    table.Row(
+        {std::to_string(i + 1), RuleWords(insight, result.ranking[i].rule), Measured(figures.lift),
+         MeasuredShare(figures.reach), MeasuredShare(figures.precision),
+         MeasuredShare(figures.recall), Measured(figures.phi), Measured(figures.odds_ratio),
+         second == nullptr
+             ? "-"
+             : fmt::format("{}, p {:.2g}", second->confirmed ? "yes" : "no", second->adjusted_p)});
+  }
+  page.Add(table);
+}
+
+boost::json::array Json(const AhaMeasure& one) {
+  return {one.value, one.low, one.high};
+}
+
+boost::json::object Json(const AhaFigures& figures) {
+  return {{"lift", Json(figures.lift)},
+          {"reach", Json(figures.reach)},
+          {"precision", Json(figures.precision)},
+          {"recall", Json(figures.recall)},
+          {"phi", Json(figures.phi)},
+          {"odds_ratio", Json(figures.odds_ratio)},
+          {"p", figures.p}};
+}
+
+boost::json::object Json(const Insight& insight, const MomentSearch& search,
+                         const std::string& in_force) {
+  boost::json::array ranking;
+  for (std::size_t i = 0; i < search.result.ranking.size(); ++i) {
+    boost::json::object one = Json(search.result.ranking[i].figures);
+    one["rule"] = RuleWords(insight, search.result.ranking[i].rule);
+    if (const AhaConfirmation* second = ConfirmationOf(search.result, i)) {
+      one["second_sample"] = Json(second->figures);
+      one["adjusted_p"] = second->adjusted_p;
+      one["confirmed"] = second->confirmed;
+    }
+    ranking.push_back(std::move(one));
+  }
+  return {{"insight", insight.id},
+          {"people", search.people},
+          {"stayed", search.stayed},
+          {"kept_back", search.kept_back},
+          {"sentence", search.result.sentence},
+          {"in_force", in_force},
+          {"ranking", ranking}};
+}
+
+std::string InForce(const Insight& insight, const Schema& schema,
+                    const std::optional<StoredMoment>& stored) {
+  if (!stored || stored->in_force.empty()) {
+    return "";
+  }
+  const std::optional<AhaRule> rule = ReadRule(insight, schema, stored->in_force);
+  return rule ? RuleWords(insight, *rule) : "";
+}
+
 }  // namespace
 
 int RunMigrate(const Common& common, const MigrateOptions& options) {
@@ -143,6 +255,74 @@ int RunMigrate(const Common& common, const MigrateOptions& options) {
   } else if (!movement->ranked) {
     page.Line(
         "the model has no `rank`, so no segment is worse than another and nothing is at risk");
+  }
+  fmt::print("{}", page.text());
+  return kFine;
+}
+
+int RunFunnel(const Common& common, const FunnelOptions& options) {
+  Opened opened(common);
+  const Workspace& workspace = *opened.checked.workspace;
+  const FunnelDocument& funnel = FindNamed(workspace.funnels, options.funnel, "funnel");
+  int by = -1;
+  if (!options.by.empty()) {
+    by = static_cast<int>(&FindNamed(workspace.models, options.by, "model") -
+                          workspace.models.data());
+  }
+  const std::vector<FunnelPart> parts = FunnelNow(*opened.state, funnel, by, opened.now);
+  if (common.json) {
+    boost::json::array list;
+    for (const FunnelPart& part : parts) {
+      list.push_back(Json(part, funnel));
+    }
+    fmt::print("{}\n", boost::json::serialize(list));
+    return kFine;
+  }
+  Sheet page(options.markdown);
+  for (const FunnelPart& part : parts) {
+    page.Heading(part.name.empty() ? funnel.id + (funnel.title.empty() ? "" : "  " + funnel.title)
+                                   : part.name);
+    AddFunnel(part, funnel, page);
+  }
+  fmt::print("{}", page.text());
+  return kFine;
+}
+
+int RunAha(const Common& common, const AhaOptions& options) {
+  Opened opened(common);
+  const Workspace& workspace = *opened.checked.workspace;
+  const Insight& insight = FindNamed(workspace.insights, options.insight, "insight");
+  Database& db = *opened.db;
+  const MomentSearch search = SearchMoment(*opened.state, insight, opened.now);
+  if (options.publish) {
+    if (search.result.best < 0) {
+      throw Failure{kFindings, fmt::format("nothing to publish: {}\n", search.result.sentence)};
+    }
+    // The service reads what is in force at every cycle, so it may be at work meanwhile.
+    Transaction work(db);
+    StoreMoment(db, insight, workspace.schema, search, true, opened.now);
+    work.Commit();
+  }
+  const std::string in_force = InForce(insight, workspace.schema, LoadMoment(db, insight.id));
+  if (common.json) {
+    fmt::print("{}\n", boost::json::serialize(Json(insight, search, in_force)));
+    return kFine;
+  }
+  Sheet page(options.markdown);
+  page.Heading(insight.id + (insight.title.empty() ? "" : "  " + insight.title));
+  page.Line(fmt::format("{} people, {} of them stayed; {} kept back to confirm; {}",
+                        Grouped(search.people), Grouped(search.stayed), Grouped(search.kept_back),
+                        search.result.sentence));
+  if (!search.result.ranking.empty()) {
+    AddRanking(insight, search.result, options.limit, page);
+  }
+  if (!insight.publish_as.empty()) {
+    page.Line(
+        in_force.empty()
+            ? fmt::format("nothing is in force: {0}.reached, {0}.progress and {0}.missing have "
+                          "no value; `segue aha {1} --publish` approves what was confirmed",
+                          insight.publish_as, insight.id)
+            : fmt::format("in force as {}.reached: {}", insight.publish_as, in_force));
   }
   fmt::print("{}", page.text());
   return kFine;

@@ -175,6 +175,23 @@ struct MigrateOptions {
 
 int RunMigrate(const Common& common, const MigrateOptions& options);
 
+struct FunnelOptions {
+  std::string funnel;  // May be empty where there is one.
+  std::string by;      // A model.
+  bool markdown = false;
+};
+
+int RunFunnel(const Common& common, const FunnelOptions& options);
+
+struct AhaOptions {
+  std::string insight;   // May be empty where there is one.
+  bool publish = false;  // What is found takes force.
+  int limit = 10;
+  bool markdown = false;
+};
+
+int RunAha(const Common& common, const AhaOptions& options);
+
 struct SchemaOptions {
   std::string kind;    // Empty: any document.
   std::string folder;  // Writes all of them there.

@@ -85,6 +85,8 @@ class Compiler {
   void PolicyOf(const Document& document);
   void FunnelOf(const Document& document);
   void InsightOf(const Document& document);
+  void LookAt(const Node& node, Insight& insight);
+  void Outcome(const Node& node, Insight& insight);
 
   // compile_test.cc
   void TestOf(const Document& document);

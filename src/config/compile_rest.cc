@@ -1,11 +1,11 @@
-// Templates and layouts; and the kinds whose expressions are checked although nothing runs them
-// yet.
+// Templates and layouts, offers, policies, funnels and insights.
 
 #include <algorithm>
 #include <tuple>
 
 #include <fmt/format.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "config/compile.h"
 
@@ -175,28 +175,122 @@ void Compiler::PolicyOf(const Document& document) {
 }
 
 void Compiler::FunnelOf(const Document& document) {
+  FunnelDocument funnel;
+  funnel.id = document.id;
+  funnel.title = TextAt(document.root, "title");
+  funnel.place = document.place;
   std::set<std::string> ids;
   const Node* stages = document.Find("stages");
   for (std::size_t i = 0; stages != nullptr && i < stages->items.size(); ++i) {
     const Node& stage = stages->items[i];
-    if (const Node* id = Good(stage, "id"); id != nullptr && !ids.insert(id->text).second) {
+    const Node* id = Good(stage, "id");
+    if (id != nullptr && !ids.insert(id->text).second) {
       report_.Error("SG007", id->place, fmt::format("a second stage `{}`", id->text), {},
                     "rename it");
     }
-    Expression(Good(stage, "when"), BaseScope(), Type::kYesNo);
+    auto when = Expression(Good(stage, "when"), BaseScope(), Type::kYesNo);
+    if (id != nullptr && when) {
+      const std::string name = TextAt(stage, "name");
+      funnel.stages.push_back({id->text, name.empty() ? id->text : name, std::move(*when)});
+    }
   }
+  workspace_.funnels.push_back(std::move(funnel));
 }
 
 void Compiler::InsightOf(const Document& document) {
+  Insight insight;
+  insight.id = document.id;
+  insight.title = TextAt(document.root, "title");
+  insight.place = document.place;
+  insight.every = ParseSchedule(TextAt(document.root, "every"))
+                      .value_or(Schedule{.kind = Schedule::Kind::kMonthly, .minute_of_day = 360});
+  insight.hash = Sha256Hex(NormaliseDocument(document, {"title", "tags", "every"})).substr(0, 16);
   if (const Node* cohort = document.Find("cohort")) {
-    Expression(Good(*cohort, "who"), BaseScope(), Type::kYesNo);
+    insight.who = Expression(Good(*cohort, "who"), BaseScope(), Type::kYesNo);
+    insight.joined = ParseDuration(TextAt(*cohort, "joined")).value_or(Duration::zero());
+    insight.at_least = ParseCount(TextAt(*cohort, "at_least")).value_or(400);
+  }
+  if (const Node* look_at = document.Find("look_at")) {
+    LookAt(*look_at, insight);
+  }
+  if (insight.actions.empty()) {
+    Missing(document.root, "look_at", "it says which actions are looked at");
   }
   if (const Node* outcome = document.Find("outcome")) {
-    const auto from = ParseDuration(TextAt(*outcome, "from"));
-    const auto to = ParseDuration(TextAt(*outcome, "to"));
-    if (from && to && *from >= *to) {
-      Wrong(*outcome->Find("to"), "`to` lies after `from`");
+    Outcome(*outcome, insight);
+  }
+  const std::string rank_by = TextAt(document.root, "rank_by");
+  insight.rank_by = rank_by.empty() ? insight.rank_by : rank_by;
+  if (const Node* honest = document.Find("honest")) {
+    insight.check_percent = ParsePercent(TextAt(*honest, "check_on")).value_or(30);
+    insight.correct_for_many = TextAt(*honest, "correct_for_many") != "no";
+    if (insight.check_percent <= 0 || insight.check_percent >= 100) {
+      Wrong(*honest->Find("check_on"), "some people find the moment and others confirm it",
+            "a share between 0% and 100%, such as 30%");
     }
+  }
+  if (const Node* publish = document.Find("publish")) {
+    insight.publish_as = TextAt(*publish, "as");
+    insight.needs_approval = TextAt(*publish, "needs_approval") != "no";
+    if (!insight.publish_as.empty() && workspace_.FindModel(insight.publish_as)) {
+      report_.Error("SG007", publish->Find("as")->place,
+                    fmt::format("`{}` is a model already", insight.publish_as), {}, "rename it");
+    }
+    if (std::any_of(workspace_.insights.begin(), workspace_.insights.end(), [&](const auto& one) {
+          return !one.publish_as.empty() && one.publish_as == insight.publish_as;
+        })) {
+      report_.Error("SG007", publish->Find("as")->place,
+                    fmt::format("another insight publishes `{}` already", insight.publish_as), {},
+                    "rename it");
+    }
+  }
+  workspace_.insights.push_back(std::move(insight));
+}
+
+void Compiler::LookAt(const Node& node, Insight& insight) {
+  const Node* actions = node.Find("actions");
+  for (std::size_t i = 0; actions != nullptr && i < actions->keys.size(); ++i) {
+    if (const auto event = workspace_.schema.FindEvent(actions->keys[i].text)) {
+      insight.actions.push_back({*event, actions->items[i].text});
+    }
+  }
+  if (const auto times = ParseRange(TextAt(node, "times"))) {
+    insight.times_min = static_cast<int>(times->first);
+    insight.times_max = static_cast<int>(times->second);
+    if (times->first < 1 || times->second > 100) {
+      Wrong(*node.Find("times"), "an action is counted from once to a hundred times",
+            "such as 1..6");
+    }
+  }
+  if (const Node* within = node.Find("within")) {
+    for (const Node& one : within->items) {
+      insight.within.push_back(ParseDuration(one.text).value_or(Duration::zero()));
+    }
+  }
+  if (insight.within.empty()) {
+    insight.within = {kDay, 3 * kDay, 7 * kDay};
+  }
+  std::sort(insight.within.begin(), insight.within.end());
+  insight.pairs = TextAt(node, "pairs") == "yes";
+}
+
+void Compiler::Outcome(const Node& node, Insight& insight) {
+  insight.outcome_event = workspace_.schema.FindEvent(TextAt(node, "event")).value_or(0);
+  const auto from = ParseDuration(TextAt(node, "from"));
+  const auto to = ParseDuration(TextAt(node, "to"));
+  if (!from || !to) {
+    return;
+  }
+  insight.outcome_from = *from;
+  insight.outcome_to = *to;
+  if (*from >= *to) {
+    Wrong(*node.Find("to"), "`to` lies after `from`");
+  } else if (insight.joined != Duration::zero() && *to >= insight.joined) {
+    Wrong(*node.Find("to"), "of nobody who joined within `cohort.joined` the outcome is known",
+          "give `joined` more time than `to`");
+  } else if (!insight.within.empty() && insight.within.back() > *from) {
+    Wrong(*node.Find("from"), "an action counts until after the outcome has begun",
+          "let `from` be no earlier than the longest of `look_at.within`");
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/money.h"
 #include "base/text.h"
+#include "config/rule_text.h"
 #include "config/unbuilt.h"
 
 namespace segue {
@@ -314,6 +315,20 @@ void Compiler::TestOf(const Document& document) {
           for (const Node& line : cuts->items[i].items) {
             Expression(&line, BaseScope(), score.from->expr.type.type);
           }
+        }
+      }
+    }
+  }
+  if (const Node* rules = document.Find("in_force")) {
+    for (std::size_t i = 0; i < rules->keys.size(); ++i) {
+      for (const Insight& insight : workspace_.insights) {
+        if (insight.id == rules->keys[i].text && !rules->items[i].bad &&
+            !ParseRule(insight, workspace_.schema, rules->items[i].text)) {
+          Wrong(rules->items[i],
+                fmt::format("this is no rule that `{}` can find: an action, a number and one of "
+                            "`look_at.within`",
+                            insight.id),
+                "such as `order 2 within 3d`, or `order 2 and visit 1 within 3d`");
         }
       }
     }

@@ -278,7 +278,7 @@ struct Goal {
   std::optional<Condition> when;
   std::optional<int> value_field;
   Duration within = Duration::zero();
-  std::optional<std::pair<double, double>> expect;  // Percentage points.
+  std::optional<std::pair<double, double>> expect;  // Percentage points: 10 is ten.
   bool ends_run = true;
   Place place;
 };
@@ -401,6 +401,47 @@ struct Policy {
   bool Denies(std::string_view what) const;
 };
 
+// Stages in order: who is in a later one counts in the earlier ones.
+struct FunnelDocument {
+  struct Stage {
+    std::string id, name;
+    Condition when;
+  };
+
+  std::string id, title;
+  std::vector<Stage> stages;
+  Place place;
+};
+
+// Which early actions go with staying: searched for on a schedule, over people who joined at most
+// `joined` ago and long enough for the outcome to be known.
+struct Insight {
+  struct Action {
+    int event = 0;
+    std::string words;  // For people: "invite one teammate".
+  };
+
+  std::string id, title;
+  Schedule every;
+  std::optional<Condition> who;
+  Duration joined = Duration::zero();
+  std::int64_t at_least = 400;  // People; with fewer nothing is looked for.
+  std::vector<Action> actions;
+  int times_min = 1, times_max = 6;
+  std::vector<Duration> within;  // Of joining; ascending.
+  bool pairs = false;
+  int outcome_event =
+      0;  // Staying is doing this from `outcome_from` to `outcome_to` after joining.
+  Duration outcome_from = Duration::zero(), outcome_to = Duration::zero();
+  std::string rank_by = "lift";
+  double check_percent = 30;  // Of the people, kept back to confirm what was found.
+  bool correct_for_many = true;
+  std::string publish_as;  // NAME of NAME.reached …; empty: nothing is published.
+  bool needs_approval = true;
+  std::string hash;  // Of what decides what is found.
+  Place place;
+};
+
 struct Workspace {
   std::string id;
   Schema schema;
@@ -439,6 +480,8 @@ struct Workspace {
   std::vector<ModelNames> model_names;  // Same order as models.
   std::vector<SourceFile> files;
   std::shared_ptr<TextPool> pool;  // Shared with the state that evaluates.
+  std::vector<FunnelDocument> funnels;
+  std::vector<Insight> insights;
 
   const Template* FindTemplate(std::string_view id) const;
   const Layout* FindLayout(std::string_view id) const;
@@ -446,6 +489,8 @@ struct Workspace {
   const Offer* FindOffer(std::string_view id) const;
   std::optional<int> FindModel(std::string_view id) const;
   std::optional<int> FindPlaybook(std::string_view id) const;
+  // What leaves of kind kInsight count: the n-th insight that publishes.
+  const Insight* Published(int index) const;
 };
 
 }  // namespace segue

@@ -16,6 +16,7 @@ constexpr std::array kStars = {
     StarSpec{DocumentKind::kTemplate, "variants.*.use.*", "connector"},
     StarSpec{DocumentKind::kInsight, "look_at.actions.*", "event"},
     StarSpec{DocumentKind::kTest, "cuts.*", "score"},
+    StarSpec{DocumentKind::kTest, "in_force.*", "insight"},
     StarSpec{DocumentKind::kTest, "steps[].answer.*", "connector"},
     StarSpec{DocumentKind::kTest, "steps[].expect.segment.*", "model"},
     StarSpec{DocumentKind::kTest, "steps[].expect.count.*", "model"},

@@ -52,6 +52,7 @@ constexpr std::array kTest = {
     KeySpec{"start", F::kMoment, kMust, "when it begins"},
     KeySpec{
         "cuts.*", F::kExpression, "-", "MODEL.SCORE: lines that would be learned", {}, Many::kList},
+    KeySpec{"in_force.*", F::kText, "-", "insight: a rule as if it had been found and approved"},
     KeySpec{"accounts.*.*", F::kFree, "-", "value of trait"},
     KeySpec{"people.*.*", F::kFree, "-", "value of trait"},
     KeySpec{"history[].who", F::kName, kMust, "whose", "person", Many::kOneOrList},

@@ -156,4 +156,13 @@ std::optional<int> Workspace::FindPlaybook(std::string_view name) const {
   return IndexById(playbooks, name);
 }
 
+const Insight* Workspace::Published(int index) const {
+  for (const Insight& insight : insights) {
+    if (!insight.publish_as.empty() && index-- == 0) {
+      return &insight;
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace segue

@@ -53,6 +53,7 @@ class TrialReader {
     trial_.only = TextsOf(root_.Find("only"));
     People();
     Cuts();
+    InForce();
     ForEntries(root_, "history", [&](const Node& entry) { History(entry); });
     ForEntries(root_, "steps", [&](const Node& entry) { Step(entry); });
     trial_.never = Facts(root_.Find("never"), false);
@@ -153,6 +154,13 @@ class TrialReader {
           lines.push_back(minus ? -expr->args.front().literal : expr->literal);
         }
       }
+    }
+  }
+
+  void InForce() {
+    const Node* rules = root_.Find("in_force");
+    for (std::size_t i = 0; rules != nullptr && i < rules->keys.size(); ++i) {
+      trial_.in_force[rules->keys[i].text] = rules->items[i].text;
     }
   }
 

@@ -26,15 +26,13 @@ constexpr std::array kUnbuilt = {
             "this type of connector"},
     Unbuilt{"connector", "inbound", "", "hooks from vendors (inbound)"},
     Unbuilt{"model", "of", "account", "models of accounts"},
-    Unbuilt{"funnel", "", "", "funnels"},
-    Unbuilt{"insight", "", "", "insights"},
+    Unbuilt{"funnel", "of", "account", "funnels of accounts"},
     Unbuilt{"test", "accounts", "", "accounts in tests"},
     Unbuilt{"test", "load", "", "files loaded by tests"},
     Unbuilt{"test", "account", "", "accounts in tests"},
     Unbuilt{"step", "to", "everyone", "sending to everyone of an account"},
     Unbuilt{"expression", "account trait", "", "traits of accounts in expressions"},
     Unbuilt{"expression", "account model", "", "models of accounts in expressions"},
-    Unbuilt{"expression", "insight", "", "what insights publish"},
 };
 
 bool HasWord(std::string_view words, std::string_view word) {

@@ -375,7 +375,7 @@ AhaResult FindAha(const AhaData& data, const AhaSearch& search) {
   return result;
 }
 
-AhaProgress Progress(const AhaRule& rule, int count, int other_count) {
+AhaProgress ProgressOf(const AhaRule& rule, int count, int other_count) {
   const int done = std::clamp(count, 0, rule.times);
   const int other = rule.other < 0 ? 0 : std::clamp(other_count, 0, rule.other_times);
   const int other_times = rule.other < 0 ? 0 : rule.other_times;

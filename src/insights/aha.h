@@ -103,6 +103,6 @@ struct AhaProgress {
   int missing = -1;  // The action of which the larger share is left; -1 when reached.
 };
 
-AhaProgress Progress(const AhaRule& rule, int count, int other_count);
+AhaProgress ProgressOf(const AhaRule& rule, int count, int other_count);
 
 }  // namespace segue

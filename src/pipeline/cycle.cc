@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "base/text.h"
+#include "pipeline/moments.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/process_names.h"
 #include "pipeline/processes.h"
@@ -338,10 +339,12 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
   state_.columns().Advance(std::max(now, state_.columns().edge()));
   state_.processes().Advance(state_.columns().edge());
   Depart(now);
+  state_.moments().Advance(state_.columns().edge());
   const std::vector<Move> moves = RunModels(now, report);
   for (std::string& warning : state_.processes().LearnOthers(now)) {
     report.warnings.push_back(std::move(warning));
   }
+  SearchMoments(now);
   report.playbooks = state_.playbooks().Advance(now, moves);
   for (std::string& alarm : state_.playbooks().offers().Alarms()) {
     report.warnings.push_back(std::move(alarm));
@@ -472,6 +475,20 @@ std::vector<Move> Cycle::RunModels(TimePoint now, CycleReport& report) {
   return moves;
 }
 
+// What is found takes force in the next cycle, like a segment that other models read.
+void Cycle::SearchMoments(TimePoint now) {
+  const Workspace& workspace = state_.workspace();
+  for (const Insight& insight : workspace.insights) {
+    const std::optional<StoredMoment> before = LoadMoment(state_.db(), insight.id);
+    if (before &&
+        before->searched >= insight.every.SlotAtOrBefore(now, workspace.schema.timezone)) {
+      continue;
+    }
+    StoreMoment(state_.db(), insight, workspace.schema, SearchMoment(state_, insight, now), false,
+                now);
+  }
+}
+
 TimePoint Cycle::Next(TimePoint now) const {
   const Workspace& workspace = state_.workspace();
   // Nothing scheduled at all: look again in a day.
@@ -484,6 +501,9 @@ TimePoint Cycle::Next(TimePoint now) const {
   }
   for (const Source& source : workspace.sources) {
     next = std::min(next, source.every.SlotAfter(now, workspace.schema.timezone));
+  }
+  for (const Insight& insight : workspace.insights) {
+    next = std::min(next, insight.every.SlotAfter(now, workspace.schema.timezone));
   }
   return std::max(next, now);
 }

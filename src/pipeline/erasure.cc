@@ -43,8 +43,12 @@ void Search(Database& db, ErasureProof& proof) {
     last = columns.back().first;
   }
   for (const auto& [table, column] : columns) {
+    // A key is kept as text: a row's number that reads the same is not the key.
     proof.key_cells += CountCells(
-        db, fmt::format(R"(SELECT count(*) FROM "{}" WHERE "{}" = ?)", table, column), proof.key);
+        db,
+        fmt::format(R"(SELECT count(*) FROM "{0}" WHERE typeof("{1}") = 'text' AND "{1}" = ?)",
+                    table, column),
+        proof.key);
     if (!proof.address.empty()) {
       proof.address_cells += CountCells(
           db, fmt::format(R"(SELECT count(*) FROM "{}" WHERE instr("{}", ?) > 0)", table, column),

@@ -1,16 +1,19 @@
 #include "pipeline/host.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
 #include "base/text.h"
+#include "pipeline/moments.h"
 
 namespace segue {
 
 double Host::Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
                       std::optional<TimePoint> run_started, Trace* trace) {
-  return state_.Evaluate(expr, customer, now, run_started, trace);
+  const double value = state_.Evaluate(expr, customer, now, run_started, trace);
+  return state_.moments().Speak(expr) ? value : std::numeric_limits<double>::quiet_NaN();
 }
 
 std::optional<TimePoint> Host::Happened(CustomerIndex customer, int event,
@@ -73,6 +76,9 @@ std::vector<CustomerIndex> Host::Holding(const Condition& condition, TimePoint n
   const Ledger& ledger = state_.ledger();
   const Moment moment{now, state_.workspace().schema.timezone};
   std::vector<CustomerIndex> all;
+  if (!state_.moments().Speak(condition.expr)) {
+    return all;
+  }
   std::vector<double> block(kBlock);
   for (CustomerIndex first = 0; first < ledger.customer_count();
        first += static_cast<CustomerIndex>(kBlock)) {

@@ -24,6 +24,10 @@ double SumToDouble(Sum sum, Type type) {
 }  // namespace
 
 void StateInputs::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const {
+  if (leaf.kind == Leaf::Kind::kInsight) {
+    moments_.Read(leaf.model, leaf.index, first, out);
+    return;
+  }
   const auto model = static_cast<std::size_t>(std::max(leaf.model, 0));
   const Segments* segments = leaf.model < 0 ? nullptr : segments_[model].get();
   switch (leaf.kind) {

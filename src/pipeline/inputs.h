@@ -12,24 +12,26 @@
 #include "expression/execute.h"
 #include "ledger/columns.h"
 #include "ledger/ledger.h"
+#include "pipeline/moments.h"
 #include "pipeline/processes.h"
 #include "segments/segments.h"
 
 namespace segue {
 
-// Columns, traits, and other models as of their last slot.
+// Columns, traits, other models as of their last slot, and what insights publish.
 class StateInputs final : public Inputs {
  public:
   // Requires: all outlive it.  `segments` has one entry per model, null for drafts; `fits` are read
   // in place of those in force where there are any.
   StateInputs(const Workspace& workspace, const Ledger& ledger, const Columns& columns,
               const Processes& processes, const std::vector<std::unique_ptr<Segments>>& segments,
-              Fits fits = {})
+              const Moments& moments, Fits fits = {})
       : workspace_(workspace),
         ledger_(ledger),
         columns_(columns),
         processes_(processes),
         segments_(segments),
+        moments_(moments),
         fits_(std::move(fits)) {}
 
   void Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const override;
@@ -40,6 +42,7 @@ class StateInputs final : public Inputs {
   const Columns& columns_;
   const Processes& processes_;
   const std::vector<std::unique_ptr<Segments>>& segments_;
+  const Moments& moments_;
   Fits fits_;
 };
 

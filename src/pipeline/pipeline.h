@@ -45,6 +45,7 @@ struct Checked {
 
 Checked CheckWorkspace(std::vector<SourceFile> files, bool tolerate_unbuilt = false);
 
+class Moments;    // pipeline/moments.h
 class SqlReader;  // sources/sql.h
 class Processes;  // pipeline/processes.h
 
@@ -96,6 +97,7 @@ class State {
       const;  // Every leaf of every expression but those of a run and of an event.
   Playbooks& playbooks();
   Outbox& outbox();
+  Moments& moments();
   // Null for a draft: it stores nothing.
   Segments* segments(int model);
   // What a model's settling sees of the people now.
@@ -160,6 +162,7 @@ class Cycle {
                    std::optional<TimePoint> last, TimePoint slot, CycleReport& report);
   void Depart(TimePoint now);
   std::vector<Move> RunModels(TimePoint now, CycleReport& report);
+  void SearchMoments(TimePoint now);
   std::string Brake(const std::vector<Move>& moves, const CycleReport& report) const;
 
   State& state_;

@@ -69,7 +69,11 @@ void AddReads(const Expr& expr, const Workspace& workspace, FactsRead& reads,
   ForEachFactRead(expr, workspace.aggregates, [&](bool is_event, int index) {
     (is_event ? reads.kinds : reads.traits).insert(index);
   });
-  if (expr.op == Op::kLeaf && expr.leaf.model >= 0) {
+  if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kInsight) {
+    for (const Insight::Action& action : workspace.Published(expr.leaf.model)->actions) {
+      reads.kinds.insert(action.event);
+    }
+  } else if (expr.op == Op::kLeaf && expr.leaf.model >= 0) {
     models.insert(expr.leaf.model);
   }
   for (const Expr& arg : expr.args) {
@@ -191,9 +195,11 @@ struct State::Inner {
                 Begins(db_in, now)),
         processes(db_in, workspace_in, ledger),
         segments(OpenModels(db_in, workspace_in)),
-        inputs(workspace_in, ledger, columns, processes, segments),
+        moments(db_in, workspace_in, ledger),
+        inputs(workspace_in, ledger, columns, processes, segments, moments),
         outbox(db_in) {
     ledger.SetConsentTraits(ConsentTraits(workspace));
+    moments.Advance(columns.edge());
     for (std::size_t model = 0; model < workspace.models.size(); ++model) {
       reads.push_back(ReadsOf(static_cast<int>(model), workspace));
     }
@@ -229,6 +235,7 @@ struct State::Inner {
   Columns columns;
   Processes processes;
   std::vector<std::unique_ptr<Segments>> segments;
+  Moments moments;
   StateInputs inputs;
   Outbox outbox;
   std::vector<FactsRead> reads;  // Per model.
@@ -290,6 +297,10 @@ Playbooks& State::playbooks() {
   return *inner_->playbooks;
 }
 
+Moments& State::moments() {
+  return inner_->moments;
+}
+
 Outbox& State::outbox() {
   return inner_->outbox;
 }
@@ -313,7 +324,8 @@ std::unique_ptr<Population> State::PopulationOf(int model, TimePoint now) {
   std::unique_ptr<Inputs> before;
   if (Fits fits = processes().Before(model); !fits.empty()) {
     before = std::make_unique<StateInputs>(inner_->workspace, inner_->ledger, inner_->columns,
-                                           inner_->processes, inner_->segments, std::move(fits));
+                                           inner_->processes, inner_->segments, inner_->moments,
+                                           std::move(fits));
   }
   return std::make_unique<LedgerPopulation>(inner_->ledger, inner_->inputs, std::move(before),
                                             inner_->reads[static_cast<std::size_t>(model)],

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "pipeline/moments.h"
 #include "pipeline/trial_check.h"
 
 namespace segue {
@@ -107,6 +108,9 @@ class Life {
         now_(trial.start) {}
 
   void Live() {
+    for (const auto& [insight, rule] : trial_.in_force) {
+      PutInForce(db_, insight, rule, now_);
+    }
     Open();
     Prepare();
     Tick();

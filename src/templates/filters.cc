@@ -137,10 +137,6 @@ std::optional<Filter> ReadFilter(std::string_view name, std::optional<std::strin
                           nearest ? fmt::format("did you mean {}?", *nearest)
                                   : "there are " + Join(known, ", ")});
   }
-  if (name == "action_name") {
-    return Refuse(error, {"SG099", "action_name is not built yet: no insight names actions",
-                          "leave the filter out"});
-  }
   const std::optional<std::string> text = argument ? ReadArgument(*argument) : std::nullopt;
   if (argument && !text) {
     return Refuse(error, {"SG000", fmt::format("{} wants a text in quotes or a number", name),
@@ -161,8 +157,9 @@ std::optional<Filter> ReadFilter(std::string_view name, std::optional<std::strin
     Filter::Kind kind;
   };
 
-  constexpr std::array<Wanted, 3> kWanted = {
-      {{"date", "a time", Type::kTime, Filter::Kind::kDate},
+  constexpr std::array<Wanted, 4> kWanted = {
+      {{"action_name", "the name of an action", Type::kText, Filter::Kind::kActionName},
+       {"date", "a time", Type::kTime, Filter::Kind::kDate},
        {"percent", "a number", Type::kNumber, Filter::Kind::kPercent},
        {"money", "money", Type::kMoney, Filter::Kind::kMoney}}};
   const auto* const wanted = std::find_if(kWanted.begin(), kWanted.end(),
@@ -194,6 +191,11 @@ std::string FormatValue(double value, Type type, const std::vector<Filter>& filt
   for (const Filter& filter : filters) {
     if (filter.kind == Filter::Kind::kPercent) {
       return FormatPercent(value, filter.digits);
+    }
+    if (filter.kind == Filter::Kind::kActionName) {
+      std::string action = pool.Text(static_cast<std::uint32_t>(value));
+      const auto words = filter.words.find(action);
+      return words == filter.words.end() ? action : words->second;
     }
     if (filter.kind == Filter::Kind::kDate) {
       return FormatDate(FromMicros(static_cast<std::int64_t>(value)), filter.argument, zone);

@@ -329,13 +329,6 @@ class TextParser {
         }
         return value.name == "offer.expires" ? Type::kTime : Type::kText;
       }
-      if (IsInsight(expression)) {
-        value.unbuilt = true;
-        ReportUnbuilt(value,
-                      fmt::format("{}: what an insight publishes is not built yet", expression),
-                      "leave it out, or read a score or feature of a model");
-        return std::nullopt;
-      }
     }
     return CompileExpr(value, expression, is_condition);
   }
@@ -363,25 +356,17 @@ class TextParser {
     return std::nullopt;
   }
 
-  bool IsInsight(std::string_view name) const {
-    const std::size_t point = name.find('.');
-    if (point == std::string_view::npos) {
-      return false;
-    }
-    const std::string_view last = name.substr(point + 1);
-    const std::string_view first = name.substr(0, point);
-    const auto is_first = [&](const ModelNames& model) { return model.id == first; };
-    return (last == "reached" || last == "progress" || last == "missing") && first != "customer" &&
-           first != "account" &&
-           std::none_of(workspace_.model_names.begin(), workspace_.model_names.end(), is_first);
-  }
-
   std::optional<Type> CompileExpr(ValueOf& value, std::string_view expression, bool is_condition) {
     Scope scope;
     scope.schema = &workspace_.schema;
     scope.aggregates = &compiler_.aggregates_;
     scope.pool = workspace_.pool.get();
     scope.models = &workspace_.model_names;
+    std::vector<std::string> published;
+    for (int i = 0; const Insight* insight = workspace_.Published(i); ++i) {
+      published.push_back(insight->publish_as);
+    }
+    scope.insights = &published;
     const std::size_t columns = compiler_.aggregates_.all().size();
     std::vector<ExpressionError> errors;
     const std::optional<Type> want = is_condition ? std::optional(Type::kYesNo) : std::nullopt;
@@ -420,11 +405,17 @@ class TextParser {
     FilterError error;
     std::optional<Filter> filter = ReadFilter(name, argument, type, error);
     if (filter) {
+      if (filter->kind == Filter::Kind::kActionName) {
+        for (const Insight& insight : workspace_.insights) {
+          for (const Insight::Action& action : insight.actions) {
+            filter->words.emplace(
+                workspace_.schema.events[static_cast<std::size_t>(action.event)].name,
+                action.words);
+          }
+        }
+      }
       value.filters.push_back(std::move(*filter));
-    } else if (error.code == "SG099" && !value.unbuilt) {
-      value.unbuilt = true;
-      ReportUnbuilt(value, std::move(error.message), std::move(error.help));
-    } else if (error.code != "SG099") {
+    } else {
       const std::string_view part = error.at_argument && argument ? *argument : name;
       Report(place(part), std::max<std::size_t>(part.size(), 1), std::move(error.code),
              std::move(error.message), "", std::move(error.help));

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,11 +26,12 @@ constexpr std::size_t kTextBytesMax = 128 * 1024;
 constexpr int kTextDepthMax = 16;
 
 struct Filter {
-  enum class Kind : std::uint8_t { kDefault, kDate, kPercent, kMoney };
+  enum class Kind : std::uint8_t { kDefault, kDate, kPercent, kMoney, kActionName };
 
   Kind kind = Kind::kDefault;
-  std::string argument;  // kDefault: the text.  kDate: the pattern.
-  int digits = 0;        // kPercent.
+  std::string argument;                      // kDefault: the text.  kDate: the pattern.
+  int digits = 0;                            // kPercent.
+  std::map<std::string, std::string> words;  // kActionName: events and what insights call them.
 };
 
 struct FilterError {

@@ -66,7 +66,7 @@ def at(value, path):
 
 # Where the author chooses the names, another one is no mistake; nor is another word in a value of free form.
 FREE = {"traits", "customer", "account", "events", "channels", "audiences", "assignees", "consent", "topics", "people", "paths", "auth", "map", "features",
-        "scores", "flags", "actions", "set", "use", "values", "variants", "cuts", "accounts", "answer", "segment", "count", "event", "history"}
+        "scores", "flags", "actions", "set", "use", "values", "variants", "cuts", "in_force", "accounts", "answer", "segment", "count", "event", "history"}
 
 
 def main():

@@ -474,12 +474,14 @@ TEST_CASE("a secret that stands in a file is found, and no text shows it") {
 }
 
 TEST_CASE("the JSON form has one object for each problem") {
-  const Loaded loaded = Load(SmallFiles("funnel: p\nof: nobody\nstages: [{id: a, when: yes}]\n"));
+  const Loaded loaded =
+      Load(SmallFiles("funnel: p\nof: account\nstages: [{id: a, when: yes}]\n---\n"
+                      "funnel: q\nof: nobody\nstages: [{id: a, when: yes}]\n"));
   CHECK(
       DiagnosticsToJson(Problems(loaded), loaded.files) ==
-      R"([{"code":"SG099","severity":"error","file":"rules/test.yaml","line":1,"column":1,"length":6,)"
-      R"("message":"funnels: not built yet","help":"take it out for now; nothing runs that would do less than its file says"},)"
-      R"({"code":"SG004","severity":"error","file":"rules/test.yaml","line":2,"column":5,"length":6,)"
+      R"([{"code":"SG099","severity":"error","file":"rules/test.yaml","line":2,"column":1,"length":2,)"
+      R"("message":"funnels of accounts: not built yet","help":"take it out for now; nothing runs that would do less than its file says"},)"
+      R"({"code":"SG004","severity":"error","file":"rules/test.yaml","line":6,"column":5,"length":6,)"
       R"("message":"`of` cannot be `nobody`","note":"one of customer, account"}])");
 }
 

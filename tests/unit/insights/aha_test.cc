@@ -149,17 +149,17 @@ TEST_CASE("aha: the edges of a window count, and what came before joining does n
 
 TEST_CASE("aha: progress names the action of which the larger share is left") {
   const AhaRule pair{.action = 1, .times = 3, .other = 4, .other_times = 2, .within = 0};
-  CHECK(Progress(pair, 0, 0).missing == 1);
-  CHECK(Progress(pair, 0, 0).share == 0);
-  CHECK(Progress(pair, 2, 0).missing == 4);
-  CHECK(Progress(pair, 9, 1).missing == 4);
-  CHECK(Progress(pair, 9, 1).share == doctest::Approx(0.8));
-  CHECK(Progress(pair, 3, 2).reached);
-  CHECK(Progress(pair, 3, 2).missing == -1);
+  CHECK(ProgressOf(pair, 0, 0).missing == 1);
+  CHECK(ProgressOf(pair, 0, 0).share == 0);
+  CHECK(ProgressOf(pair, 2, 0).missing == 4);
+  CHECK(ProgressOf(pair, 9, 1).missing == 4);
+  CHECK(ProgressOf(pair, 9, 1).share == doctest::Approx(0.8));
+  CHECK(ProgressOf(pair, 3, 2).reached);
+  CHECK(ProgressOf(pair, 3, 2).missing == -1);
   const AhaRule single{.action = 2, .times = 4};
-  CHECK(Progress(single, 1, 7).share == 0.25);
-  CHECK(Progress(single, 1, 7).missing == 2);
-  CHECK(Progress(single, 4, 0).reached);
+  CHECK(ProgressOf(single, 1, 7).share == 0.25);
+  CHECK(ProgressOf(single, 1, 7).missing == 2);
+  CHECK(ProgressOf(single, 4, 0).reached);
 }
 
 }  // namespace segue

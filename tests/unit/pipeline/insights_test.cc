@@ -1,4 +1,5 @@
-// What the numbers mean, over a real state: experiments and movement between segments.
+// What the numbers mean, over a real state: experiments, movement between segments, funnels and
+// aha moments.
 
 #include <algorithm>
 #include <map>
@@ -8,7 +9,9 @@
 #include <fmt/format.h>
 
 #include "pipeline/experiments.h"
+#include "pipeline/moments.h"
 #include "pipeline/movement.h"
+#include "pipeline/stages.h"
 #include "support/temp_dir.h"
 
 namespace segue {
@@ -19,7 +22,7 @@ currency: EUR
 sender: {from: "shop@example.com", postal: "1 Street"}
 keys: {email: customer.email, joined: customer.joined}
 traits: {customer: {email: text, joined: time}}
-events: {visit: {}, order: {amount: money}, invited: {}}
+events: {visit: {}, order: {amount: money}, invited: {}, back: {}}
 channels: {email: out}
 serve: {url: "https://segue.example", sign: env:SIGN}
 links: {base: "https://shop.example", paths: {}}
@@ -48,8 +51,9 @@ experiment: {variants: {a: 35%, b: 35%}, holdout: 30%}
 playbook: push
 purpose: service
 on: {event: visit}
+when: not moment.reached
 do: [{send: next}]
-goal: {when: "count(invited, 30d) >= 2", within: 5d}
+goal: {when: moment.reached, within: 5d}
 limits: {reenter: never}
 ---
 template: hello
@@ -66,9 +70,25 @@ body: Next
 layout: default
 html: "{{ body }} {{ sender.postal }} {{ links.unsubscribe }}"
 text: "{{ body }} {{ sender.postal }} {{ links.unsubscribe }}"
+---
+funnel: way
+stages:
+  - {id: came, when: ever(visit)}
+  - {id: bought, when: ever(order)}
+  - {id: again, when: count(order) >= 2}
+---
+insight: moment
+every: month on 1 at 06:00
+cohort: {joined: 60d, at_least: 100}
+look_at:
+  actions: {invited: invite somebody, visit: come by}
+  times: 1..3
+  within: [1d, 3d]
+outcome: {event: back, from: 10d, to: 20d}
+publish: {as: moment}
 )";
 
-constexpr int kVisit = 0, kOrder = 1, kInvited = 2;
+constexpr int kVisit = 0, kOrder = 1, kInvited = 2, kBack = 3;
 
 struct Shop {
   TempDir temp;
@@ -127,6 +147,26 @@ struct Shop {
     }
     return arms;
   }
+
+  // As if a search had confirmed: invited twice within three days.
+  void Publish() {
+    MomentSearch search;
+    search.result.ranking.push_back(
+        {.rule = {.action = 0, .times = 2, .other = -1, .other_times = 0, .within = 1},
+         .table = {},
+         .figures = {}});
+    search.result.shortlist.push_back(
+        {.place = 0, .table = {}, .figures = {}, .adjusted_p = 0, .confirmed = true});
+    search.result.best = 0;
+    const Insight& insight = checked.workspace->insights.front();
+    StoreMoment(db, insight, checked.workspace->schema, search, true, now);
+  }
+
+  double Published(int part, int person) {
+    double value = 0;
+    state->moments().Read(0, part, static_cast<CustomerIndex>(person), {&value, 1});
+    return value;
+  }
 };
 
 const Experiment& Only(const std::vector<Experiment>& all) {
@@ -163,7 +203,7 @@ TEST_CASE("report: who entered counts once, by arm, when the goal's time is over
   REQUIRE(held_out > 130);
   shop.now += 4 * kDay;
   {
-    const std::vector<Experiment> early = Experiments(*shop.state, {.playbook = "nudge"}, shop.now);
+    const std::vector<Experiment> early = Experiments(*shop.state, {}, shop.now);
     CHECK(Only(early).early == kPeople);
     CHECK(Only(early).treated.goal.people() == 0);
     CHECK(Only(early).sentence == "cannot tell: fewer than two people in an arm");
@@ -203,15 +243,18 @@ TEST_CASE("report: who entered counts once, by arm, when the goal's time is over
 TEST_CASE(
     "report: a condition as goal is noted of runs that are over, and nobody held out says so") {
   Shop shop;
+  shop.Publish();
   shop.Begin(4);
   shop.Take({shop.Happens(0, kInvited, shop.now - kMinute), shop.Happens(0, kInvited, shop.now)});
+  CHECK(shop.Published(0, 0) == 1);
+  CHECK(shop.Published(0, 1) == 0);
   shop.now += kHour;
   std::vector<Fact> visits;
   for (int i = 0; i < 4; ++i) {
     visits.push_back(shop.Happens(i, kVisit, shop.now));
   }
   shop.Take(visits);
-  CHECK(shop.ArmsOf("push").size() == 4);
+  CHECK(shop.ArmsOf("push").size() == 3);  // p0 is there already.
   for (const RunInfo& run : shop.state->playbooks().Runs(std::nullopt, "push", false)) {
     CHECK(run.end_reason == "done");
   }
@@ -221,11 +264,65 @@ TEST_CASE(
   shop.Open();
   shop.Take({shop.Happens(2, kInvited, shop.now), shop.Happens(2, kInvited, shop.now - kHour)});
   const std::vector<Experiment> all = Experiments(*shop.state, {.playbook = "push"}, shop.now);
-  // p0 was there already, p1 came in time, p2 too late.
-  CHECK(Only(all).treated.goal.people() == 4);
+  CHECK(Only(all).treated.goal.people() == 3);
   CHECK(Only(all).treated.goal.sum() == doctest::Approx(1));
   CHECK(Only(all).sentence.find("nobody is held out") != std::string::npos);
   CHECK_FALSE(Only(all).compared);
+}
+
+TEST_CASE("aha: nobody starts on an insight that is not in force") {
+  Shop shop;
+  shop.Begin(3);
+  shop.Take({shop.Happens(0, kVisit, shop.now)});
+  CHECK(shop.ArmsOf("push").empty());
+  CHECK(shop.Published(0, 0) != shop.Published(0, 0));  // Missing.
+  shop.Publish();
+  shop.now += kHour;
+  shop.Take({shop.Happens(1, kVisit, shop.now)});
+  CHECK(shop.ArmsOf("push").size() == 1);
+}
+
+TEST_CASE("aha: a planted moment is found on a schedule, approved, and kept up to date") {
+  Shop shop;
+  constexpr int kPeople = 400;
+  shop.Begin(kPeople);
+  const TimePoint joined = shop.now - kHour;
+  std::vector<Fact> facts;
+  for (int i = 0; i < kPeople; ++i) {
+    const bool invites = i % 2 == 0, stays = i % 10 < (invites ? 9 : 3);
+    facts.push_back(shop.Happens(i, kInvited, joined + 2 * kHour));
+    if (invites) {
+      facts.push_back(shop.Happens(i, kInvited, joined + 3 * kHour));
+    }
+    if (stays) {
+      facts.push_back(shop.Happens(i, kBack, joined + 12 * kDay));
+    }
+  }
+  shop.now = joined + 31 * kDay;  // Past the first of the next month.
+  shop.Take(facts);
+  const Insight& insight = shop.checked.workspace->insights.front();
+  const MomentSearch search = SearchMoment(*shop.state, insight, shop.now);
+  CHECK(search.people == kPeople);
+  REQUIRE(search.result.best >= 0);
+  const AhaRule rule = search.result.ranking.front().rule;
+  CHECK(RuleWords(insight, rule) == "invite somebody 2 times, within 1d");
+  std::optional<StoredMoment> stored = LoadMoment(shop.db, "moment");
+  REQUIRE(stored.has_value());
+  CHECK(stored->found == "invited 2 within 1d");
+  CHECK(stored->in_force.empty());  // It needs approval.
+  StoreMoment(shop.db, insight, shop.checked.workspace->schema, search, true, shop.now);
+  shop.now += kHour;
+  shop.Take({});
+  CHECK(shop.Published(0, 0) == 1);
+  CHECK(shop.Published(0, 1) == 0);
+  CHECK(shop.Published(1, 1) == 0.5);
+  CHECK(shop.Published(2, 1) == *shop.checked.workspace->pool->Find("invited"));
+  shop.now += kHour;
+  shop.Take({shop.Happens(1, kInvited, joined + 5 * kHour)});  // It comes in late.
+  CHECK(shop.Published(0, 1) == 1);
+  shop.Open();
+  CHECK(shop.Published(0, 1) == 1);  // And a new start counts the same.
+  CHECK(shop.Published(0, 3) == 0);
 }
 
 TEST_CASE("migrate: where people stood is read back from their moves") {
@@ -265,6 +362,28 @@ TEST_CASE("migrate: where people stood is read back from their moves") {
   CHECK(whole->at_risk[1].at_risk == 0);
   CHECK_FALSE(MovementOf(*shop.state, 0, {.from = begin - kDay}, shop.now).has_value());
   CHECK_FALSE(MovementOf(*shop.state, 0, {.value = "mony"}, shop.now).has_value());
+}
+
+TEST_CASE("funnel: people by stage, with the time between stages where it is known") {
+  Shop shop;
+  shop.Begin(4);
+  const TimePoint begin = shop.now;
+  shop.now += 10 * kDay;
+  shop.Take({shop.Happens(0, kVisit, begin), shop.Happens(0, kOrder, begin + 2 * kDay, 10000),
+             shop.Happens(0, kOrder, begin + 3 * kDay, 100), shop.Happens(1, kVisit, begin),
+             shop.Happens(1, kOrder, begin + 4 * kDay, 100), shop.Happens(2, kVisit, begin)});
+  const FunnelDocument& way = shop.checked.workspace->funnels.front();
+  const std::vector<FunnelPart> parts = FunnelNow(*shop.state, way, 0, shop.now);
+  REQUIRE(parts.size() == 3);
+  const std::vector<FunnelStage>& all = parts[0].stages;
+  CHECK(all[0].people == 3);
+  CHECK(all[1].people == 2);
+  CHECK(all[2].people == 1);
+  CHECK(all[1].median.value() == doctest::Approx(3));
+  CHECK(all[2].median.value() == doctest::Approx(1));
+  CHECK(parts[1].name == "large");
+  CHECK(parts[1].stages[2].people == 1);
+  CHECK(parts[2].stages[0].people == 2);
 }
 
 }  // namespace segue

@@ -141,12 +141,19 @@ TEST_CASE("texts: SG022 wants a way out in the layout of a mail that a marketing
   CHECK(fixture.Problems().empty());
 }
 
+TEST_CASE("texts: action_name writes an action as its insight calls it") {
+  TemplateFixture fixture;
+  CHECK(fixture.ProblemsOf("{{ aha.missing | action_name }}").starts_with("SG002 10:6+11"));
+  Insight insight;
+  insight.publish_as = "aha";
+  insight.actions.push_back({.event = 0, .words = "do it once more"});
+  fixture.workspace.insights.push_back(insight);
+  CHECK(fixture.ProblemsOf("{{ aha.missing | action_name | default: 'look around' }}").empty());
+  CHECK(fixture.ProblemsOf("{{ aha.progress | action_name }}").starts_with("SG003 10:"));
+}
+
 TEST_CASE("texts: SG099 refuses what is not built, or tolerates it and renders nothing") {
   TemplateFixture fixture;
-  CHECK(fixture.ProblemsOf("{{ aha.missing | action_name }}")
-            .starts_with("SG099 10:6+11 aha.missing: what an insight publishes is not built yet"));
-  CHECK(fixture.ProblemsOf("{{ customer.plan | action_name }}")
-            .starts_with("SG099 10:6+13 action_name is not built yet"));
   CHECK(fixture.ProblemsOf("{{ count(order_placed, 30d) }}") ==
         "SG099 10:6+24 a text cannot count events that no model counts | make it a feature of a "
         "model and write "

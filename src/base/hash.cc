@@ -122,8 +122,7 @@ std::string Base64(std::string_view bytes) {
 std::string Md5Hex(std::string_view bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
-  const int done =
-      EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_md5(), nullptr);
+  const int done = EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_md5(), nullptr);
   SEGUE_CHECK(done == 1 && size == 16);
   return ToHex(digest.data(), size);
 }

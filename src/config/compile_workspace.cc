@@ -64,7 +64,7 @@ std::map<std::string, std::string> TextMap(const Node* map) {
   return texts;
 }
 
-std::string ValueOr(std::string text, std::string other) {
+std::string ValueOr(const std::string& text, const std::string& other) {
   return text.empty() ? other : text;
 }
 

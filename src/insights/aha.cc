@@ -167,7 +167,8 @@ double HypergeometricTail(double all, double marked, double drawn, double found)
                LogFactorial(all - marked - drawn + found) - LogFactorial(all) +
                LogFactorial(drawn) + LogFactorial(all - drawn));
   double sum = chance;
-  for (double k = found; k < most; ++k) {
+  for (int next = 0; found + next < most; ++next) {
+    const double k = found + next;
     const double ratio = (marked - k) * (drawn - k) / ((k + 1) * (all - marked - drawn + k + 1));
     chance *= ratio;
     sum += chance;

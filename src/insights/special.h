@@ -1,7 +1,8 @@
 // The special functions that the models need, none of which throws: outside its domain each is NaN.
 //
 // Boost's versions throw on bad arguments and compute in 80 bits where a processor has them; here
-// neither happens, so a figure does not depend on a processor's registers and no input can end a cycle.
+// neither happens, so a figure does not depend on a processor's registers and no input can end a
+// cycle.
 
 #pragma once
 

@@ -19,7 +19,7 @@
 namespace segue {
 namespace {
 
-constexpr std::int64_t kFirstTime = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kEarliest = std::numeric_limits<std::int64_t>::min();
 constexpr CustomerIndex kPartCustomers = 16 * 1024;
 // When more than one customer in this many must be computed again, a scan of everything is quicker.
 constexpr std::size_t kRebuildShare = 8;
@@ -29,21 +29,20 @@ constexpr std::size_t kRebuildMin = 1000;
 std::int64_t Minus(std::int64_t time, Duration duration) {
   const Int128 result = Int128{time} - duration.count();
   return static_cast<std::int64_t>(
-      std::clamp(result, Int128{kFirstTime + 1}, Int128{std::numeric_limits<std::int64_t>::max()}));
+      std::clamp(result, Int128{kEarliest + 1}, Int128{std::numeric_limits<std::int64_t>::max()}));
 }
 
 // after < time <= until
 struct Span {
-  std::int64_t after = kFirstTime;
-  std::int64_t until = kFirstTime;
+  std::int64_t after = kEarliest;
+  std::int64_t until = kEarliest;
 
   bool Holds(std::int64_t time) const { return after < time && time <= until; }
 };
 
 Span Window(const Aggregate& aggregate, std::int64_t edge) {
   const std::int64_t until = Minus(edge, aggregate.before);
-  return {aggregate.window == Duration::zero() ? kFirstTime : Minus(until, aggregate.window),
-          until};
+  return {aggregate.window == Duration::zero() ? kEarliest : Minus(until, aggregate.window), until};
 }
 
 }  // namespace
@@ -258,8 +257,12 @@ void Columns::Inner::MoveWindows(std::int64_t now, const std::vector<int>& which
       scans[{true, asked.event, goes.after, goes.until}].push_back(aggregate);
     }
   }
-  for (const auto& [key, asking] : scans) {
-    const auto& [leaves, kind, after, until] = key;
+  for (const auto& scan : scans) {
+    // Not by [names]: clang 14 lets no lambda see those.
+    const bool leaves = std::get<0>(scan.first);
+    const auto kind = std::get<1>(scan.first);
+    const std::int64_t after = std::get<2>(scan.first), until = std::get<3>(scan.first);
+    const std::vector<int>& asking = scan.second;
     const EventParts parts = PartsOf(asking);
     ledger.Scan(kind, FromMicros(after), FromMicros(until), parts, [&](const StoredEvent& event) {
       if (dirty_all.contains(event.customer)) {
@@ -289,8 +292,10 @@ void Columns::Inner::RecomputeCustomer(CustomerIndex customer, const std::vector
   if (!ledger.IsAlive(customer)) {
     return;
   }
-  for (const auto& [kind, asking] : kinds) {
-    Span all{std::numeric_limits<std::int64_t>::max(), kFirstTime};
+  for (const auto& of_kind : kinds) {
+    const int kind = of_kind.first;
+    const std::vector<int>& asking = of_kind.second;
+    Span all{std::numeric_limits<std::int64_t>::max(), kEarliest};
     for (const int aggregate : asking) {
       const Span window = Window(aggregates[static_cast<std::size_t>(aggregate)], edge);
       all = {std::min(all.after, window.after), std::max(all.until, window.until)};
@@ -336,9 +341,11 @@ void Columns::Inner::Build(const std::vector<int>& which) {
     columns[at]->Resize(count);
     kinds[aggregates[at].event].push_back(aggregate);
   }
-  for (const auto& [kind, asking] : kinds) {
+  for (const auto& of_kind : kinds) {
+    const int kind = of_kind.first;
+    const std::vector<int>& asking = of_kind.second;
     std::vector<Span> windows;
-    Span all{std::numeric_limits<std::int64_t>::max(), kFirstTime};
+    Span all{std::numeric_limits<std::int64_t>::max(), kEarliest};
     for (const int aggregate : asking) {
       windows.push_back(Window(aggregates[static_cast<std::size_t>(aggregate)], edge));
       all = {std::min(all.after, windows.back().after), std::max(all.until, windows.back().until)};

@@ -39,7 +39,8 @@ class KeyIndex {
     std::uint64_t hash = 0;
     Sequence sequence = 0;
 
-    friend auto operator<=>(const Entry&, const Entry&) = default;
+    friend auto operator<=>(const Entry&,
+                            const Entry&) = default;  // NOLINT(modernize-use-nullptr): not ours
   };
 
   using Part = std::vector<Entry>;

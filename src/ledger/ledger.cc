@@ -26,7 +26,7 @@ RecordParts PartsIn(const KindNames& kind, const EventParts& parts) {
 }
 
 // `late_events` may be as large as the files like.
-std::int64_t Minus(std::int64_t time, Duration duration) {
+std::int64_t LateBefore(std::int64_t time, Duration duration) {
   const Int128 result = Int128{time} - duration.count();
   return static_cast<std::int64_t>(std::clamp(result, Int128{kFirstTime}, Int128{kLastTime}));
 }
@@ -41,7 +41,7 @@ Ledger::Ledger(Database& db, const Schema& schema, TextPool& pool) {
 
 Ledger::~Ledger() = default;
 
-void Ledger::SetConsentTraits(std::vector<int> traits) {
+void Ledger::SetConsentTraits(const std::vector<int>& traits) {
   std::set<int> stored;
   for (const int trait : traits) {
     stored.insert(inner_->names.TraitOf(trait));
@@ -56,7 +56,7 @@ std::vector<Intake> Ledger::Append(std::span<const Fact> facts, std::string_view
   const Inner::Arrival arrival{.source = source,
                                .arrived = ToMicros(arrived),
                                .effective = std::max(ToMicros(arrived), in.clock),
-                               .late_before = Minus(ToMicros(arrived), late_limit)};
+                               .late_before = LateBefore(ToMicros(arrived), late_limit)};
   Transaction work(in.db);
   const Sequence before = in.sequence;
   std::vector<Intake> intakes;
@@ -87,13 +87,14 @@ std::vector<Intake> Ledger::Append(std::span<const Fact> facts, std::string_view
   return intakes;
 }
 
-std::vector<Intake> Ledger::Append(std::shared_ptr<const EventRows> rows, std::string_view source,
-                                   TimePoint arrived, Duration late_limit) {
+std::vector<Intake> Ledger::Append(const std::shared_ptr<const EventRows>& rows,
+                                   std::string_view source, TimePoint arrived,
+                                   Duration late_limit) {
   Inner& in = *inner_;
   const Inner::Arrival arrival{.source = source,
                                .arrived = ToMicros(arrived),
                                .effective = std::max(ToMicros(arrived), in.clock),
-                               .late_before = Minus(ToMicros(arrived), late_limit)};
+                               .late_before = LateBefore(ToMicros(arrived), late_limit)};
   Transaction work(in.db);
   std::vector<Intake> intakes;
   if (in.AddRows(rows, arrival)) {

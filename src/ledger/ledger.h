@@ -82,7 +82,7 @@ class Ledger {
 
   // The yes_no traits (indexes into Schema::customer_traits) that mean consent: after a merge the
   // stricter value stays.
-  void SetConsentTraits(std::vector<int> traits);
+  void SetConsentTraits(const std::vector<int>& traits);
 
   // Takes in facts in this order, inside the caller's transaction (or one of its own).
   // `late_limit`: an event older than this at `arrived` is late.  What lies ahead of both `arrived`
@@ -92,7 +92,7 @@ class Ledger {
                              TimePoint arrived, Duration late_limit);
 
   // The same of rows: as if each were a fact.
-  std::vector<Intake> Append(std::shared_ptr<const EventRows> rows, std::string_view source,
+  std::vector<Intake> Append(const std::shared_ptr<const EventRows>& rows, std::string_view source,
                              TimePoint arrived, Duration late_limit);
 
   // Lets take effect what waited until `now`.  Columns::Advance calls it.

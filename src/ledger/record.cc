@@ -8,7 +8,7 @@
 namespace segue {
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kRecordFormat = 1;
 constexpr std::uint8_t kHasVersion = 1;
 constexpr std::uint8_t kLate = 2;
 constexpr std::uint8_t kRefunded = 4;
@@ -55,7 +55,7 @@ std::string FieldText(const Value& value) {
 
 std::string EncodeRecord(const Record& record) {
   ByteWriter out;
-  out.Byte(kFormat);
+  out.Byte(kRecordFormat);
   out.Byte(static_cast<std::uint8_t>((record.version ? kHasVersion : 0) |
                                      (record.late ? kLate : 0) |
                                      (record.refunded ? kRefunded : 0)));
@@ -80,7 +80,7 @@ std::string EncodeRecord(const Record& record) {
 
 std::optional<Record> DecodeRecord(Sequence sequence, std::string_view bytes) {
   ByteReader in(bytes);
-  if (in.Byte() != kFormat) {
+  if (in.Byte() != kRecordFormat) {
     return std::nullopt;
   }
   Record record;

@@ -300,8 +300,8 @@ void Refunds::OnNew(const Record& record, std::int64_t now) {
 void Refunds::OnAmended(const Record& before, const Record& after) {
   bool moved = false;
   for (const Relation& relation : names_.relations()) {
-    const Value old_name = before.Field(relation.of);
-    const Value new_name = after.Field(relation.of);
+    const Value& old_name = before.Field(relation.of);
+    const Value& new_name = after.Field(relation.of);
     if (relation.original != after.kind || old_name == new_name) {
       continue;
     }

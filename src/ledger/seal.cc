@@ -12,7 +12,7 @@ namespace {
 
 // Chunks of one size class are merged when there are this many; each class is four times the one
 // before.
-constexpr std::size_t kMergeWays = 8;
+constexpr std::size_t kChunksPerMerge = 8;
 // From here on a chunk is left alone.
 constexpr std::size_t kFullChunk = kChunkRecordsMax / 2;
 // Long texts make more blocks of fewer records.
@@ -206,7 +206,7 @@ void EventStore::MergeChunks(int kind, bool again) {
         total += chunk.count;
       }
     }
-    if (ids.size() >= kMergeWays) {
+    if (ids.size() >= kChunksPerMerge) {
       Replace(kind, again, ids);
     }
   }

@@ -18,7 +18,7 @@ namespace {
 constexpr Duration kLeaseSlack = std::chrono::seconds(60);
 
 // No connector asks for a longer pause before a request.
-constexpr Duration kLongestPause = std::chrono::seconds(30);
+constexpr Duration kLongestWait = std::chrono::seconds(30);
 
 // A vendor that never says "done" must not keep us busy for ever.
 constexpr int kExchangesMax = 20;
@@ -39,7 +39,7 @@ struct Dispatcher::Inner {
     const ConnectorSettings* settings = nullptr;
     std::unique_ptr<Connector> connector;  // Made at first use, when the secrets are there.
     Session session;
-    Bucket bucket;
+    TokenBucket bucket;
     Breaker breaker;
     std::size_t batch_max = kClaimMax;  // Smaller once the vendor found a batch too large.
     int in_flight = 0;
@@ -154,7 +154,7 @@ std::vector<std::vector<Delivery>> Dispatcher::Inner::Claim(Line& line, int atte
                                                             TimePoint now) {
   const ConnectorSettings& settings = *line.settings;
   const Connector& connector = *line.connector;
-  const Duration lease = (settings.timeout + kLongestPause) * kExchangesMax + kLeaseSlack;
+  const Duration lease = (settings.timeout + kLongestWait) * kExchangesMax + kLeaseSlack;
   std::vector<std::vector<Delivery>> batches;
   const auto place = [&](Delivery& delivery) {
     for (std::vector<Delivery>& batch : batches) {

@@ -9,7 +9,7 @@
 namespace segue {
 namespace {
 
-constexpr std::string_view kTables = R"(
+constexpr std::string_view kErasureTables = R"(
 CREATE TABLE erasure(
   id INTEGER PRIMARY KEY,
   who TEXT NOT NULL,      -- SHA-256 of the key
@@ -83,7 +83,7 @@ ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_vie
   proof.key = state.ledger().CustomerKey(customer);
   proof.address = AddressOf(state, customer);
   proof.before = CountKnown(state, customer);
-  state.db().Ensure("erasure", kTables);
+  state.db().Ensure("erasure", kErasureTables);
   {
     Transaction work(state.db());
     Statement keep = state.db().Prepare("INSERT INTO erasure(who, at, note) VALUES (?, ?, ?)");

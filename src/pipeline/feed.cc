@@ -8,7 +8,7 @@
 namespace segue {
 namespace {
 
-constexpr std::int64_t kRowsPerBatch = 20'000;
+constexpr std::int64_t kRowsPerFeed = 20'000;
 
 TimePoint TimeOf(const Fact& fact) {
   return std::visit([](const auto& one) { return one.time; }, fact);
@@ -28,7 +28,7 @@ Result<Feed> Feed::Read(const Workspace& workspace, FileReader& files, const Pro
     Reading reading(source, workspace, &files, databases);
     std::string cursor;
     for (bool done = false; !done;) {
-      Result<Batch> batch = reading.Next(cursor, kRowsPerBatch);
+      Result<Batch> batch = reading.Next(cursor, kRowsPerFeed);
       if (!batch) {
         return Error("source " + source.id + ": " + batch.error().message());
       }

@@ -34,24 +34,9 @@ std::string WordsOf(const Payload& payload) {
     all += *part + '\n';
   }
   for (const auto& [field, value] : payload.values) {
-    all += field + '=' + value + '\n';
+    all.append(field).append("=").append(value).append("\n");
   }
   return Sha256Hex(all).substr(0, 16);
-}
-
-// The step of a playbook by its id, also inside branches.
-const Step* FindStep(const std::vector<Step>& steps, std::string_view id) {
-  for (const Step& step : steps) {
-    if (step.id == id) {
-      return &step;
-    }
-    for (const std::vector<Step>* inner : {&step.then_steps, &step.else_steps}) {
-      if (const Step* found = FindStep(*inner, id)) {
-        return found;
-      }
-    }
-  }
-  return nullptr;
 }
 
 std::string NameOf(const Playbook& playbook, const std::string& step_id) {
@@ -208,6 +193,20 @@ class Summary {
 };
 
 }  // namespace
+
+const Step* FindStep(const std::vector<Step>& steps, std::string_view id) {
+  for (const Step& step : steps) {
+    if (step.id == id) {
+      return &step;
+    }
+    for (const std::vector<Step>* inner : {&step.then_steps, &step.else_steps}) {
+      if (const Step* found = FindStep(*inner, id)) {
+        return found;
+      }
+    }
+  }
+  return nullptr;
+}
 
 Foreseen Summarise(State& state, const CycleReport& report, TimePoint at,
                    std::int64_t after_decision) {

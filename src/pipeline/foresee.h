@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline/pipeline.h"
@@ -56,5 +57,8 @@ Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& temp
 Foreseen Summarise(State& state, const CycleReport& report, TimePoint at,
                    std::int64_t after_decision);
 std::int64_t LastDecision(Database& db);
+
+// The step of a playbook by its id, also inside branches; null: there is none.
+const Step* FindStep(const std::vector<Step>& steps, std::string_view id);
 
 }  // namespace segue

@@ -13,7 +13,7 @@ constexpr Duration kLongestPause = std::chrono::minutes(10);
 
 }  // namespace
 
-double Bucket::TokensAt(const ConnectorSettings& settings, TimePoint now) const {
+double TokenBucket::TokensAt(const ConnectorSettings& settings, TimePoint now) const {
   const auto most = static_cast<double>(*settings.rate_calls);
   if (!started_) {
     tokens_ = most;
@@ -29,16 +29,16 @@ double Bucket::TokensAt(const ConnectorSettings& settings, TimePoint now) const 
   return tokens_;
 }
 
-int Bucket::Room(const ConnectorSettings& settings, TimePoint now) const {
+int TokenBucket::Room(const ConnectorSettings& settings, TimePoint now) const {
   return settings.rate_calls ? static_cast<int>(std::max(0.0, TokensAt(settings, now)))
                              : std::numeric_limits<int>::max();
 }
 
-void Bucket::Spend() {
+void TokenBucket::Spend() {
   tokens_ -= started_ ? 1 : 0;
 }
 
-TimePoint Bucket::Refilled(const ConnectorSettings& settings) const {
+TimePoint TokenBucket::Refilled(const ConnectorSettings& settings) const {
   if (!settings.rate_calls || !started_ || tokens_ >= 1) {
     return TimePoint::min();
   }

@@ -9,7 +9,7 @@ namespace segue {
 
 // A token bucket on the caller's time: `rate: 20 per 1s` gives a token every 50 ms, at most 20 in
 // store.
-class Bucket {
+class TokenBucket {
  public:
   // Tokens there at `now`; without a rate as many as anybody wants.
   int Room(const ConnectorSettings& settings, TimePoint now) const;

@@ -17,9 +17,9 @@
 namespace segue {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNoMoment = std::numeric_limits<double>::quiet_NaN();
 
-constexpr std::string_view kTables = R"(
+constexpr std::string_view kMomentTables = R"(
 CREATE TABLE insight_found(
   insight TEXT PRIMARY KEY,
   at INTEGER NOT NULL,
@@ -169,7 +169,7 @@ std::string RuleWords(const Insight& insight, const AhaRule& rule) {
 }
 
 std::optional<StoredMoment> LoadMoment(Database& db, const std::string& insight) {
-  db.Ensure("moments", kTables);
+  db.Ensure("moments", kMomentTables);
   Statement find = db.Prepare(
       "SELECT at, people, sentence, found, in_force FROM insight_found WHERE insight = ?");
   find.Bind(1, insight);
@@ -208,7 +208,7 @@ void StoreMoment(Database& db, const Insight& insight, const Schema& schema,
 }
 
 void PutInForce(Database& db, const std::string& insight, const std::string& rule, TimePoint now) {
-  db.Ensure("moments", kTables);
+  db.Ensure("moments", kMomentTables);
   Statement store = db.Prepare(
       "INSERT OR REPLACE INTO insight_found(insight, at, people, sentence, found, in_force) "
       "VALUES (?, ?, 0, '', ?, ?)");
@@ -230,7 +230,7 @@ std::optional<AhaRule> ReadRule(const Insight& insight, const Schema& schema,
 
 Moments::Moments(Database& db, const Workspace& workspace, const Ledger& ledger)
     : db_(db), workspace_(workspace), ledger_(ledger) {
-  db.Ensure("moments", kTables);
+  db.Ensure("moments", kMomentTables);
   for (int i = 0; const Insight* insight = workspace.Published(i); ++i) {
     Rule rule;
     rule.insight = insight;
@@ -357,14 +357,14 @@ void Moments::Read(int insight, int part, CustomerIndex first, std::span<double>
   for (std::size_t i = 0; i < out.size(); ++i) {
     const std::size_t customer = first + i;
     if (!rule.rule || customer >= rule.counts.size()) {
-      out[i] = kMissing;
+      out[i] = kNoMoment;
       continue;
     }
     const AhaProgress progress =
         ProgressOf(*rule.rule, rule.counts[customer], rule.other_counts[customer]);
     out[i] = part == 0              ? (progress.reached ? 1 : 0)
              : part == 1            ? progress.share
-             : progress.missing < 0 ? kMissing
+             : progress.missing < 0 ? kNoMoment
                                     : rule.names[static_cast<std::size_t>(progress.missing)];
   }
 }

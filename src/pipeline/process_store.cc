@@ -13,7 +13,7 @@
 namespace segue {
 namespace {
 
-constexpr std::string_view kTables = R"(
+constexpr std::string_view kFitTables = R"(
 CREATE TABLE IF NOT EXISTS purchase_fit (
   id INTEGER PRIMARY KEY,
   process TEXT NOT NULL,
@@ -210,7 +210,7 @@ const GammaGammaFit* ProcessFit::FindSpending(std::string_view field) const {
 }
 
 ProcessStore::ProcessStore(Database& db) : db_(db) {
-  db.Ensure("purchase_fit", kTables);
+  db.Ensure("purchase_fit", kFitTables);
 }
 
 void ProcessStore::Add(ProcessFit& fit) {

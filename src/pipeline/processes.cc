@@ -13,7 +13,7 @@
 namespace segue {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNoFigure = std::numeric_limits<double>::quiet_NaN();
 constexpr TimePoint kFirstTime = FromMicros(std::numeric_limits<std::int64_t>::min());
 constexpr TimePoint kLastTime = FromMicros(std::numeric_limits<std::int64_t>::max());
 constexpr std::size_t kRebuildShare = 4;  // Of the people changed: one scan is cheaper then.
@@ -405,7 +405,7 @@ std::optional<Customer> Processes::CustomerOf(int process, int spending,
 
 void Processes::Read(const Leaf& leaf, const Fits& fits, CustomerIndex first,
                      std::span<double> out) const {
-  std::fill(out.begin(), out.end(), kMissing);
+  std::fill(out.begin(), out.end(), kNoFigure);
   const auto found = names_.calls.find(leaf.index);
   if (!ready_ || found == names_.calls.end()) {
     return;
@@ -424,7 +424,7 @@ void Processes::Read(const Leaf& leaf, const Fits& fits, CustomerIndex first,
       const CustomerScores scores =
           ScoreCustomer(fit->purchases.fit->model, spending == nullptr ? nullptr : &spending->model,
                         *known, call.days);
-      out[i] = (scores.*figure).value_or(kMissing) * (call.spending < 0 ? 1 : minor_units_);
+      out[i] = (scores.*figure).value_or(kNoFigure) * (call.spending < 0 ? 1 : minor_units_);
     }
   }
 }

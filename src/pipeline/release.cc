@@ -11,7 +11,7 @@
 namespace segue {
 namespace {
 
-constexpr std::string_view kTables = R"(
+constexpr std::string_view kReleaseTables = R"(
 CREATE TABLE release(
   id INTEGER PRIMARY KEY,
   at INTEGER NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE release_file(
 constexpr std::int64_t kPlanFormat = 1;
 
 void Ensure(Database& db) {
-  db.Ensure("release", kTables);
+  db.Ensure("release", kReleaseTables);
 }
 
 bool MeansWhatItSays(std::string_view path) {

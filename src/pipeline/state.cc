@@ -16,7 +16,7 @@
 namespace segue {
 namespace {
 
-constexpr std::string_view kTables = R"(
+constexpr std::string_view kStateTables = R"(
 CREATE TABLE IF NOT EXISTS cycle (
   id INTEGER PRIMARY KEY,
   now INTEGER NOT NULL,
@@ -212,7 +212,7 @@ struct State::Inner {
   }
 
   static Database& Prepared(Database& db) {
-    db.Ensure("pipeline", kTables);
+    db.Ensure("pipeline", kStateTables);
     return db;
   }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "pipeline/foresee.h"
 
 namespace segue {
 namespace {
@@ -15,7 +16,7 @@ constexpr std::array<std::string_view, 3> kComplete = {"sent", "tasks", "audienc
 constexpr std::array<std::string_view, 5> kAtLeast = {"changed", "moved", "started", "skipped",
                                                       "finished"};
 
-bool Fits(std::string_view wanted, std::string_view got) {
+bool Matches(std::string_view wanted, std::string_view got) {
   return wanted.empty() || wanted == "any" || wanted == got;
 }
 
@@ -24,14 +25,15 @@ bool IsOneOf(const std::vector<std::string>& names, std::string_view name) {
 }
 
 // All that the fact says but whom it is about.
-bool Fits(const TrialFact& fact, const Observed& seen) {
+bool Matches(const TrialFact& fact, const Observed& seen) {
   const bool wall = !fact.local_time || (seen.local_minute >= fact.local_time->first &&
                                          seen.local_minute <= fact.local_time->second);
-  return wall && Fits(fact.playbook, seen.playbook) && Fits(fact.template_id, seen.template_id) &&
-         Fits(fact.name, seen.template_id) && Fits(fact.model, seen.model) &&
-         Fits(fact.from, seen.from) && Fits(fact.to, seen.to) && Fits(fact.because, seen.because) &&
-         Fits(fact.cause, seen.cause) && Fits(fact.purpose, seen.purpose) &&
-         Fits(fact.channel, seen.channel);
+  return wall && Matches(fact.playbook, seen.playbook) &&
+         Matches(fact.template_id, seen.template_id) && Matches(fact.name, seen.template_id) &&
+         Matches(fact.model, seen.model) && Matches(fact.from, seen.from) &&
+         Matches(fact.to, seen.to) && Matches(fact.because, seen.because) &&
+         Matches(fact.cause, seen.cause) && Matches(fact.purpose, seen.purpose) &&
+         Matches(fact.channel, seen.channel);
 }
 
 std::string Describe(const Observed& seen) {
@@ -54,20 +56,6 @@ std::string Describe(const Observed& seen) {
                        seen.template_id, seen.person, seen.step, seen.playbook);
   }
   return what + ", " + seen.local + (seen.detail.empty() ? "" : ": " + seen.detail);
-}
-
-const Step* FindStep(const std::vector<Step>& steps, std::string_view id) {
-  for (const Step& step : steps) {
-    if (step.id == id) {
-      return &step;
-    }
-    for (const std::vector<Step>* inner : {&step.then_steps, &step.else_steps}) {
-      if (const Step* found = FindStep(*inner, id)) {
-        return found;
-      }
-    }
-  }
-  return nullptr;
 }
 
 // Whether every left one has a right one of its own (augmenting paths); partner_of_right is filled.
@@ -246,8 +234,8 @@ void TrialChecker::Missing(std::string_view kind, const TrialFact& fact, const s
   std::vector<std::string> instead;
   for (const Observed* one : seen) {
     const bool related = one->kind == kind || one->kind == "skipped" || one->kind == "finished";
-    const bool same =
-        Fits(fact.template_id, one->template_id) || one->template_id.empty() || one->kind == kind;
+    const bool same = Matches(fact.template_id, one->template_id) || one->template_id.empty() ||
+                      one->kind == kind;
     if (related && same && (who.empty() || one->person == who) && instead.size() < 4) {
       instead.push_back(Describe(*one));
     }
@@ -284,7 +272,7 @@ void TrialChecker::Complete(std::string_view kind, const TrialExpect& expect,
   std::vector<std::optional<std::size_t>> partner(mine.size());
   for (std::size_t i = 0; i < wishes.size(); ++i) {
     for (std::size_t k = 0; k < mine.size(); ++k) {
-      if (Fits(wishes[i].who, mine[k]->person) && Fits(*wishes[i].fact, *mine[k])) {
+      if (Matches(wishes[i].who, mine[k]->person) && Matches(*wishes[i].fact, *mine[k])) {
         fits[i].push_back(k);
       }
     }
@@ -309,7 +297,7 @@ void TrialChecker::AtLeast(std::string_view kind, const TrialExpect& expect,
   }
   const auto happened = [&](const TrialFact& fact, const std::string& who) {
     return std::any_of(seen.begin(), seen.end(), [&](const Observed* one) {
-      return one->kind == kind && Fits(who, one->person) && Fits(fact, *one);
+      return one->kind == kind && Matches(who, one->person) && Matches(fact, *one);
     });
   };
   for (const TrialFact& fact : facts->second) {
@@ -356,8 +344,8 @@ void TrialChecker::Never(const TrialFact& fact) {
                                                         : "skipped";
   std::vector<const Observed*> found;
   for (const Observed& one : all_) {
-    if (one.kind == kind && IsOneOf(fact.who, one.person) && Fits(fact, one) &&
-        Fits(fact.sent, one.template_id) && Fits(fact.started, one.playbook)) {
+    if (one.kind == kind && IsOneOf(fact.who, one.person) && Matches(fact, one) &&
+        Matches(fact.sent, one.template_id) && Matches(fact.started, one.playbook)) {
       found.push_back(&one);
     }
   }

@@ -29,7 +29,7 @@ std::optional<Grant> PlaybookEngine::PassesOffer(const ActiveRun& run, const Sub
     return std::nullopt;
   };
   const Zone zone = host_.ZoneOf(run.customer);
-  if (const std::optional<Grant> mine = offers_.OfRun(offer->id, run.id)) {
+  if (std::optional<Grant> mine = offers_.OfRun(offer->id, run.id)) {
     if (mine->state == GrantState::kRedeemed) {
       return refuse("they have used it");
     }

@@ -3,8 +3,8 @@
 #include "segments/state.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <string_view>
@@ -63,7 +63,7 @@ void ReadInto(BlobReader& blob, CustomerIndex first, CustomerIndex last,
 }
 
 bool SameBits(double a, double b) {
-  return std::memcmp(&a, &b, sizeof(double)) == 0;
+  return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
 }
 
 // Names that stand for columns; a score says whether it is stored as a step.

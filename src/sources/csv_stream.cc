@@ -23,7 +23,7 @@ std::uint64_t Fingerprint(std::uint64_t before, std::string_view bytes) {
 
 Result<bool> CsvStream::Next() {
   do {
-    const Result<bool> read = ReadRow();
+    Result<bool> read = ReadRow();
     if (!read || !*read) {
       return read;
     }

@@ -330,7 +330,7 @@ RowResult<bool> SegmentCalls::TakeEvent(int kind, const JsonFields& fields, cons
   (*cells)[0] = *user;
   (*cells)[1] = *time;
   const std::size_t facts_before = batch.facts.size();
-  const RowResult<bool> taken = TakeRow(shape, std::move(*cells), kPrefix, line, batch);
+  RowResult<bool> taken = TakeRow(shape, std::move(*cells), kPrefix, line, batch);
   if (taken && batch.facts.size() > facts_before) {
     std::get<Event>(batch.facts.back()).dedupe = *id;
   }

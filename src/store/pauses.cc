@@ -7,7 +7,7 @@
 namespace segue {
 namespace {
 
-constexpr std::string_view kTables = R"(
+constexpr std::string_view kPauseTables = R"(
 CREATE TABLE pause(
   kind TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -24,7 +24,7 @@ bool Same(const Pause& a, const Pause& b) {
 }  // namespace
 
 Pauses::Pauses(Database& db) : db_(db) {
-  db_.Ensure("pause", kTables);
+  db_.Ensure("pause", kPauseTables);
   Refresh();
 }
 

@@ -129,13 +129,13 @@ std::optional<Filter> Refuse(FilterError& error, FilterError why) {
 
 std::optional<Filter> ReadFilter(std::string_view name, std::optional<std::string_view> argument,
                                  std::optional<Type> type, FilterError& error) {
-  static const std::vector<std::string> known = {"default", "date", "percent", "money",
-                                                 "action_name"};
-  if (std::find(known.begin(), known.end(), name) == known.end()) {
-    const std::optional<std::string> nearest = Nearest(name, known);
+  static const std::vector<std::string> kKnown = {"default", "date", "percent", "money",
+                                                  "action_name"};
+  if (std::find(kKnown.begin(), kKnown.end(), name) == kKnown.end()) {
+    const std::optional<std::string> nearest = Nearest(name, kKnown);
     return Refuse(error, {"SG002", fmt::format("no filter is called '{}'", name),
                           nearest ? fmt::format("did you mean {}?", *nearest)
-                                  : "there are " + Join(known, ", ")});
+                                  : "there are " + Join(kKnown, ", ")});
   }
   const std::optional<std::string> text = argument ? ReadArgument(*argument) : std::nullopt;
   if (argument && !text) {

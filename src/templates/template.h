@@ -35,7 +35,8 @@ struct RenderContext {
   CustomerIndex customer = 0;
   Zone zone;  // The person's, for dates.
   // links.NAME, links.unsubscribe, links.preferences (complete web addresses), sender.postal,
-  // offer.code, offer.expires (as FormatTime writes it), offer.terms.  One that is absent or empty has no value.
+  // offer.code, offer.expires (as FormatTime writes it), offer.terms.  One that is absent or empty
+  // has no value.
   std::map<std::string, std::string> names;
   std::string variant;  // Of the template; empty, or one that it lacks: its first, if it has
                         // variants at all.

@@ -222,7 +222,7 @@ int main(int argc, char** argv) {
     return Usage();
   }
   // States are made by the hundred; a disk of memory makes that quick and keeps SQLite's word.
-  if (std::getenv("TMPDIR") == nullptr && std::filesystem::exists("/dev/shm")) {
+  if (std::getenv("TMPDIR") == nullptr && access("/dev/shm", W_OK) == 0) {
     setenv("TMPDIR", "/dev/shm", 1);
   }
   void* memory =

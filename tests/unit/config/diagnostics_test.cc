@@ -10,7 +10,7 @@
 namespace segue {
 namespace {
 
-std::string Report(const std::vector<SourceFile>& files, Severity least = Severity::kWarning) {
+std::string Reported(const std::vector<SourceFile>& files, Severity least = Severity::kWarning) {
   const Loaded loaded = Load(files);
   Diagnostics shown;
   for (const Diagnostic& diagnostic : loaded.diagnostics) {
@@ -385,7 +385,7 @@ auth: s3cr3t
 TEST_CASE("each code reads as approved, with the line, a caret and what to do") {
   for (const Case& one : kCases) {
     CAPTURE(one.name);
-    const std::string text = Report(SmallFiles(one.rules));
+    const std::string text = Reported(SmallFiles(one.rules));
     CHECK(text.find(one.name.substr(0, 5)) != std::string::npos);
     CheckGolden("diagnostics/" + std::string(one.name) + ".txt", text);
   }
@@ -404,8 +404,8 @@ do:
   - set: {segment: fading, levle: low}
 limits: {reenter: never}
 )";
-  CheckGolden("diagnostics/SG034.txt", Report({SourceFile{"config/segue.yaml", workspace},
-                                               SourceFile{"rules/p.yaml", rules}}));
+  CheckGolden("diagnostics/SG034.txt", Reported({SourceFile{"config/segue.yaml", workspace},
+                                                 SourceFile{"rules/p.yaml", rules}}));
 }
 
 TEST_CASE("a service playbook is listed, and is no error") {
@@ -417,7 +417,7 @@ do:
 limits: {reenter: never}
 )";
   CHECK(Load(SmallFiles(rules)).workspace != nullptr);
-  CheckGolden("diagnostics/SG042.txt", Report(SmallFiles(rules), Severity::kInfo));
+  CheckGolden("diagnostics/SG042.txt", Reported(SmallFiles(rules), Severity::kInfo));
 }
 
 TEST_CASE("everything in the example that is not built yet is named at its line") {

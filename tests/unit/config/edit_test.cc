@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "edits.h"
 #include "example.h"
+#include "support/thorough.h"
 
 namespace segue {
 namespace {
@@ -48,7 +49,8 @@ bool IsReported(const Edit& edit, const Loaded& loaded) {
 }
 
 TEST_CASE(
-    "five hundred seeded slips in the example are each reported at their line or change nothing") {
+    "five hundred seeded slips in the example are each reported at their line or change nothing" *
+    doctest::test_suite("thorough")) {
   const auto folder = Shared("example");
   if (!folder) {
     return;
@@ -58,7 +60,7 @@ TEST_CASE(
   const Editor editor(files);
   CHECK(editor.sites() > 3000);
   int harmless = 0;
-  for (std::uint32_t seed = 1; seed <= 500; ++seed) {
+  for (std::uint32_t seed = 1; seed <= static_cast<std::uint32_t>(Rounds(100, 500)); ++seed) {
     const Edit edit = editor.Damage(seed);
     const Loaded loaded = Load(edit.files, true);
     if (IsReported(edit, loaded)) {

@@ -11,6 +11,7 @@
 #include "config/yaml.h"
 #include "example.h"
 #include "support/dice.h"
+#include "support/thorough.h"
 
 namespace segue {
 namespace {
@@ -236,11 +237,12 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("however the library and the example are laid out, they come out meaning the same") {
+TEST_CASE("however the library and the example are laid out, they come out meaning the same" *
+          doctest::test_suite("thorough")) {
   Dice dice(17);
   int changed = 0;
   for (const SourceFile& file : AllFiles()) {
-    for (int round = 0; IsYaml(file) && round < 12; ++round) {
+    for (int round = 0; IsYaml(file) && round < Rounds(1, 12); ++round) {
       const SourceFile untidy{file.path, Shuffled(Untidy(file.text, dice), dice)};
       Diagnostics problems;
       if (FormatFile(untidy, problems)) {
@@ -250,7 +252,7 @@ TEST_CASE("however the library and the example are laid out, they come out meani
     }
   }
   MESSAGE(changed << " untidy files");
-  CHECK(changed > 200);
+  CHECK(changed > Rounds(20, 200));
 }
 
 TEST_CASE("a short diff names the lines that differ") {

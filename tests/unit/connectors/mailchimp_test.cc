@@ -10,10 +10,10 @@ namespace {
 
 using Kind = Outcome::Kind;
 
-constexpr auto kSet = DeliveryKind::kSet;
-constexpr auto kMessage = DeliveryKind::kMessage;
-constexpr auto kAudience = DeliveryKind::kAudience;
-constexpr auto kTrack = DeliveryKind::kTrack;
+constexpr auto kMailchimpSet = DeliveryKind::kSet;
+constexpr auto kMailchimpMessage = DeliveryKind::kMessage;
+constexpr auto kMailchimpAudience = DeliveryKind::kAudience;
+constexpr auto kMailchimpTrack = DeliveryKind::kTrack;
 
 // Written by Python's tarfile and gzip: a folder and two files of answers, for the deliveries 1 to
 // 4 (200, a member in compliance state, 404, 500) and for one of somebody else's.
@@ -44,11 +44,11 @@ TEST_CASE("mailchimp: what its problems mean") {
   const std::string journey = "journey 12/3";
   for (const auto& [kind, part, use] :
        std::vector<std::tuple<DeliveryKind, std::string, std::string>>{
-           {kSet, "/members/", ""},
-           {kAudience, "/tags", ""},
-           {kTrack, "/events", ""},
-           {kMessage, "/members/", journey},
-           {kMessage, "/trigger", journey}}) {
+           {kMailchimpSet, "/members/", ""},
+           {kMailchimpAudience, "/tags", ""},
+           {kMailchimpTrack, "/events", ""},
+           {kMailchimpMessage, "/members/", journey},
+           {kMailchimpMessage, "/trigger", journey}}) {
     INFO(part);
     const auto row = [&, kind = kind, part = part, use = use](const std::string& what,
                                                               const Reply& reply, Kind outcome) {
@@ -71,7 +71,7 @@ TEST_CASE("mailchimp: what its problems mean") {
 
 TEST_CASE("mailchimp: a member is written without a word on whether they are subscribed") {
   const auto connector = MakeVendorConnector("mailchimp");
-  const std::vector batch = {DeliveryFor("mailchimp", kSet, 1)};
+  const std::vector batch = {DeliveryFor("mailchimp", kMailchimpSet, 1)};
   Session session;
   const Told told = Tell(*connector, batch, VendorSays, session);
   REQUIRE(told.done.size() == 2);
@@ -94,24 +94,24 @@ TEST_CASE("mailchimp: an audience that is not there waits for whoever mends the 
   const std::string lists = "/3.0/lists?";
   CheckRows("mailchimp",
             {{"another name",
-              kSet,
+              kMailchimpSet,
               lists,
               Answer(200, R"({"lists":[{"id":"x","name":"y"}]})"),
               {Kind::kRetry},
               0,
               "Mailchimp has no audience called customers"},
              {"by its id",
-              kSet,
+              kMailchimpSet,
               lists,
               Answer(200, R"({"lists":[{"id":"customers","name":"y"}]})"),
               {Kind::kAccepted}},
-             {"cut off", kSet, lists, Answer(200, R"({"lists":[)"), {Kind::kRetry}},
-             {"lost", kSet, lists, Failure(Reply::Kind::kLost, "reset"), {Kind::kRetry}}});
+             {"cut off", kMailchimpSet, lists, Answer(200, R"({"lists":[)"), {Kind::kRetry}},
+             {"lost", kMailchimpSet, lists, Failure(Reply::Kind::kLost, "reset"), {Kind::kRetry}}});
 }
 
 TEST_CASE("mailchimp: tags come and go, and who is no member has none to lose") {
   const auto connector = MakeVendorConnector("mailchimp");
-  std::vector batch = {DeliveryFor("mailchimp", kAudience, 1)};
+  std::vector batch = {DeliveryFor("mailchimp", kMailchimpAudience, 1)};
   CHECK(Tell(*connector, batch).done.back().request.body ==
         R"({"tags":[{"name":"Win-back","status":"active"}],"is_syncing":false})");
   batch[0].payload.values["action"] = "remove";
@@ -125,7 +125,7 @@ TEST_CASE("mailchimp: several go out as one batch, and each gets its own answer"
   const auto connector = MakeVendorConnector("mailchimp");
   std::vector<Delivery> batch;
   for (int customer = 1; customer <= 5; ++customer) {
-    batch.push_back(DeliveryFor("mailchimp", kAudience, customer));
+    batch.push_back(DeliveryFor("mailchimp", kMailchimpAudience, customer));
     batch.back().payload.values["action"] = customer == 3 ? "remove" : "add";
   }
   int polls = 0;
@@ -178,24 +178,25 @@ TEST_CASE("mailchimp: a batch that cannot be followed") {
   const std::vector<Kind> unknown = {Kind::kUnknown, Kind::kUnknown};
   CheckRows(
       "mailchimp",
-      {{"no id", kSet, batches, Answer(200, "{}"), unknown},
+      {{"no id", kMailchimpSet, batches, Answer(200, "{}"), unknown},
        {"refused: each is tried alone",
-        kSet,
+        kMailchimpSet,
         batches,
         Problem(400, "Invalid Resource"),
         {Kind::kSplit, Kind::kSplit}},
-       {"too many open batches", kSet, batches, Problem(429, "Too Many Requests"), retry},
-       {"the state is lost", kSet, "/3.0/batches/", Failure(Reply::Kind::kLost, "reset"), retry},
-       {"an archive without TLS", kSet, "/3.0/batches/",
+       {"too many open batches", kMailchimpSet, batches, Problem(429, "Too Many Requests"), retry},
+       {"the state is lost", kMailchimpSet, "/3.0/batches/", Failure(Reply::Kind::kLost, "reset"),
+        retry},
+       {"an archive without TLS", kMailchimpSet, "/3.0/batches/",
         Answer(200, R"({"status":"finished","errored_operations":1,)"
                     R"("response_body_url":"http://files.example/b1"})"),
         unknown},
-       {"the archive is gone", kSet, "files.example", Answer(403), {Kind::kAccepted}}});
+       {"the archive is gone", kMailchimpSet, "files.example", Answer(403), {Kind::kAccepted}}});
 }
 
 TEST_CASE("mailchimp: a journey begins only for who has not opted out") {
   const auto connector = MakeVendorConnector("mailchimp");
-  std::vector batch = {DeliveryFor("mailchimp", kMessage, 1)};
+  std::vector batch = {DeliveryFor("mailchimp", kMailchimpMessage, 1)};
   batch[0].payload.name = "journey 12/3";
   batch[0].payload.values = {{"LESSON", "https://lumen.example/l"}};
   const Told told = Tell(*connector, batch);
@@ -227,11 +228,12 @@ TEST_CASE("mailchimp transactional: what became of a mail") {
   };
   std::vector<Row> rows;
   for (const char* status : {"sent", "queued", "scheduled"}) {
-    rows.push_back({status, kMessage, "/messages/send", result(status, ""), {Kind::kAccepted}});
+    rows.push_back(
+        {status, kMailchimpMessage, "/messages/send", result(status, ""), {Kind::kAccepted}});
   }
   for (const char* reason : {"hard-bounce", "spam", "unsub", "rule"}) {
     rows.push_back({reason,
-                    kMessage,
+                    kMailchimpMessage,
                     "/messages/send",
                     result("rejected", reason),
                     {Kind::kSuppressed},
@@ -241,15 +243,17 @@ TEST_CASE("mailchimp transactional: what became of a mail") {
   for (const char* reason :
        {"soft-bounce", "custom", "invalid-sender", "invalid", "test-mode-limit", "unsigned", ""}) {
     rows.push_back({reason,
-                    kMessage,
+                    kMailchimpMessage,
                     "/messages/send",
                     result("rejected", reason),
                     {Kind::kRefused},
                     0,
                     reason});
   }
-  rows.push_back({"invalid", kMessage, "/messages/send", result("invalid", ""), {Kind::kRefused}});
-  rows.push_back({"unheard of", kMessage, "/messages/send", result("new", ""), {Kind::kUnknown}});
+  rows.push_back(
+      {"invalid", kMailchimpMessage, "/messages/send", result("invalid", ""), {Kind::kRefused}});
+  rows.push_back(
+      {"unheard of", kMailchimpMessage, "/messages/send", result("new", ""), {Kind::kUnknown}});
   CheckRows("mailchimp", rows);
 }
 
@@ -262,26 +266,34 @@ TEST_CASE("mailchimp transactional: an error is judged by its name, not by its s
   CheckRows(
       "mailchimp",
       {{"a wrong value",
-        kMessage,
+        kMailchimpMessage,
         send,
         error(500, "ValidationError"),
         {Kind::kRefused},
         0,
         "words"},
-       {"general", kMessage, send, error(500, "GeneralError"), {Kind::kRetry}},
-       {"unavailable", kMessage, send, error(503, "ServiceUnavailable"), {Kind::kRetry}},
-       {"key", kMessage, send, error(401, "Invalid_Key"), {Kind::kRetry}},
-       {"key, as 500", kMessage, send, error(500, "Invalid_Key"), {Kind::kRetry}},
-       {"not paid", kMessage, send, error(402, "PaymentRequired"), {Kind::kRetry}},
-       {"no such template", kMessage, send, error(404, "Unknown_Template"), {Kind::kRefused}},
-       {"no such account", kMessage, send, error(500, "Unknown_Subaccount"), {Kind::kRefused}},
-       {"500 without a name", kMessage, send, Answer(500, "<html>"), {Kind::kRetry}},
-       {"nothing", kMessage, send, Answer(200, "[]"), {Kind::kUnknown}}});
+       {"general", kMailchimpMessage, send, error(500, "GeneralError"), {Kind::kRetry}},
+       {"unavailable", kMailchimpMessage, send, error(503, "ServiceUnavailable"), {Kind::kRetry}},
+       {"key", kMailchimpMessage, send, error(401, "Invalid_Key"), {Kind::kRetry}},
+       {"key, as 500", kMailchimpMessage, send, error(500, "Invalid_Key"), {Kind::kRetry}},
+       {"not paid", kMailchimpMessage, send, error(402, "PaymentRequired"), {Kind::kRetry}},
+       {"no such template",
+        kMailchimpMessage,
+        send,
+        error(404, "Unknown_Template"),
+        {Kind::kRefused}},
+       {"no such account",
+        kMailchimpMessage,
+        send,
+        error(500, "Unknown_Subaccount"),
+        {Kind::kRefused}},
+       {"500 without a name", kMailchimpMessage, send, Answer(500, "<html>"), {Kind::kRetry}},
+       {"nothing", kMailchimpMessage, send, Answer(200, "[]"), {Kind::kUnknown}}});
 }
 
 TEST_CASE("mailchimp transactional: before a second try the mail is searched for") {
   const auto connector = MakeVendorConnector("mailchimp");
-  std::vector batch = {DeliveryFor("mailchimp", kMessage, 1)};
+  std::vector batch = {DeliveryFor("mailchimp", kMailchimpMessage, 1)};
   CHECK(Tell(*connector, batch).done.size() == 1);
   batch[0].attempts = 1;
   const Told again = Tell(*connector, batch);
@@ -309,13 +321,16 @@ TEST_CASE("mailchimp transactional: before a second try the mail is searched for
 
 TEST_CASE("mailchimp: what protects a repeated call depends on what it does") {
   const auto connector = MakeVendorConnector("mailchimp");
-  Delivery message = DeliveryFor("mailchimp", kMessage, 1);
+  Delivery message = DeliveryFor("mailchimp", kMailchimpMessage, 1);
   CHECK(connector->Protects(message, Dedupe::kLookup) == Dedupe::kLookup);
   message.payload.name = "journey 1/2";
   CHECK(connector->Protects(message, Dedupe::kLookup) == Dedupe::kNone);
-  CHECK(connector->Protects(DeliveryFor("mailchimp", kSet, 1), Dedupe::kNone) == Dedupe::kKey);
-  CHECK(connector->Protects(DeliveryFor("mailchimp", kAudience, 1), Dedupe::kNone) == Dedupe::kKey);
-  CHECK(connector->Protects(DeliveryFor("mailchimp", kTrack, 1), Dedupe::kKey) == Dedupe::kNone);
+  CHECK(connector->Protects(DeliveryFor("mailchimp", kMailchimpSet, 1), Dedupe::kNone) ==
+        Dedupe::kKey);
+  CHECK(connector->Protects(DeliveryFor("mailchimp", kMailchimpAudience, 1), Dedupe::kNone) ==
+        Dedupe::kKey);
+  CHECK(connector->Protects(DeliveryFor("mailchimp", kMailchimpTrack, 1), Dedupe::kKey) ==
+        Dedupe::kNone);
 }
 
 TEST_CASE("mailchimp: an archive is read whole or not at all") {

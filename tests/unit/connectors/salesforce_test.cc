@@ -10,8 +10,8 @@ namespace {
 
 using Kind = Outcome::Kind;
 
-constexpr auto kSet = DeliveryKind::kSet;
-constexpr auto kTask = DeliveryKind::kTask;
+constexpr auto kSalesforceSet = DeliveryKind::kSet;
+constexpr auto kSalesforceTask = DeliveryKind::kTask;
 
 Reply Errors(int status, const std::string& code, const std::string& message = "words") {
   return Answer(status, R"([{"errorCode":")" + code + R"(","message":")" + message + "\"}]");
@@ -27,7 +27,7 @@ const std::string kDone = R"({"id":"003A","success":true,"created":false,"errors
 TEST_CASE("salesforce: a collection has an outcome for each record, in its order") {
   std::vector<Row> rows;
   const auto add = [&](const std::string& code, const std::string& message, Kind kind) {
-    for (const DeliveryKind what : {kSet, kTask}) {
+    for (const DeliveryKind what : {kSalesforceSet, kSalesforceTask}) {
       const Reply reply = Answer(200, "[" + Failed(code, message) + "," + kDone + "]");
       rows.push_back({code + " " + message,
                       what,
@@ -49,17 +49,17 @@ TEST_CASE("salesforce: a collection has an outcome for each record, in its order
     add(code, "words", Kind::kRefused);
   }
   rows.push_back({"more results than records",
-                  kSet,
+                  kSalesforceSet,
                   "/composite/",
                   Answer(200, "[" + kDone + "," + kDone + "," + kDone + "]"),
                   {Kind::kUnknown, Kind::kUnknown}});
   rows.push_back({"fewer",
-                  kSet,
+                  kSalesforceSet,
                   "/composite/",
                   Answer(200, "[" + kDone + "]"),
                   {Kind::kUnknown, Kind::kUnknown}});
   rows.push_back({"one says nothing",
-                  kSet,
+                  kSalesforceSet,
                   "/composite/",
                   Answer(200, "[{}," + kDone + "]"),
                   {Kind::kUnknown, Kind::kAccepted}});
@@ -67,8 +67,10 @@ TEST_CASE("salesforce: a collection has an outcome for each record, in its order
 }
 
 TEST_CASE("salesforce: errors of the call as a whole") {
-  for (const auto& [kind, part] : std::vector<std::pair<DeliveryKind, std::string>>{
-           {kSet, "/composite/"}, {kTask, "/composite/"}, {kTask, "/query"}}) {
+  for (const auto& [kind, part] :
+       std::vector<std::pair<DeliveryKind, std::string>>{{kSalesforceSet, "/composite/"},
+                                                         {kSalesforceTask, "/composite/"},
+                                                         {kSalesforceTask, "/query"}}) {
     CheckRows("salesforce",
               {{"the day's allowance is used up",
                 kind,
@@ -105,7 +107,7 @@ TEST_CASE("salesforce: errors of the call as a whole") {
 
 TEST_CASE("salesforce: the login is a statement of three minutes, signed with the key") {
   const auto connector = MakeVendorConnector("salesforce");
-  const std::vector batch = {DeliveryFor("salesforce", kSet, 1)};
+  const std::vector batch = {DeliveryFor("salesforce", kSalesforceSet, 1)};
   Session session;
   const Told told = Tell(*connector, batch, VendorSays, session);
   REQUIRE(told.done.size() == 2);
@@ -138,7 +140,7 @@ TEST_CASE("salesforce: the login is a statement of three minutes, signed with th
 TEST_CASE("salesforce: a session that is over is followed by one login and one repeat") {
   const auto connector = MakeVendorConnector("salesforce");
   const Reply over = Errors(401, "INVALID_SESSION_ID");
-  for (const DeliveryKind kind : {kSet, kTask}) {
+  for (const DeliveryKind kind : {kSalesforceSet, kSalesforceTask}) {
     const std::vector batch = {DeliveryFor("salesforce", kind, 1)};
     Session session = {{"token", "old"}, {"instance", "https://lumen.my.salesforce.com"}};
     const auto world = [&](const Request& request) {
@@ -148,7 +150,7 @@ TEST_CASE("salesforce: a session that is over is followed by one login and one r
     };
     const Told told = Tell(*connector, batch, world, session);
     CHECK(told.outcomes[0].kind == Kind::kAccepted);
-    CHECK(told.done.size() == (kind == kSet ? 3 : 5));
+    CHECK(told.done.size() == (kind == kSalesforceSet ? 3 : 5));
     CHECK(told.done[1].request.url.ends_with("/services/oauth2/token"));
     CHECK(told.done[2].request.url == told.done[0].request.url);
     CHECK(told.done[2].request.body == told.done[0].request.body);
@@ -172,7 +174,7 @@ TEST_CASE("salesforce: a session that is over is followed by one login and one r
 
 TEST_CASE("salesforce: the token that another attempt fetched meanwhile is kept") {
   const auto connector = MakeVendorConnector("salesforce");
-  const std::vector batch = {DeliveryFor("salesforce", kSet, 1)};
+  const std::vector batch = {DeliveryFor("salesforce", kSalesforceSet, 1)};
   Session session = {{"token", "old"}, {"instance", "https://lumen.my.salesforce.com"}};
   Exchange first{std::get<Request>(connector->Next(batch, {}, session, kNow)),
                  Errors(401, "INVALID_SESSION_ID")};
@@ -184,7 +186,7 @@ TEST_CASE("salesforce: the token that another attempt fetched meanwhile is kept"
 
 TEST_CASE("salesforce: a login that fails is tried again, and says why") {
   const std::string login = "/services/oauth2/token";
-  for (const DeliveryKind kind : {kSet, kTask}) {
+  for (const DeliveryKind kind : {kSalesforceSet, kSalesforceTask}) {
     CheckRows(
         "salesforce",
         {{"not approved",
@@ -216,7 +218,7 @@ TEST_CASE("salesforce: a login that fails is tried again, and says why") {
           Answer(200, R"({"access_token":"token-1","instance_url":"http://evil.example"})"),
           {Kind::kRetry}}});
   }
-  const std::vector batch = {DeliveryFor("salesforce", kSet, 1)};
+  const std::vector batch = {DeliveryFor("salesforce", kSalesforceSet, 1)};
   const auto told =
       TellWith(*MakeVendorConnector("salesforce"), batch, login,
                Answer(200, R"({"access_token":"token-1","instance_url":"http://x"})"));
@@ -230,7 +232,7 @@ TEST_CASE("salesforce: a connector without user or key says so, and what waits g
     secrets[name] = text;
     const auto connector =
         FindConnectorSpec("salesforce")->make(VendorSettings("salesforce"), secrets);
-    const Told told = Tell(*connector, std::vector{DeliveryFor("salesforce", kSet, 1)});
+    const Told told = Tell(*connector, std::vector{DeliveryFor("salesforce", kSalesforceSet, 1)});
     CHECK(told.done.empty());
     CHECK(told.outcomes[0].kind == Kind::kRetry);
     CHECK(told.outcomes[0].detail.find("auth." + name) != std::string::npos);
@@ -239,8 +241,9 @@ TEST_CASE("salesforce: a connector without user or key says so, and what waits g
 
 TEST_CASE("salesforce: tasks are written under our key, with owner and contact looked up once") {
   const auto connector = MakeVendorConnector("salesforce");
-  std::vector batch = {DeliveryFor("salesforce", kTask, 1), DeliveryFor("salesforce", kTask, 2),
-                       DeliveryFor("salesforce", kTask, 3)};
+  std::vector batch = {DeliveryFor("salesforce", kSalesforceTask, 1),
+                       DeliveryFor("salesforce", kSalesforceTask, 2),
+                       DeliveryFor("salesforce", kSalesforceTask, 3)};
   batch[1].payload.assignee = "Gone O'Neil <o'neil@lumen.example>";
   batch[2].payload.to = "";
   batch[2].payload.priority = "low";
@@ -285,7 +288,7 @@ TEST_CASE("salesforce: a sandbox is addressed as one, and contacts may be found 
   settings.text["match.contact"] = "Segue_Id__c";
   settings.text["version"] = "62.0";
   const auto connector = FindConnectorSpec("salesforce")->make(settings, secrets);
-  const Told told = Tell(*connector, std::vector{DeliveryFor("salesforce", kSet, 1)});
+  const Told told = Tell(*connector, std::vector{DeliveryFor("salesforce", kSalesforceSet, 1)});
   CHECK(told.done[0].request.url ==
         "https://lumen--dev.sandbox.my.salesforce.com/services/oauth2/token");
   const std::string claims =

@@ -91,7 +91,7 @@ TEST_CASE("parse: an expression is printed in its one canonical form") {
   }
 }
 
-struct Wrong {
+struct Refused {
   std::string text;
   std::string underlined;
   std::string message;
@@ -99,7 +99,7 @@ struct Wrong {
 };
 
 TEST_CASE("parse: every syntax error underlines what is wrong and says what to do") {
-  const std::vector<Wrong> table = {
+  const std::vector<Refused> table = {
       {"", "", "an expression is missing", ""},
       {"  ", "", "an expression is missing", ""},
       {"a >=", ">=", "a value is missing at the end", ""},
@@ -145,7 +145,7 @@ TEST_CASE("parse: every syntax error underlines what is wrong and says what to d
        "`where` stands inside a call, after the event: count(order_placed where amount > 0)"},
       {"count(a + b where c)", "where", "`where` stands after an event or its field", ""},
   };
-  for (const Wrong& each : table) {
+  for (const Refused& each : table) {
     CAPTURE(each.text);
     const auto parsed = ParseExpression(each.text);
     const auto* error = boost::variant2::get_if<ExpressionError>(&parsed);

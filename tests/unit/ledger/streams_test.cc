@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "support/temp_dir.h"
+#include "support/thorough.h"
 #include "unit/ledger/reference.h"
 #include "unit/ledger/small_world.h"
 
@@ -21,8 +22,6 @@ namespace segue {
 namespace {
 
 using Random = std::mt19937_64;
-
-constexpr int kSeeds = 1000;
 
 // One of `count`, the first more often.
 std::uint64_t Pick(Random& random, std::uint64_t count) {
@@ -442,19 +441,16 @@ class Play {
   std::uint64_t left_out_ = 3;
 };
 
-std::string QuickFolder() {
-  // Full syncs of a thousand small files would test the disk, not us.
-  return access("/dev/shm", W_OK) == 0 ? "/dev/shm"
-                                       : std::filesystem::temp_directory_path().string();
-}
-
 TEST_CASE(
     "streams: columns that followed equal columns built anew and the plain reference, to the "
-    "byte") {
-  const std::string path = QuickFolder() + "/segue-streams-" + std::to_string(getpid()) + ".db";
+    "byte" *
+    doctest::test_suite("thorough")) {
+  const std::string path =
+      (QuickFolder() / "segue-streams-").string() + std::to_string(getpid()) + ".db";
   const char* only = std::getenv("SEGUE_SEED");
   const std::uint64_t first = only == nullptr ? 1 : std::stoull(only);
-  const std::uint64_t last = only == nullptr ? kSeeds : first;
+  const std::uint64_t last =
+      only == nullptr ? static_cast<std::uint64_t>(Rounds(100, 1000)) : first;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
     INFO("SEGUE_SEED=" << seed);
     Play(seed, path).Run();

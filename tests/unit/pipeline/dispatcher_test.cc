@@ -12,7 +12,7 @@
 namespace segue {
 namespace {
 
-constexpr std::string_view kFiles = R"(workspace: lines
+constexpr std::string_view kDispatcherFiles = R"(workspace: lines
 timezone: UTC
 currency: EUR
 traits: {customer: {name: text}}
@@ -43,7 +43,7 @@ const TimePoint kStart = *ParseTime("2026-03-02T12:00:00Z", Zone());
 
 struct World {
   explicit World(const std::string& more = "") {
-    std::string text(kFiles);
+    std::string text(kDispatcherFiles);
     text.replace(text.find("ONE\n---"), 4, more);
     checked = CheckWorkspace({{"config/segue.yaml", text}});
     INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
@@ -113,7 +113,8 @@ struct World {
   int promised = 0;
 };
 
-Reply Answer(int status, std::map<std::string, std::string> headers = {}, std::string body = "{}") {
+Reply Answered(int status, std::map<std::string, std::string> headers = {},
+               std::string body = "{}") {
   return {Reply::Kind::kAnswered, status, std::move(headers), std::move(body), {}};
 }
 
@@ -130,7 +131,7 @@ TEST_CASE("a vendor that fails is asked once in a while, and the other connector
   int to_one = 0;
   const auto answer = [&](const Call& call) {
     to_one += call.connector == "one" ? 1 : 0;
-    return Answer(call.connector == "one" ? 503 : 200);
+    return Answered(call.connector == "one" ? 503 : 200);
   };
   // All that were under way at once have failed; nothing more goes there.
   world.Serve(kStart, answer);
@@ -145,7 +146,7 @@ TEST_CASE("a vendor that fails is asked once in a while, and the other connector
   world.Serve(later, answer);
   CHECK(to_one == first + 1);  // One attempt finds out.
   const TimePoint well = *world.dispatcher->Health()[0].paused + kHour;
-  world.Serve(well, [](const Call&) { return Answer(200); });
+  world.Serve(well, [](const Call&) { return Answered(200); });
   CHECK(world.state->outbox().Count().accepted == 80);
   CHECK_FALSE(world.dispatcher->Health()[0].paused.has_value());
 }
@@ -154,19 +155,19 @@ TEST_CASE(
     "a Retry-After holds the whole connector, a clock that was set back does not hold it longer") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 1);
-  world.Serve(kStart, [](const Call&) { return Answer(429, {{"retry-after", "7200"}}); });
+  world.Serve(kStart, [](const Call&) { return Answered(429, {{"retry-after", "7200"}}); });
   world.Promise("one", DeliveryKind::kTrack, 1);
-  CHECK(world.Serve(kStart + kHour, [](const Call&) { return Answer(200); }) == 0);
+  CHECK(world.Serve(kStart + kHour, [](const Call&) { return Answered(200); }) == 0);
   CHECK(world.dispatcher->Next(kStart + kHour) == kStart + 2 * kHour);
   world.Promise("one", DeliveryKind::kTrack, 1, kStart - kDay);
-  CHECK(world.Serve(kStart - kHour, [](const Call&) { return Answer(200); }) == 1);
+  CHECK(world.Serve(kStart - kHour, [](const Call&) { return Answered(200); }) == 1);
 }
 
 TEST_CASE("a connector that is paused by hand gets nothing, the other goes on") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 3);
   world.Promise("two", DeliveryKind::kTrack, 3);
-  const auto fine = [](const Call&) { return Answer(200); };
+  const auto fine = [](const Call&) { return Answered(200); };
   Pauses pauses(world.state->db());
   pauses.Begin({"connector", "one", kStart, ""});
   CHECK(world.Serve(kStart, fine) == 3);
@@ -179,7 +180,7 @@ TEST_CASE("a connector that is paused by hand gets nothing, the other goes on") 
 TEST_CASE("what a playbook that is paused by hand has promised waits, and is looked at again") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 3);
-  const auto fine = [](const Call&) { return Answer(200); };
+  const auto fine = [](const Call&) { return Answered(200); };
   Pauses pauses(world.state->db());
   pauses.Begin({"playbook", "p", kStart, ""});
   CHECK(world.Serve(kStart, fine) == 0);
@@ -191,7 +192,7 @@ TEST_CASE("what a playbook that is paused by hand has promised waits, and is loo
 TEST_CASE("a rate is kept, and what it holds back is due when there is room again") {
   World world("rate: 10 per 1s\n");
   world.Promise("one", DeliveryKind::kTrack, 25);
-  const auto fine = [](const Call&) { return Answer(200); };
+  const auto fine = [](const Call&) { return Answered(200); };
   CHECK(world.Serve(kStart, fine) == 10);
   const std::optional<TimePoint> next = world.dispatcher->Next(kStart);
   REQUIRE(next.has_value());
@@ -204,7 +205,7 @@ TEST_CASE("a rate is kept, and what it holds back is due when there is room agai
 TEST_CASE("a limit per day counts requests across restarts and begins anew at midnight") {
   World world("daily: 7\n");
   world.Promise("one", DeliveryKind::kTrack, 20);
-  const auto fine = [](const Call&) { return Answer(200); };
+  const auto fine = [](const Call&) { return Answered(200); };
   CHECK(world.Serve(kStart, fine) == 7);
   world.Restart();
   CHECK(world.Serve(kStart + kHour, fine) == 0);
@@ -218,7 +219,7 @@ TEST_CASE("a secret that is missing holds its own connector, says so, and is loo
   world.Restart();
   world.Promise("one", DeliveryKind::kTrack, 3);
   world.Promise("two", DeliveryKind::kTrack, 3);
-  const auto fine = [](const Call&) { return Answer(200); };
+  const auto fine = [](const Call&) { return Answered(200); };
   CHECK(world.Serve(kStart, fine) == 3);
   CHECK(world.dispatcher->Health()[1].words == "the environment variable TWO is not set");
   REQUIRE(world.dispatcher->Next(kStart).has_value());
@@ -239,7 +240,8 @@ TEST_CASE(
       ++size;
     }
     sizes.push_back(size);
-    return size > 20 ? Answer(413) : Answer(200, {}, "{\"status\":\"COMPLETE\",\"results\":[]}");
+    return size > 20 ? Answered(413)
+                     : Answered(200, {}, "{\"status\":\"COMPLETE\",\"results\":[]}");
   };
   world.Serve(kStart, answer);
   CHECK(*std::max_element(sizes.begin(), sizes.end()) == 64);
@@ -261,7 +263,7 @@ TEST_CASE(
 TEST_CASE("another tool's secret in a vendor's words is not kept") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 1);
-  world.Serve(kStart, [](const Call&) { return Answer(400, {}, "who is pat-na1-0000?"); });
+  world.Serve(kStart, [](const Call&) { return Answered(400, {}, "who is pat-na1-0000?"); });
   const Delivery delivery = *world.state->outbox().Get(1);
   CHECK(delivery.detail.find("pat-na1") == std::string::npos);
   CHECK(delivery.detail.find("who is") != std::string::npos);

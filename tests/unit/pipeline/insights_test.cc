@@ -17,7 +17,7 @@
 namespace segue {
 namespace {
 
-constexpr std::string_view kFiles = R"(workspace: shop
+constexpr std::string_view kInsightsFiles = R"(workspace: shop
 currency: EUR
 sender: {from: "shop@example.com", postal: "1 Street"}
 keys: {email: customer.email, joined: customer.joined}
@@ -88,17 +88,17 @@ outcome: {event: back, from: 10d, to: 20d}
 publish: {as: moment}
 )";
 
-constexpr int kVisit = 0, kOrder = 1, kInvited = 2, kBack = 3;
+constexpr int kInsightsVisit = 0, kOrder = 1, kInvited = 2, kBack = 3;
 
-struct Shop {
+struct InsightsShop {
   TempDir temp;
   Database db = Database::Open(temp / "segue.db");
-  Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kFiles)}});
+  Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kInsightsFiles)}});
   std::unique_ptr<State> state;
   std::unique_ptr<Cycle> cycle;
   TimePoint now = *ParseTime("2026-03-02T04:00:00Z", Zone());
 
-  Shop() {
+  InsightsShop() {
     INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
     REQUIRE(checked.workspace != nullptr);
     Open();
@@ -177,12 +177,12 @@ const Experiment& Only(const std::vector<Experiment>& all) {
 }  // namespace
 
 TEST_CASE("report: who entered counts once, by arm, when the goal's time is over") {
-  Shop shop;
+  InsightsShop shop;
   constexpr int kPeople = 600;
   shop.Begin(kPeople);
   std::vector<Fact> visits;
   for (int i = 0; i < kPeople; ++i) {
-    visits.push_back(shop.Happens(i, kVisit, shop.now));
+    visits.push_back(shop.Happens(i, kInsightsVisit, shop.now));
   }
   shop.Take(visits);
   const TimePoint started = shop.now;
@@ -212,7 +212,7 @@ TEST_CASE("report: who entered counts once, by arm, when the goal's time is over
   shop.Take(orders);
   std::vector<Fact> again;
   for (int i = 0; i < kPeople; ++i) {
-    again.push_back(shop.Happens(i, kVisit, shop.now));
+    again.push_back(shop.Happens(i, kInsightsVisit, shop.now));
   }
   shop.Take(again);
   const std::vector<Experiment> all = Experiments(*shop.state, {.playbook = "nudge"}, shop.now);
@@ -242,7 +242,7 @@ TEST_CASE("report: who entered counts once, by arm, when the goal's time is over
 
 TEST_CASE(
     "report: a condition as goal is noted of runs that are over, and nobody held out says so") {
-  Shop shop;
+  InsightsShop shop;
   shop.Publish();
   shop.Begin(4);
   shop.Take({shop.Happens(0, kInvited, shop.now - kMinute), shop.Happens(0, kInvited, shop.now)});
@@ -251,7 +251,7 @@ TEST_CASE(
   shop.now += kHour;
   std::vector<Fact> visits;
   for (int i = 0; i < 4; ++i) {
-    visits.push_back(shop.Happens(i, kVisit, shop.now));
+    visits.push_back(shop.Happens(i, kInsightsVisit, shop.now));
   }
   shop.Take(visits);
   CHECK(shop.ArmsOf("push").size() == 3);  // p0 is there already.
@@ -271,19 +271,19 @@ TEST_CASE(
 }
 
 TEST_CASE("aha: nobody starts on an insight that is not in force") {
-  Shop shop;
+  InsightsShop shop;
   shop.Begin(3);
-  shop.Take({shop.Happens(0, kVisit, shop.now)});
+  shop.Take({shop.Happens(0, kInsightsVisit, shop.now)});
   CHECK(shop.ArmsOf("push").empty());
   CHECK(shop.Published(0, 0) != shop.Published(0, 0));  // Missing.
   shop.Publish();
   shop.now += kHour;
-  shop.Take({shop.Happens(1, kVisit, shop.now)});
+  shop.Take({shop.Happens(1, kInsightsVisit, shop.now)});
   CHECK(shop.ArmsOf("push").size() == 1);
 }
 
 TEST_CASE("aha: a planted moment is found on a schedule, approved, and kept up to date") {
-  Shop shop;
+  InsightsShop shop;
   constexpr int kPeople = 400;
   shop.Begin(kPeople);
   const TimePoint joined = shop.now - kHour;
@@ -326,7 +326,7 @@ TEST_CASE("aha: a planted moment is found on a schedule, approved, and kept up t
 }
 
 TEST_CASE("migrate: where people stood is read back from their moves") {
-  Shop shop;
+  InsightsShop shop;
   shop.Begin(10);
   const TimePoint begin = shop.now;
   std::vector<Fact> first, second;
@@ -365,13 +365,14 @@ TEST_CASE("migrate: where people stood is read back from their moves") {
 }
 
 TEST_CASE("funnel: people by stage, with the time between stages where it is known") {
-  Shop shop;
+  InsightsShop shop;
   shop.Begin(4);
   const TimePoint begin = shop.now;
   shop.now += 10 * kDay;
-  shop.Take({shop.Happens(0, kVisit, begin), shop.Happens(0, kOrder, begin + 2 * kDay, 10000),
-             shop.Happens(0, kOrder, begin + 3 * kDay, 100), shop.Happens(1, kVisit, begin),
-             shop.Happens(1, kOrder, begin + 4 * kDay, 100), shop.Happens(2, kVisit, begin)});
+  shop.Take(
+      {shop.Happens(0, kInsightsVisit, begin), shop.Happens(0, kOrder, begin + 2 * kDay, 10000),
+       shop.Happens(0, kOrder, begin + 3 * kDay, 100), shop.Happens(1, kInsightsVisit, begin),
+       shop.Happens(1, kOrder, begin + 4 * kDay, 100), shop.Happens(2, kInsightsVisit, begin)});
   const FunnelDocument& way = shop.checked.workspace->funnels.front();
   const std::vector<FunnelPart> parts = FunnelNow(*shop.state, way, 0, shop.now);
   REQUIRE(parts.size() == 3);

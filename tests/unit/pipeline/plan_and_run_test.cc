@@ -11,6 +11,7 @@
 #include "pipeline/foresee.h"
 #include "support/golden.h"
 #include "support/temp_dir.h"
+#include "support/thorough.h"
 
 namespace segue {
 namespace {
@@ -43,7 +44,8 @@ std::string Told(const Foreseen& plan, const Workspace& workspace) {
 }  // namespace
 
 TEST_CASE(
-    "plan --at T and then the run at T name exactly the same people, on all days of the year") {
+    "plan --at T and then the run at T name exactly the same people, on all days of the year" *
+    doctest::test_suite("thorough")) {
   const std::string root = SEGUE_SOURCE_DIR;
   Diagnostics found;
   Checked checked = CheckWorkspace(ReadWorkspaceFiles(root + "/tests/workspaces/year", found));
@@ -67,7 +69,7 @@ TEST_CASE(
   std::int64_t people = 0;
   const Zone& zone = workspace.schema.timezone;
   TimePoint now = zone.ToUtc({zone.ToLocal(*feed->first()).day() * kDay.count()}) + 6 * kHour;
-  for (; now < *feed->last() + kDay; now += kDay, ++days) {
+  for (; now < *feed->last() + kDay && days < Rounds(60, 400); now += kDay, ++days) {
     feed->GiveUntil(now, cycle, report);
     state.columns().Snapshot();
     state.ledger().Seal();
@@ -80,8 +82,8 @@ TEST_CASE(
     people += plan.people;
   }
   MESSAGE("compared " << days << " days, " << people << " people named");
-  CHECK(days >= 373);
-  CHECK(people > 1000);
+  CHECK(days >= Rounds(60, 373));
+  CHECK(people > Rounds(100, 1000));
 }
 
 }  // namespace segue

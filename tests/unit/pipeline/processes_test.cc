@@ -18,7 +18,7 @@
 namespace segue {
 namespace {
 
-constexpr std::string_view kShop = R"(workspace: shop
+constexpr std::string_view kProcessesShop = R"(workspace: shop
 currency: EUR
 timezone: Europe/Berlin
 events: {order: {amount: money, gift: yes_no}}
@@ -42,7 +42,7 @@ segments:
 
 constexpr int kRisk = 0, kAlive = 1, kOrders = 2, kSpend = 3, kValue = 4, kFeatures = 5;
 
-struct Shop {
+struct ProcessesShop {
   TempDir temp;
   Database db = Database::Open(temp / "segue.db");
   Checked checked;
@@ -50,9 +50,9 @@ struct Shop {
   std::unique_ptr<Cycle> cycle;
   TimePoint begin = *ParseTime("2024-01-01T00:00:00Z", Zone());
 
-  explicit Shop(const std::string& refit = "monthly") {
+  explicit ProcessesShop(const std::string& refit = "monthly") {
     db.Execute("PRAGMA synchronous=OFF");
-    std::string text(kShop);
+    std::string text(kProcessesShop);
     text.replace(text.find("REFIT"), 5, refit);
     checked = CheckWorkspace({{"config/segue.yaml", text}});
     INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
@@ -130,7 +130,7 @@ struct Shop {
 }  // namespace
 
 TEST_CASE("processes: every feature is a number in its range or missing, and they fit together") {
-  Shop shop;
+  ProcessesShop shop;
   shop.Live(400);
   CHECK(shop.Run(400.25).warnings.empty());
   int known = 0, single = 0;
@@ -165,7 +165,7 @@ TEST_CASE("processes: every feature is a number in its range or missing, and the
 }
 
 TEST_CASE("processes: a fit that was stored reads back to the bit, and is not made again early") {
-  Shop shop;
+  ProcessesShop shop;
   shop.Live(400);
   shop.Run(400.25);
   const auto made = shop.state->processes().in_force()[0];
@@ -190,7 +190,7 @@ TEST_CASE("processes: a fit that was stored reads back to the bit, and is not ma
 }
 
 TEST_CASE("processes: what is followed from day to day equals what is read anew") {
-  Shop shop("never");
+  ProcessesShop shop("never");
   shop.Live(300);
   shop.Run(350.25);
   Dice dice(3);
@@ -220,7 +220,7 @@ TEST_CASE("processes: what is followed from day to day equals what is read anew"
 }
 
 TEST_CASE("processes: who moves because purchases were learned again moves with cause refit") {
-  Shop shop("quarterly");
+  ProcessesShop shop("quarterly");
   shop.Live(400);
   shop.Run(240.25);
   const auto before = shop.state->processes().in_force()[0];
@@ -241,7 +241,7 @@ TEST_CASE("processes: who moves because purchases were learned again moves with 
 }
 
 TEST_CASE("processes: fifty customers are too few; the feature is unknown and the author is told") {
-  Shop shop;
+  ProcessesShop shop;
   shop.Live(50);
   const CycleReport report = shop.Run(400.25);
   REQUIRE(report.warnings.size() == 2);
@@ -261,7 +261,7 @@ TEST_CASE("processes: fifty customers are too few; the feature is unknown and th
 }
 
 TEST_CASE("processes: a base that keeps a rhythm is refused, and the explanation says why") {
-  Shop shop;
+  ProcessesShop shop;
   shop.Live(300, 12);
   const CycleReport report = shop.Run(400.25);
   REQUIRE(report.warnings.size() == 2);
@@ -274,7 +274,7 @@ TEST_CASE("processes: a base that keeps a rhythm is refused, and the explanation
 }
 
 TEST_CASE("processes: the figures of one customer are explained line by line") {
-  Shop shop;
+  ProcessesShop shop;
   shop.Live(400);
   shop.Run(400.25);
   for (CustomerIndex who = 0; who < shop.state->ledger().customer_count(); ++who) {

@@ -9,12 +9,12 @@
 namespace segue {
 namespace {
 
-const std::vector<SourceFile> kFiles = {
+const std::vector<SourceFile> kReleaseFiles = {
     {"rules/a.yaml", "policy: calm\nwhen: did(order_placed, 7d)\ndeny: [send]\nwhy: enough\n"},
     {"rules/b.yaml", "policy: quiet\nwhen: did(order_placed, 9d)\ndeny: [send]\nwhy: enough\n"}};
 
 std::vector<SourceFile> With(const std::string& text) {
-  std::vector<SourceFile> files = kFiles;
+  std::vector<SourceFile> files = kReleaseFiles;
   files[0].text = text;
   return files;
 }
@@ -32,20 +32,20 @@ PlanFile PlanOf(const std::vector<SourceFile>& files) {
 }  // namespace
 
 TEST_CASE("release: comments and layout do not change what files mean, everything else does") {
-  const std::string spaced = "# calm\npolicy:   calm\n\n" + kFiles[0].text.substr(13);
-  CHECK(FilesHash(With(spaced)) == FilesHash(kFiles));
-  std::string other = kFiles[0].text;
+  const std::string spaced = "# calm\npolicy:   calm\n\n" + kReleaseFiles[0].text.substr(13);
+  CHECK(FilesHash(With(spaced)) == FilesHash(kReleaseFiles));
+  std::string other = kReleaseFiles[0].text;
   other.replace(other.find("7d"), 2, "8d");
-  CHECK(FilesHash(With(other)) != FilesHash(kFiles));
-  CHECK(FilesHash({kFiles[0]}) != FilesHash(kFiles));
+  CHECK(FilesHash(With(other)) != FilesHash(kReleaseFiles));
+  CHECK(FilesHash({kReleaseFiles[0]}) != FilesHash(kReleaseFiles));
 }
 
 TEST_CASE("release: the folder's files run until some are applied, and then those") {
   const TempDir temp;
   Database db = Database::Open(temp / "segue.db");
   CHECK(!RunningRelease(db).has_value());
-  NoteRelease(db, kFiles, false, FromMicros(5));
-  NoteRelease(db, kFiles, false, FromMicros(6));
+  NoteRelease(db, kReleaseFiles, false, FromMicros(5));
+  NoteRelease(db, kReleaseFiles, false, FromMicros(6));
   REQUIRE(RunningRelease(db).has_value());
   CHECK(RunningRelease(db)->at == FromMicros(5));
   CHECK(RunningRelease(db)->files.size() == 2);
@@ -59,21 +59,22 @@ TEST_CASE("release: the folder's files run until some are applied, and then thos
 }
 
 TEST_CASE("release: a plan goes stale when files change, others go live, or its moment passes") {
-  const PlanFile plan = PlanOf(kFiles);
-  CHECK(Stale(plan, kFiles, {}, {}).empty());
-  CHECK(Stale(plan, With("# only a comment\n" + kFiles[0].text), {}, FromMicros(999)).empty());
+  const PlanFile plan = PlanOf(kReleaseFiles);
+  CHECK(Stale(plan, kReleaseFiles, {}, {}).empty());
+  CHECK(
+      Stale(plan, With("# only a comment\n" + kReleaseFiles[0].text), {}, FromMicros(999)).empty());
   CHECK(Stale(plan, With("policy: none\n"), {}, {}) ==
         "the files changed since the plan was made: rules/a.yaml");
-  CHECK(Stale(plan, {kFiles[0]}, {}, {}) ==
+  CHECK(Stale(plan, {kReleaseFiles[0]}, {}, {}) ==
         "the files changed since the plan was made: rules/b.yaml");
   Release other;
   other.hash = "another";
-  CHECK(Stale(plan, kFiles, other, {}) == "other files went live since the plan was made");
-  CHECK(Stale(plan, kFiles, {}, FromMicros(1'000)).find("has passed") != std::string::npos);
+  CHECK(Stale(plan, kReleaseFiles, other, {}) == "other files went live since the plan was made");
+  CHECK(Stale(plan, kReleaseFiles, {}, FromMicros(1'000)).find("has passed") != std::string::npos);
 }
 
 TEST_CASE("release: a plan is read from its file as it was written, and nothing else is a plan") {
-  const PlanFile plan = PlanOf(kFiles);
+  const PlanFile plan = PlanOf(kReleaseFiles);
   const Result<PlanFile> read = ParsePlanFile(PlanFileText(plan));
   REQUIRE(read.has_value());
   CHECK(read->workspace == "shop");

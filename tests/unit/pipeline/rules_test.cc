@@ -14,7 +14,7 @@
 namespace segue {
 namespace {
 
-constexpr std::string_view kShop = R"(workspace: shop
+constexpr std::string_view kRulesShop = R"(workspace: shop
 currency: EUR
 sender: {from: "shop@example.com", postal: "1 Street"}
 traits: {customer: {email: text, ads: yes_no}}
@@ -75,7 +75,7 @@ html: "{{ body }} {{ sender.postal }} {{ links.unsubscribe }}"
 text: "{{ body }} {{ sender.postal }} {{ links.unsubscribe }}"
 )";
 
-struct Shop {
+struct RulesShop {
   TempDir temp;
   Database db = Database::Open(temp / "segue.db");
   Checked checked;
@@ -83,8 +83,8 @@ struct Shop {
   std::unique_ptr<Cycle> cycle;
   TimePoint now = *ParseTime("2026-03-26T04:00:00Z", Zone());
 
-  explicit Shop(const std::string& safety = "") {
-    std::string text(kShop);
+  explicit RulesShop(const std::string& safety = "") {
+    std::string text(kRulesShop);
     text.replace(text.find("SAFETY"), 6, "tracks: [reviewed]\n" + safety);
     text.replace(text.find("profile: out"), 12, "profile: out, analytics: out");
     checked = CheckWorkspace({{"config/segue.yaml", text}});
@@ -132,7 +132,7 @@ struct Shop {
 
 using Sent = std::vector<std::string>;
 
-std::vector<Fact> People(Shop& shop, int count, bool visit) {
+std::vector<Fact> People(RulesShop& shop, int count, bool visit) {
   std::vector<Fact> facts;
   for (int i = 0; i < count; ++i) {
     const std::string who = fmt::format("p{}", i);
@@ -148,7 +148,7 @@ std::vector<Fact> People(Shop& shop, int count, bool visit) {
 }  // namespace
 
 TEST_CASE("events, flags and time start in a real state; a cap holds one message behind another") {
-  Shop shop;
+  RulesShop shop;
   shop.Take(People(shop, 3, true));  // The baseline.
   CHECK(shop.Outbox().empty());
   shop.now += kHour;
@@ -173,7 +173,7 @@ TEST_CASE("events, flags and time start in a real state; a cap holds one message
 }
 
 TEST_CASE("an erased customer leaves the audience, and then what said so is blank") {
-  Shop shop;
+  RulesShop shop;
   shop.Take(People(shop, 1, true));
   shop.now += kHour;
   shop.Take({shop.Happens("p0", 1, shop.now, 15000)});
@@ -207,7 +207,7 @@ TEST_CASE(
     safety = "safety: {max_moved_per_run: 25%}";
     said = "120 of 200 customers moved in model pace, more than safety.max_moved_per_run allows";
   }
-  Shop shop(safety);
+  RulesShop shop(safety);
   shop.Take(People(shop, 200, true));
   shop.now += kHour;
   std::vector<Fact> facts;

@@ -13,7 +13,7 @@
 namespace segue {
 namespace {
 
-constexpr std::string_view kFiles = R"(workspace: clock
+constexpr std::string_view kScheduleFiles = R"(workspace: clock
 timezone: Australia/Lord_Howe
 currency: AUD
 traits: {customer: {name: text}}
@@ -79,8 +79,8 @@ void Record(State& state, std::map<std::string, std::set<TimePoint>>& ran) {
 
 TEST_CASE(
     "400 days on a jumping clock: no slot runs twice, and none is skipped without being counted") {
-  Checked checked =
-      CheckWorkspace({{"config/segue.yaml", std::string(kFiles)}, {"rules/models.yaml", Models()}});
+  Checked checked = CheckWorkspace(
+      {{"config/segue.yaml", std::string(kScheduleFiles)}, {"rules/models.yaml", Models()}});
   INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
   REQUIRE(checked.workspace != nullptr);
   const TempDir temp;

@@ -5,8 +5,8 @@
 namespace segue {
 namespace {
 
-struct Shop : World {
-  Shop() { Add("hi", {SendStep("0", "popup")}); }
+struct PopupShop : World {
+  PopupShop() { Add("hi", {SendStep("0", "popup")}); }
 
   Template& popup() {
     for (Template& message : workspace.templates) {
@@ -27,7 +27,7 @@ struct Shop : World {
 }  // namespace
 
 TEST_CASE("a vendor's own message is sent by the vendor that has it") {
-  Shop shop;
+  PopupShop shop;
   SUBCASE("one") {
     shop.popup().body.use = {{"stats", "segment 7"}};
     CHECK(shop.Told() == "stats segment 7");
@@ -52,7 +52,7 @@ TEST_CASE("a vendor's own message is sent by the vendor that has it") {
 }
 
 TEST_CASE("each variant may name its own message") {
-  Shop shop;
+  PopupShop shop;
   TemplateBody own;
   own.use = {{"stats", "segment 7"}};
   shop.popup().variants = {{"words", {}}, {"own", own}};
@@ -61,7 +61,7 @@ TEST_CASE("each variant may name its own message") {
 }
 
 TEST_CASE("a task tells the tool the customer's address too") {
-  Shop shop;
+  PopupShop shop;
   Step task;
   task.kind = Step::Kind::kTask;
   task.id = "0";

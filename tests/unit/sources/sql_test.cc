@@ -67,7 +67,7 @@ class Table final : public SqlReader {
   };
 };
 
-Source Rows() {
+Source TableSource() {
   Source source = Orders("");
   source.type = SourceType::kSql;
   source.sql.query_path = "sql/orders.sql";
@@ -113,11 +113,11 @@ Read ReadTable(const Source& source, Table& table, std::string cursor = "",
 TEST_CASE("rows become facts, and the cursor is the largest value that was seen") {
   Table table;
   table.rows = {Order("3", "A3"), Order("1", "A1"), Order("2", "A2"), Order("4", "A4")};
-  const Read first = ReadTable(Rows(), table);
+  const Read first = ReadTable(TableSource(), table);
   CHECK(first.ids == "A1 A2 A3 A4");
   CHECK(first.cursor.find("\"value\":\"4\"") != std::string::npos);
   table.rows.push_back(Order("2", "A2b"));
-  const Read second = ReadTable(Rows(), table, first.cursor);
+  const Read second = ReadTable(TableSource(), table, first.cursor);
   CHECK(second.ids == "A1 A2 A2b A3 A4");
   CHECK(second.cursor == first.cursor);
   CHECK(table.opened == std::vector<std::string>{"-", "4"});
@@ -127,30 +127,30 @@ TEST_CASE("a reading that broke off goes on from its last batch, and never steps
   Table table;
   table.rows = {Order("1", "A1"), Order("2", "A2"), Order("3", "A3"), Order("4", "A4")};
   table.fails_at = "3";
-  const Read broken = ReadTable(Rows(), table);
+  const Read broken = ReadTable(TableSource(), table);
   CHECK(broken.ids == "A1 A2");
   CHECK(broken.error == "the database went away");
   CHECK(broken.cursor.find("\"value\":\"2\"") != std::string::npos);
   // It breaks off within the overlap: what was reached before stays.
   table.fails_at = "2";
-  CHECK(ReadTable(Rows(), table, broken.cursor, 1).cursor == broken.cursor);
+  CHECK(ReadTable(TableSource(), table, broken.cursor, 1).cursor == broken.cursor);
   table.fails_at = "";
-  CHECK(ReadTable(Rows(), table, broken.cursor).ids == "A1 A2 A3 A4");
+  CHECK(ReadTable(TableSource(), table, broken.cursor).ids == "A1 A2 A3 A4");
 }
 
 TEST_CASE("an edited query or cursor column is read from the start") {
   Table table;
   table.rows = {Order("1", "A1")};
-  const Read first = ReadTable(Rows(), table);
-  Source edited = Rows();
+  const Read first = ReadTable(TableSource(), table);
+  Source edited = TableSource();
   edited.sql.query = {"select * from orders -- and more"};
   ReadTable(edited, table, first.cursor);
-  edited = Rows();
+  edited = TableSource();
   edited.sql.cursor = "customer_id";
   ReadTable(edited, table, first.cursor);
   CHECK(table.opened == std::vector<std::string>{"-", "-", "-"});
-  CHECK(ReadTable(Rows(), table, "{}").error.find("the stored position") == 0);
-  CHECK(ReadTable(Rows(), table, "x").error.find("the stored position") == 0);
+  CHECK(ReadTable(TableSource(), table, "{}").error.find("the stored position") == 0);
+  CHECK(ReadTable(TableSource(), table, "x").error.find("the stored position") == 0);
 }
 
 TEST_CASE(
@@ -160,7 +160,7 @@ TEST_CASE(
                 {std::nullopt, "c1", "A2", "2026-03-01", "1"},
                 {"2", std::nullopt, "A3", "2026-03-01", "1"},
                 {"3", "c1", "A,4", "2026-03-01", "much"}};
-  const Read read = ReadTable(Rows(), table);
+  const Read read = ReadTable(TableSource(), table);
   CHECK(read.ids == "A1");
   CHECK(read.rows == 4);
   CHECK(FormatQuarantine(read.bad) ==
@@ -169,7 +169,7 @@ TEST_CASE(
         "1234.50\",\"3,c1,\"\"A,4\"\",2026-03-01,much\"\n"
         "sql/orders.sql,0,seen,the cursor column is empty: the row would not be seen again when it "
         "changes,\",c1,A2,2026-03-01,1\"\n");
-  Source strict = Rows();
+  Source strict = TableSource();
   strict.stop_on_bad_rows = true;
   CHECK(ReadTable(strict, table).error.find("sql/orders.sql, column amount: \"much\" is not") == 0);
 }
@@ -177,10 +177,10 @@ TEST_CASE(
 TEST_CASE("a column that the source needs and the query lacks is an error with the nearest name") {
   Table table;
   table.columns[3] = "dya";
-  CHECK(ReadTable(Rows(), table).error ==
+  CHECK(ReadTable(TableSource(), table).error ==
         "sql/orders.sql: the query has no column \"day\" (time); did you mean \"dya\"?");
   const Workspace workspace = Shop();
-  const Source source = Rows();
+  const Source source = TableSource();
   CHECK(Reading(source, workspace, nullptr, nullptr).Next("", 1).error().message() ==
         "a database cannot be read here");
 }

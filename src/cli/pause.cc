@@ -142,7 +142,9 @@ int RunResume(const Common& common, const PauseOptions& options) {
   const TimePoint now = MomentOf(common, *checked.workspace);
   Database db = Database::Open(StateFile(common));
   Pauses pauses(db);
-  const auto [kind, id] = KindOf(options.what, *checked.workspace);
+  const auto paused = KindOf(options.what, *checked.workspace);
+  const std::string& kind = paused.first;
+  const std::string& id = paused.second;
   const auto found =
       std::find_if(pauses.all().begin(), pauses.all().end(),
                    [&](const Pause& pause) { return pause.kind == kind && pause.id == id; });
@@ -150,9 +152,10 @@ int RunResume(const Common& common, const PauseOptions& options) {
     throw Failure{kUsage, fmt::format("{} is not paused{}\n", NameOf(kind, id),
                                       pauses.all().empty() ? "" : "; `segue pause` lists what is")};
   }
-  const Pause pause = *found;
+  const Pause& pause = *found;
   // Tables that no cycle has made yet hold nothing.
-  State(db, *checked.workspace, *checked.templates, now, OptionsFor(*checked.workspace, false));
+  const State tables(db, *checked.workspace, *checked.templates, now,
+                     OptionsFor(*checked.workspace, false));
   const Missed missed = MissedBy(db, pause, checked.workspace->stale_after, now);
   const std::string text = MissedText(missed);
   if (missed.waiting > 0 && !options.send && !options.drop) {
@@ -169,10 +172,10 @@ int RunResume(const Common& common, const PauseOptions& options) {
     dropped =
         DropWaiting(db, pause, options.note.empty() ? "resumed without it" : options.note, now);
   }
+  const std::string since = checked.workspace->schema.timezone.Format(pause.since);
   pauses.End(kind, id);
   work.Commit();
-  fmt::print("{} goes on. Since {}:\n{}", NameOf(kind, id),
-             checked.workspace->schema.timezone.Format(pause.since),
+  fmt::print("{} goes on. Since {}:\n{}", NameOf(kind, id), since,
              text.empty() ? "   nothing was missed\n" : text);
   if (dropped > 0) {
     fmt::print("   {:>7} of them were dropped\n", Grouped(dropped));

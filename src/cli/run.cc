@@ -305,7 +305,7 @@ class Replay {
   Cycle cycle_;
   FileWriter writer_;
   Dispatcher dispatcher_;
-  ProgressLine progress_;
+  ProgressLine progress_{!options_.quiet};
   Feed feed_;
   std::unique_ptr<SegmentTrace> trace_;
   CycleReport report_;

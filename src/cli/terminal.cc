@@ -157,7 +157,7 @@ std::string Bar(double share, int width) {
   return bar + kParts[eighths % 8];
 }
 
-ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
+ProgressLine::ProgressLine(bool lines) : terminal_(isatty(STDERR_FILENO) == 1), lines_(lines) {}
 
 ProgressLine::~ProgressLine() {
   Finish();
@@ -170,6 +170,9 @@ void ProgressLine::Show(std::string_view what, std::int64_t done, std::int64_t a
     fmt::print(stderr, "\r\x1b[K{:<24} {}", last_, Bar(share, 30));
     std::fflush(stderr);
     drawn_ = true;
+  } else if (const int tenths = static_cast<int>(10 * share); lines_ && tenths != tenths_) {
+    fmt::print(stderr, "{}\n", last_);
+    tenths_ = tenths;
   }
 }
 

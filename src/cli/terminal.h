@@ -58,13 +58,16 @@ std::string Bar(double share, int width);
 // at the end of each piece of work.
 class ProgressLine {
  public:
-  ProgressLine();
+  // With `lines`, for work that takes minutes: where there is no terminal, a line for each tenth.
+  explicit ProgressLine(bool lines = false);
   ~ProgressLine();
   void Show(std::string_view what, std::int64_t done, std::int64_t all);
   void Finish();
 
  private:
   bool terminal_;
+  bool lines_;
+  int tenths_ = 0;
   bool drawn_ = false;
   std::string last_;
 };

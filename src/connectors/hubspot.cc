@@ -460,7 +460,7 @@ class HubspotConnector final : public Connector {
                        {"propertiesWithHistory", array()}});
   }
 
-  NextStep ChangeList(VendorAttempt& attempt, const std::string& list_id, array ids,
+  NextStep ChangeList(VendorAttempt& attempt, const std::string& list_id, const array& ids,
                       std::span<const ContactGroup> groups,
                       std::vector<std::optional<Outcome>> outcomes) const {
     const bool remove = Removes(attempt.first());

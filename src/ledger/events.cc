@@ -246,23 +246,24 @@ void EventStore::Complete(const Chunk& chunk, const Block& block, std::size_t ro
 }
 
 template <typename Wanted>
-void EventStore::VisitBlock(const Chunk& chunk, std::size_t number, Wanted wanted,
-                            const RecordParts& parts, const Visit& visit) const {
-  const std::shared_ptr<const Block> block = ReadBlock(chunk.id, number);
+void EventStore::VisitRows(const Chunk& chunk, const Block& block, std::size_t begin,
+                           std::size_t end, Wanted wanted, const RecordParts& parts,
+                           const Visit& visit) const {
   Record record;
-  for (std::size_t row = 0; row < block->count(); ++row) {
-    if (wanted(*block, row) && (chunk.dead.empty() || !chunk.dead.contains(static_cast<Sequence>(
-                                                          block->sequences()[row])))) {
-      Complete(chunk, *block, row, parts, record);
+  for (std::size_t row = begin; row < end; ++row) {
+    if (wanted(row) && (chunk.dead.empty() ||
+                        !chunk.dead.contains(static_cast<Sequence>(block.sequences()[row])))) {
+      Complete(chunk, block, row, parts, record);
       visit(record);
     }
   }
 }
 
 void EventStore::VisitChunk(const Chunk& chunk, const Visit& visit) const {
-  for (std::size_t block = 0; block < chunk.first.size(); ++block) {
-    VisitBlock(
-        chunk, block, [](const Block&, std::size_t) { return true; }, RecordParts(), visit);
+  for (std::size_t number = 0; number < chunk.first.size(); ++number) {
+    const std::shared_ptr<const Block> block = ReadBlock(chunk.id, number);
+    VisitRows(
+        chunk, *block, 0, block->count(), [](std::size_t) { return true; }, RecordParts(), visit);
   }
 }
 
@@ -284,12 +285,12 @@ std::optional<Record> EventStore::Find(int kind, Sequence sequence) const {
         chunk.dead.contains(sequence)) {
       continue;
     }
-    if (const auto block = ReadDirectory(id)->Find(sequence)) {
-      VisitBlock(
-          chunk, static_cast<std::size_t>(*block),
-          [&](const Block& in, std::size_t row) {
-            return in.sequences()[row] == static_cast<std::int64_t>(sequence);
-          },
+    if (const auto number = ReadDirectory(id)->Find(sequence)) {
+      const auto block = ReadBlock(id, static_cast<std::size_t>(*number));
+      const std::vector<std::int64_t>& sequences = block->sequences();
+      VisitRows(
+          chunk, *block, 0, block->count(),
+          [&](std::size_t row) { return sequences[row] == static_cast<std::int64_t>(sequence); },
           RecordParts(), [&](const Record& record) { result = record; });
       return result;
     }
@@ -308,13 +309,12 @@ void EventStore::Scan(int kind, std::int64_t after, std::int64_t until, const Re
     if (chunk.min_time > until || chunk.max_time <= after) {
       continue;
     }
-    for (std::size_t block = 0; block < chunk.first.size(); ++block) {
-      VisitBlock(
-          chunk, block,
-          [&](const Block& in, std::size_t row) {
-            return after < in.times()[row] && in.times()[row] <= until;
-          },
-          parts, visit);
+    for (std::size_t number = 0; number < chunk.first.size(); ++number) {
+      const std::shared_ptr<const Block> block = ReadBlock(id, number);
+      const std::vector<std::int64_t>& times = block->times();
+      VisitRows(
+          chunk, *block, 0, block->count(),
+          [&](std::size_t row) { return after < times[row] && times[row] <= until; }, parts, visit);
     }
   }
 }
@@ -334,15 +334,20 @@ void EventStore::ScanCustomer(CustomerIndex customer, int kind, std::int64_t aft
     if (chunk.min_time > until || chunk.max_time <= after || customer > chunk.last) {
       continue;
     }
-    for (std::size_t block = FirstBlock(chunk, customer);
-         block < chunk.first.size() && chunk.first[block] <= customer; ++block) {
-      VisitBlock(
-          chunk, block,
-          [&](const Block& in, std::size_t row) {
-            return in.customers()[row] == static_cast<std::int64_t>(customer) &&
-                   after < in.times()[row] && in.times()[row] <= until;
-          },
-          parts, visit);
+    for (std::size_t number = FirstBlock(chunk, customer);
+         number < chunk.first.size() && chunk.first[number] <= customer; ++number) {
+      const std::shared_ptr<const Block> block = ReadBlock(id, number);
+      const std::vector<std::int64_t>& customers = block->customers();
+      const auto [first, last] =
+          std::equal_range(customers.begin(), customers.end(), static_cast<std::int64_t>(customer));
+      if (first == last) {
+        continue;
+      }
+      const std::vector<std::int64_t>& times = block->times();
+      VisitRows(
+          chunk, *block, static_cast<std::size_t>(first - customers.begin()),
+          static_cast<std::size_t>(last - customers.begin()),
+          [&](std::size_t row) { return after < times[row] && times[row] <= until; }, parts, visit);
     }
   }
 }
@@ -355,13 +360,14 @@ void EventStore::ScanArrived(int kind, Sequence since, const RecordParts& parts,
     }
   }
   for (const auto& [id, chunk] : KindChunks(kind)) {
-    for (std::size_t block = 0; chunk.max_sequence > since && block < chunk.first.size(); ++block) {
-      VisitBlock(
-          chunk, block,
-          [&](const Block& in, std::size_t row) {
-            return static_cast<Sequence>(in.sequences()[row]) > since;
-          },
-          parts, visit);
+    for (std::size_t number = 0; chunk.max_sequence > since && number < chunk.first.size();
+         ++number) {
+      const std::shared_ptr<const Block> block = ReadBlock(id, number);
+      const std::vector<std::int64_t>& sequences = block->sequences();
+      VisitRows(
+          chunk, *block, 0, block->count(),
+          [&](std::size_t row) { return static_cast<Sequence>(sequences[row]) > since; }, parts,
+          visit);
     }
   }
 }

@@ -108,10 +108,10 @@ class EventStore {
   // First block that may hold the customer; the others follow it for as long as they begin with no
   // larger one.
   static std::size_t FirstBlock(const Chunk& chunk, CustomerIndex customer);
-  // Calls for each living row of the block that fulfils `wanted(block, row)`.
+  // Calls for each living row from `begin` to before `end` that fulfils `wanted(row)`.
   template <typename Wanted>
-  void VisitBlock(const Chunk& chunk, std::size_t block, Wanted wanted, const RecordParts& parts,
-                  const Visit& visit) const;
+  void VisitRows(const Chunk& chunk, const Block& block, std::size_t begin, std::size_t end,
+                 Wanted wanted, const RecordParts& parts, const Visit& visit) const;
   void VisitChunk(const Chunk& chunk, const Visit& visit) const;
   void Complete(const Chunk& chunk, const Block& block, std::size_t row, const RecordParts& parts,
                 Record& record) const;

@@ -75,7 +75,7 @@ std::string KeyFor(const TrialPerson& person, const Workspace& workspace) {
       person.group == "held_out" &&
       std::none_of(workspace.playbooks.begin(), workspace.playbooks.end(), holds_out);
   for (int i = 0; i < (person.group.empty() ? 1 : kKeysTried); ++i) {
-    const std::string key = person.name + (i == 0 ? "" : "-" + std::to_string(i));
+    std::string key = person.name + (i == 0 ? "" : "-" + std::to_string(i));
     const bool global = workspace.holdout && Bucket(workspace.holdout->salt, "", key) <
                                                  Buckets(workspace.holdout->share_percent);
     if (person.group.empty() ||
@@ -186,9 +186,9 @@ class Life {
   void Prepare() {
     for (const TrialPerson& person : trial_.people) {
       for (const auto& [trait, value] : person.traits) {
-        held_.emplace_back(
-            trial_.start - kLongBefore,
-            TraitChange{keys_.at(person.name), trait, value, trial_.start - kLongBefore});
+        held_.push_back(
+            {trial_.start - kLongBefore,
+             TraitChange{keys_.at(person.name), trait, value, trial_.start - kLongBefore}});
       }
     }
     for (const TrialHistory& history : trial_.history) {

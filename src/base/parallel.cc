@@ -15,6 +15,10 @@ constexpr std::size_t kThreadsMax = 4;
 }  // namespace
 
 void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work) {
+  if (parts == 1) {
+    work(0);
+    return;
+  }
   std::vector<std::exception_ptr> problems(parts);
   std::atomic<std::size_t> next{0};
   const auto run = [&] {
@@ -26,7 +30,8 @@ void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work)
       }
     }
   };
-  const std::size_t cores = std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
+  // Asking reads a file of the system's.
+  static const std::size_t cores = std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
   std::vector<std::thread> others;
   for (std::size_t i = 1; i < std::min({cores, parts, kThreadsMax}); ++i) {
     others.emplace_back(run);

@@ -1,10 +1,12 @@
 // test: lives through the test documents of a workspace.
 
 #include <algorithm>
+#include <atomic>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "base/parallel.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -36,6 +38,25 @@ std::vector<Trial> Chosen(const Workspace& workspace, const TestOptions& options
   return trials;
 }
 
+// On several cores; each has a load of its own, because a load has one pool of texts.
+constexpr std::size_t kLivesAtOnce = 4;
+
+std::vector<TrialResult> LiveThroughAll(const Checked& checked, const std::vector<Trial>& trials) {
+  std::vector<TrialResult> results(trials.size());
+  std::atomic<std::size_t> next{0};
+  InParallel(std::min(kLivesAtOnce, trials.size()), [&](std::size_t part) {
+    if (next >= trials.size()) {
+      return;  // The others were quicker.
+    }
+    const Checked own = part == 0 ? Checked() : CheckWorkspace(checked.files);
+    const Checked& mine = part == 0 ? checked : own;
+    for (std::size_t i = next++; i < trials.size(); i = next++) {
+      results[i] = RunTrial(*mine.workspace, *mine.templates, trials[i]);
+    }
+  });
+  return results;
+}
+
 boost::json::object ToJson(const Trial& trial, const TrialResult& result,
                            const std::vector<SourceFile>& files) {
   return {{"test", trial.id},
@@ -51,10 +72,12 @@ int RunTest(const Common& common, const TestOptions& options) {
   const Checked checked = OpenWorkspace(common);
   const Workspace& workspace = *checked.workspace;
   const std::vector<Trial> trials = Chosen(workspace, options);
+  const std::vector<TrialResult> results = LiveThroughAll(checked, trials);
   boost::json::array json;
   std::size_t failed = 0;
-  for (const Trial& trial : trials) {
-    const TrialResult result = RunTrial(workspace, *checked.templates, trial);
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    const Trial& trial = trials[i];
+    const TrialResult& result = results[i];
     failed += result.failures.empty() ? 0 : 1;
     if (common.json) {
       json.push_back(ToJson(trial, result, workspace.files));

@@ -129,7 +129,13 @@ void KeyIndex::Run::Note(std::uint64_t hash) {
 }
 
 KeyIndex::KeyIndex(Database& db, int bits)
-    : db_(db), mask_(~std::uint64_t{0} >> static_cast<unsigned>(64 - bits)), parts_(kCachedParts) {
+    : db_(db), mask_(~std::uint64_t{0} >> static_cast<unsigned>(64 - bits)), parts_(kCachedParts) {}
+
+void KeyIndex::Load() const {
+  if (loaded_) {
+    return;
+  }
+  loaded_ = true;
   // The filters are not stored: reading the hashes again takes a second for a hundred million.
   Statement sizes =
       db_.Prepare("SELECT run, count(*) FROM ledger_key_run GROUP BY run ORDER BY run");
@@ -162,6 +168,7 @@ void KeyIndex::Add(std::uint64_t hash, Sequence sequence) {
 }
 
 bool KeyIndex::AddNew(std::uint64_t hash, Sequence sequence) {
+  Load();
   hash &= mask_;
   const auto [found, added] = recent_.emplace(hash, sequence);
   if (!added) {
@@ -195,6 +202,7 @@ void KeyIndex::FindInRun(const Run& run, std::uint64_t hash, std::vector<Sequenc
 }
 
 std::vector<Sequence> KeyIndex::Find(std::uint64_t hash) const {
+  Load();
   hash &= mask_;
   std::vector<Sequence> found;
   if (const auto recent = recent_.find(hash); recent != recent_.end()) {
@@ -275,6 +283,7 @@ void KeyIndex::Flush() {
   if (recent_.empty()) {
     return;
   }
+  Load();
   std::vector<Entry> entries;
   entries.reserve(recent_.size() + recent_more_.size());
   for (const auto& [hash, sequence] : recent_) {

@@ -56,6 +56,7 @@ class KeyIndex {
     void Note(std::uint64_t hash);
   };
 
+  void Load() const;  // The runs, when they are first asked: a plan never does.
   std::shared_ptr<const Part> ReadPart(std::int64_t run, std::size_t part) const;
   void FindInRun(const Run& run, std::uint64_t hash, std::vector<Sequence>& found) const;
   void WriteRun(const std::vector<Entry>& entries);
@@ -66,8 +67,9 @@ class KeyIndex {
   std::uint64_t mask_;
   boost::unordered_flat_map<std::uint64_t, Sequence> recent_;
   std::multimap<std::uint64_t, Sequence> recent_more_;  // Those whose hash is in recent_ already.
-  std::vector<Run> runs_;
-  std::int64_t next_run_ = 1;
+  mutable bool loaded_ = false;
+  mutable std::vector<Run> runs_;
+  mutable std::int64_t next_run_ = 1;
   mutable Cache<Part> parts_;
 };
 

@@ -38,13 +38,7 @@ Traits::Traits(Database& db, const StoredNames& names, const Schema& schema, Tex
                const Customers& customers)
     : db_(db), names_(names), schema_(schema), pool_(pool), customers_(customers) {
   columns_.resize(schema.customer_traits.size());
-  Grow(customers.count());
-  Statement all = db_.Prepare("SELECT customer, trait, value FROM ledger_trait");
-  while (all.Step()) {
-    const auto trait = static_cast<int>(all.Int(1));
-    PutInColumn(static_cast<CustomerIndex>(all.Int(0)), trait,
-                ReadValue(all, 2, names_.TraitType(trait)));
-  }
+  loaded_.assign(columns_.size(), false);
   Statement waiting = db_.Prepare(
       "SELECT sequence, time, customer, trait, value, source FROM ledger_waiting_trait");
   while (waiting.Step()) {
@@ -60,14 +54,46 @@ Traits::Traits(Database& db, const StoredNames& names, const Schema& schema, Tex
 }
 
 void Traits::Grow(CustomerIndex count) {
-  for (std::vector<double>& column : columns_) {
-    column.resize(count, kMissing);
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (loaded_[i]) {
+      columns_[i].resize(count, kMissing);
+    }
   }
 }
 
-void Traits::PutInColumn(CustomerIndex customer, int trait, const Value& value) {
+std::span<const double> Traits::Column(int schema_trait) const {
+  if (!loaded_[static_cast<std::size_t>(schema_trait)]) {
+    LoadColumns(schema_trait);
+  }
+  return columns_[static_cast<std::size_t>(schema_trait)];
+}
+
+// A text alone, since its values are put into the pool; of the others all that are not there yet.
+void Traits::LoadColumns(int schema_trait) const {
+  const auto is_text = [&](std::size_t at) {
+    return schema_.customer_traits[at].type == Type::kText;
+  };
+  const auto asked = static_cast<std::size_t>(schema_trait);
+  std::string wanted;
+  for (std::size_t at = 0; at < columns_.size(); ++at) {
+    if (at == asked || (!loaded_[at] && !is_text(at) && !is_text(asked))) {
+      loaded_[at] = true;
+      columns_[at].assign(customers_.count(), kMissing);
+      wanted += (wanted.empty() ? "" : ",") + std::to_string(names_.TraitOf(static_cast<int>(at)));
+    }
+  }
+  Statement all = db_.Prepare("SELECT customer, trait, value FROM ledger_trait WHERE trait IN (" +
+                              wanted + ")");
+  while (all.Step()) {
+    const auto trait = static_cast<int>(all.Int(1));
+    PutInColumn(static_cast<CustomerIndex>(all.Int(0)), trait,
+                ReadValue(all, 2, names_.TraitType(trait)));
+  }
+}
+
+void Traits::PutInColumn(CustomerIndex customer, int trait, const Value& value) const {
   const int at = names_.SchemaTrait(trait);
-  if (at >= 0) {
+  if (at >= 0 && loaded_[static_cast<std::size_t>(at)]) {
     columns_[static_cast<std::size_t>(at)][customer] =
         IsMissing(value) ? kMissing : ValueToDouble(names_.TraitType(trait), value, pool_);
   }
@@ -196,8 +222,10 @@ void Traits::Merge(CustomerIndex survivor, CustomerIndex other) {
 }
 
 void Traits::Erase(CustomerIndex customer) {
-  for (std::vector<double>& column : columns_) {
-    column[customer] = kMissing;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (loaded_[i]) {
+      columns_[i][customer] = kMissing;
+    }
   }
   db_.Prepare("DELETE FROM ledger_trait WHERE customer = ?")
       .Bind(1, static_cast<std::int64_t>(customer))

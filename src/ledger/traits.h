@@ -62,9 +62,9 @@ class Traits {
   void Grow(CustomerIndex count);
   const TraitState* Get(CustomerIndex customer, int schema_trait) const;
 
-  std::span<const double> Column(int schema_trait) const {
-    return columns_[static_cast<std::size_t>(schema_trait)];
-  }
+  // Read from the file when it is first asked for: most texts (addresses, names) are in no
+  // expression.  Whoever asks on several threads must have asked on one before.
+  std::span<const double> Column(int schema_trait) const;
 
   // What Get gave is no longer valid after this.
   void DropRead() { read_.clear(); }
@@ -82,7 +82,8 @@ class Traits {
 
   std::optional<Stored> Load(CustomerIndex customer, int trait) const;
   void Store(CustomerIndex customer, int trait, const Stored& state);
-  void PutInColumn(CustomerIndex customer, int trait, const Value& value);
+  void LoadColumns(int schema_trait) const;
+  void PutInColumn(CustomerIndex customer, int trait, const Value& value) const;
   std::vector<std::pair<int, Stored>> LoadAll(CustomerIndex customer) const;
   Stored Combine(int trait, const Stored& a, const Stored& b) const;
   void DeleteWaiting(Sequence sequence);
@@ -93,7 +94,8 @@ class Traits {
   TextPool& pool_;
   const Customers& customers_;
   std::set<int> consent_;
-  std::vector<std::vector<double>> columns_;  // By the schema's index.
+  mutable std::vector<std::vector<double>> columns_;  // By the schema's index.
+  mutable std::vector<bool> loaded_;                  // Beside columns_; the others are empty.
   std::map<WaitingKey, Change> waiting_;
   mutable std::unordered_map<std::uint64_t, TraitState> read_;
 };

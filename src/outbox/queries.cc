@@ -76,17 +76,12 @@ OutboxCounts Outbox::Count() const {
 }
 
 std::optional<TimePoint> Outbox::NextDue(std::string_view connector) const {
-  std::optional<TimePoint> next;
-  for (const char* sql : {"SELECT min(not_before) FROM outbox WHERE connector = ? AND state = 0",
-                          "SELECT min(lease) FROM outbox WHERE connector = ? AND state = 1"}) {
-    Statement select = db_.Prepare(sql);
-    select.Bind(1, connector);
-    if (select.Step() && !select.IsNull(0)) {
-      const TimePoint due = FromMicros(select.Int(0));
-      next = next ? std::min(*next, due) : due;
-    }
-  }
-  return next;
+  Statement select = db_.Prepare(
+      "SELECT min(due) FROM (SELECT min(not_before) AS due FROM outbox WHERE connector = ?1 AND "
+      "state = 0 UNION ALL SELECT min(lease) FROM outbox WHERE connector = ?1 AND state = 1)");
+  select.Bind(1, connector);
+  return select.Step() && !select.IsNull(0) ? std::optional(FromMicros(select.Int(0)))
+                                            : std::nullopt;
 }
 
 void Outbox::CountCall(std::string_view connector, std::int64_t day) {

@@ -16,10 +16,10 @@
 namespace segue {
 namespace {
 
-// A commit every few ten milliseconds while little is read …
 // The now of the held cycle that a person let pass.
 constexpr std::string_view kBrakeReleased = "brake.released";
 constexpr std::int64_t kFewestMoves = 100;  // A share of fewer people says nothing.
+// A commit every few ten milliseconds while little is read …
 constexpr std::int64_t kRowsPerBatch = 5000;
 // … and one chunk of the ledger in each once it is clear that a source holds much.
 constexpr std::int64_t kRowsPerLargeBatch = 64 * 1024;
@@ -323,7 +323,7 @@ void Cycle::Decide(TimePoint now, CycleReport& report) {
   {
     Transaction work(db);
     // Only the last cycle is needed to go on after a crash.
-    db.Execute("DELETE FROM cycle");
+    db.Prepare("DELETE FROM cycle").Run();
     Statement insert = db.Prepare("INSERT INTO cycle(now) VALUES (?)");
     insert.Bind(1, ToMicros(now)).Run();
     work.Commit();
@@ -362,7 +362,7 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
     state_.db().SetSetting(kBrakeReleased, "");
   }
   report.moves.insert(report.moves.end(), moves.begin(), moves.end());
-  state_.db().Execute("UPDATE cycle SET finished = 1");
+  state_.db().Prepare("UPDATE cycle SET finished = 1").Run();
   work.Commit();
   report.next = Next(now);
 }

@@ -9,6 +9,13 @@
 #include "pipeline/moments.h"
 
 namespace segue {
+namespace {
+
+// The event that closes a task, and its field with the key that came with the task.
+constexpr std::string_view kTaskDone = "task_done";
+constexpr std::string_view kTaskDoneKey = "task";
+
+}  // namespace
 
 double Host::Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
                       std::optional<TimePoint> run_started, Trace* trace) {
@@ -282,7 +289,31 @@ bool Host::AddressHas(std::string_view address, std::string_view template_id, Ti
 }
 
 bool Host::HasOpenTask(std::string_view playbook, std::string_view step, CustomerIndex customer) {
-  return state_.outbox().HasOpenTask(playbook, step, customer);
+  const Schema& schema = state_.workspace().schema;
+  const std::optional<int> done = schema.FindEvent(kTaskDone);
+  if (!done || !state_.outbox().HasOpenTask(playbook, step, customer)) {
+    return state_.outbox().HasOpenTask(playbook, step, customer);
+  }
+  const std::optional<int> field =
+      schema.events[static_cast<std::size_t>(*done)].FindField(kTaskDoneKey);
+  Statement tasks = state_.db().Prepare(
+      "SELECT key, created FROM outbox WHERE customer = ? AND playbook = ? AND step = ? AND kind = "
+      "1 AND state IN (0, 1, 2, 5, 7) ORDER BY id");
+  tasks.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, playbook).Bind(3, step);
+  bool open = false;
+  while (!open && tasks.Step()) {
+    const std::string key = tasks.Text(0);
+    const TimePoint since = FromMicros(tasks.Int(1));
+    const std::vector<StoredEvent> events =
+        state_.ledger().Timeline(customer, *done, since, state_.columns().edge());
+    open = std::none_of(events.begin(), events.end(), [&](const StoredEvent& event) {
+      const auto* named =
+          field ? std::get_if<std::string>(&event.fields[static_cast<std::size_t>(*field)])
+                : nullptr;
+      return event.counts && (named == nullptr || *named == key);
+    });
+  }
+  return open;
 }
 
 bool Host::Enqueue(const Delivery& delivery) {

@@ -170,6 +170,20 @@ class LedgerPopulation final : public Population {
   mutable std::optional<std::vector<Touch>> touched_;
 };
 
+std::set<int> TraitsInModels(const Workspace& workspace) {
+  std::set<int> traits;
+  for (const Model& model : workspace.models) {
+    ForEachExpression(model, [&](const Expr& expr) {
+      ForEachLeaf(expr, [&](const Expr& leaf) {
+        if (leaf.leaf.kind == Leaf::Kind::kTrait) {
+          traits.insert(leaf.leaf.index);
+        }
+      });
+    });
+  }
+  return traits;
+}
+
 std::vector<int> ConsentTraits(const Workspace& workspace) {
   std::set<int> traits;
   for (const auto& [channel, trait] : workspace.consent) {
@@ -199,6 +213,9 @@ struct State::Inner {
         inputs(workspace_in, ledger, columns, processes, segments, moments),
         outbox(db_in) {
     ledger.SetConsentTraits(ConsentTraits(workspace));
+    for (const int trait : TraitsInModels(workspace)) {
+      ledger.TraitColumn(trait);  // Models read on several threads, and then it must be there.
+    }
     moments.Advance(columns.edge());
     for (std::size_t model = 0; model < workspace.models.size(); ++model) {
       reads.push_back(ReadsOf(static_cast<int>(model), workspace));

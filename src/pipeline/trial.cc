@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "pipeline/moments.h"
 #include "pipeline/trial_check.h"
+#include "pipeline/trial_stage.h"
 
 namespace segue {
 namespace {
@@ -17,28 +18,6 @@ namespace {
 constexpr Duration kLongBefore = kDay * 3650;
 // Nothing of a test arrives late; a late event would start nobody.
 constexpr Duration kNeverLate = kDay * 36500;
-
-// The workspace as this test sees it: its playbooks alone, no sources, and tools that are played.
-Workspace Staged(const Workspace& workspace, const Trial& trial) {
-  Workspace staged = workspace;
-  std::erase_if(staged.playbooks, [&](Playbook& playbook) {
-    if (trial.only.empty()) {
-      return playbook.status == Status::kDraft;
-    }
-    // A draft that is named is tried as if it were live.
-    playbook.status = playbook.status == Status::kDraft ? Status::kLive : playbook.status;
-    return std::find(trial.only.begin(), trial.only.end(), playbook.id) == trial.only.end();
-  });
-  staged.sources.clear();
-  UseSampleCodes(staged);
-  // A handful of people is no business of the brakes.
-  staged.max_sends_per_run.reset();
-  staged.max_moved_percent.reset();
-  for (ConnectorSettings& connector : staged.connectors) {
-    connector.type = "webhook";
-  }
-  return staged;
-}
 
 // Of the 10 000 buckets that arms are drawn by.
 int Buckets(double percent) {

@@ -18,7 +18,8 @@ struct TrialResult {
   std::int64_t cycles = 0;
 };
 
-// Requires: workspace and templates are of one load.
+// Requires: workspace and templates are of one load.  Several may run at the same time where each
+// has a load of its own: they share the pool of texts.
 TrialResult RunTrial(const Workspace& workspace, const Templates& templates, const Trial& trial);
 
 }  // namespace segue

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -59,6 +60,13 @@ struct Segments::Inner {
     }
     for (std::size_t score = 0; score < model.scores.size(); ++score) {
       basis.push_back(model.scores[score].learned() ? BasisOf(model, score) : std::string());
+    }
+    who_stands_alone = model.who.has_value();
+    if (model.who) {
+      ForEachLeaf(model.who->expr, [&](const Expr& leaf) {
+        who_stands_alone = who_stands_alone && leaf.leaf.kind != Leaf::Kind::kOwnFeature &&
+                           leaf.leaf.kind != Leaf::Kind::kOwnScore;
+      });
     }
     ShowLines();
   }
@@ -120,6 +128,15 @@ struct Segments::Inner {
   void RunBlocks(Pass& pass);
   void Grant(Pass& pass, std::vector<Wishes>& parts);
   void FollowKeys(const Population& people);
+  // Whether one of this block's customers who wait may be inside of the model.
+  bool AnyInside(const Population& people, TimePoint now, CustomerIndex first,
+                 const std::function<bool(CustomerIndex)>& waits) const;
+  // Whether nobody of these is, or was when it was last asked, inside of the model: then there is
+  // nothing to settle.  Half of a base may be no business of a model.
+  bool IsEmpty(const Population& people, TimePoint now, CustomerIndex first,
+               std::size_t size) const;
+  std::vector<double> AskWho(const Population& people, TimePoint now, CustomerIndex first,
+                             std::size_t size) const;
 
   // The pass over one part; the state of other customers is not touched.
   struct Part {
@@ -130,7 +147,8 @@ struct Segments::Inner {
     // Of the block at hand: whether each flag's conditions hold.
     std::vector<std::vector<double>> flag_on = {}, flag_off = {};
 
-    void SettleBlock(Scorer& before, CustomerIndex first);
+    // `before` is null where no lines were learned at this slot.
+    void SettleBlock(Scorer* before, CustomerIndex first);
     void SettleOne(const WhyContext& why, CustomerIndex customer, std::size_t i,
                    std::optional<SegmentIndex> before);
     void Place(const WhyContext& why, CustomerIndex customer, std::size_t i);
@@ -148,6 +166,8 @@ struct Segments::Inner {
   std::vector<std::string> basis;
   std::map<std::string, LineSet> pinned;
   Lines shown;
+  // `who` is there and asks about no feature or score, so that it can be asked alone.
+  bool who_stands_alone = false;
   bool forgotten = false;  // Something is to be stored though nobody moved.
   KeyCodes keys;           // Of everybody, where a score's ties go by key.
 };

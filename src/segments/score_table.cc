@@ -27,7 +27,7 @@ class ScoreTable::Cells final : public Inputs {
   const std::vector<std::vector<double>>& scores_;
 };
 
-ScoreTable::ScoreTable(const Model& model, Moment moment)
+ScoreTable::ScoreTable(const Model& model, Moment moment, CustomerIndex people)
     : strides_(model.scores.size(), 0), values_(model.scores.size()) {
   std::vector<bool> needed(model.scores.size(), false);
   if (!FindScores(model, needed)) {
@@ -38,7 +38,8 @@ ScoreTable::ScoreTable(const Model& model, Moment moment)
     if (needed[score] && model.scores[score].steps() > 0) {
       strides_[score] = static_cast<std::uint32_t>(cells);
       cells *= static_cast<std::size_t>(model.scores[score].steps());
-      if (cells > kCellsMax) {
+      if (cells > std::min<std::size_t>(kCellsMax, people)) {
+        std::fill(strides_.begin(), strides_.end(), 0);
         return;
       }
     }

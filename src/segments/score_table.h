@@ -13,7 +13,8 @@ namespace segue {
 
 class ScoreTable {
  public:
-  ScoreTable(const Model& model, Moment moment);
+  // Of no use where there are more combinations than `people`.
+  ScoreTable(const Model& model, Moment moment, CustomerIndex people);
 
   // Whether the segments ask about nothing but scores of cuts and fifths, and scores made of those.
   bool known() const { return known_; }

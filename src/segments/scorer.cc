@@ -48,14 +48,15 @@ Scorer::Scorer(const Model& model, const Population& people, Moment moment, cons
       inputs_(inputs != nullptr ? *inputs : people.inputs()),
       moment_(moment),
       keys_(keys),
-      table_(model, moment),
-      features_(model.features.size(), std::vector<double>(kBlock)),
-      scores_(model.scores.size(), std::vector<double>(kBlock)),
-      no_data_(model.scores.size(), std::vector<std::uint8_t>(kBlock)),
-      inside_(kBlock),
-      scratch_(kBlock),
-      cell_(kBlock, 0),
-      answers_(kBlock, kNoSegment) {
+      table_(model, moment, people.count()),
+      room_(std::clamp<std::size_t>(people.count(), 1, kBlock)),
+      features_(model.features.size(), std::vector<double>(room_)),
+      scores_(model.scores.size(), std::vector<double>(room_)),
+      no_data_(model.scores.size(), std::vector<std::uint8_t>(room_)),
+      inside_(room_),
+      scratch_(room_),
+      cell_(room_, 0),
+      answers_(room_, kNoSegment) {
   for (std::size_t segment = 0; segment < model.segments.size(); ++segment) {
     for (const std::vector<int>& cell : model.segments[segment].cells) {
       cells_.emplace(CellNumber(cell), static_cast<SegmentIndex>(segment));
@@ -64,7 +65,7 @@ Scorer::Scorer(const Model& model, const Population& people, Moment moment, cons
 }
 
 void Scorer::Load(CustomerIndex first, std::size_t count) {
-  SEGUE_CHECK(count <= kBlock);
+  SEGUE_CHECK(count <= room_);
   first_ = first;
   count_ = count;
   for (std::size_t feature = 0; feature < features_.size(); ++feature) {

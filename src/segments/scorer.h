@@ -95,6 +95,7 @@ class Scorer final : public Inputs {
   std::map<std::int64_t, SegmentIndex> cells_;
   CustomerIndex first_ = 0;
   std::size_t count_ = 0;
+  std::size_t room_;  // Of the vectors: a block, or everybody where they are fewer.
   std::vector<std::vector<double>> features_, scores_;
   std::vector<std::vector<std::uint8_t>> no_data_;
   std::vector<double> inside_, scratch_;

@@ -71,8 +71,24 @@ SlotResult Segments::PlaceNew(const Population& people, TimePoint now) {
   if (!state.last_slot) {
     return {};
   }
+  state.Resize(people.count());
+  const bool edited = inner.Edited();
+  const auto waits = [&](CustomerIndex customer) {
+    return (state.settled(customer).bits & Settled::kPlaced) == 0 && people.IsAlive(customer) &&
+           (!edited || customer >= state.known);
+  };
+  // Asked in every cycle: mostly nobody is new, or all who are not placed are outside of the model.
+  std::vector<CustomerIndex> blocks;
+  for (CustomerIndex first = 0; first < state.count(); first += kBlock) {
+    if (inner.AnyInside(people, now, first, waits)) {
+      blocks.push_back(first);
+    }
+  }
+  if (blocks.empty() && !inner.forgotten) {
+    return {};
+  }
   Transaction work(inner.db);
-  Pass pass{people, *state.last_slot, now, false, inner.Edited(), false, {}, {}, {}, {}, {}};
+  Pass pass{people, *state.last_slot, now, false, edited, false, {}, {}, {}, {}, {}};
   pass.lines = inner.LinesInForce();
   pass.margins.assign(inner.model.scores.size(), false);
   // An edited score whose lines are not learned yet would put everybody into the wrong segment: the
@@ -82,23 +98,14 @@ SlotResult Segments::PlaceNew(const Population& people, TimePoint now) {
     lines_wait =
         lines_wait || (inner.model.scores[score].learned() && pass.lines[score].at.empty());
   }
-  state.Resize(people.count());
+  if (lines_wait) {
+    blocks.clear();
+  }
   std::vector<Wishes> wishes(1);
   Scorer scorer(inner.model, people, {now, inner.model.timezone});
   Inner::Part part{inner, pass, scorer, wishes[0]};
-  const auto waits = [&](CustomerIndex customer) {
-    return (state.settled(customer).bits & Settled::kPlaced) == 0 && people.IsAlive(customer) &&
-           (!pass.edited || customer >= state.known);
-  };
-  for (CustomerIndex first = 0; !lines_wait && first < state.count(); first += kBlock) {
+  for (const CustomerIndex first : blocks) {
     const std::size_t here = std::min<std::size_t>(kBlock, state.count() - first);
-    bool any = false;
-    for (std::size_t i = 0; !any && i < here; ++i) {
-      any = waits(first + static_cast<CustomerIndex>(i));
-    }
-    if (!any) {
-      continue;
-    }
     scorer.Load(first, here);
     scorer.ComputeScores(pass.lines, nullptr, pass.margins, inner.model.scores.size());
     scorer.ComputeAnswers();
@@ -119,6 +126,48 @@ SlotResult Segments::PlaceNew(const Population& people, TimePoint now) {
   }
   work.Commit();
   return std::move(pass.result);
+}
+
+bool Segments::Inner::AnyInside(const Population& people, TimePoint now, CustomerIndex first,
+                                const std::function<bool(CustomerIndex)>& waits) const {
+  const std::size_t here = std::min<std::size_t>(kBlock, state.count() - first);
+  std::size_t at = 0;
+  while (at < here && !waits(first + static_cast<CustomerIndex>(at))) {
+    ++at;
+  }
+  if (at == here || !who_stands_alone) {
+    return at < here;
+  }
+  const auto begin = first + static_cast<CustomerIndex>(at);
+  const std::vector<double> inside = AskWho(people, now, begin, here - at);
+  for (std::size_t i = 0; i < inside.size(); ++i) {
+    if (IsTrue(inside[i]) && waits(begin + static_cast<CustomerIndex>(i))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::vector<double> Segments::Inner::AskWho(const Population& people, TimePoint now,
+                                            CustomerIndex first, std::size_t size) const {
+  std::vector<double> inside(size);
+  ExecuteBlock(model.who->expr, people.inputs(), {now, model.timezone}, first, inside);
+  return inside;
+}
+
+bool Segments::Inner::IsEmpty(const Population& people, TimePoint now, CustomerIndex first,
+                              std::size_t size) const {
+  if (!who_stands_alone) {
+    return false;
+  }
+  for (std::size_t i = 0; i < size; ++i) {
+    const Settled& settled = state.settled(first + static_cast<CustomerIndex>(i));
+    if (settled.bits != 0 || settled.segment != kNoSegment || settled.answer != kNoSegment) {
+      return false;
+    }
+  }
+  const std::vector<double> inside = AskWho(people, now, first, size);
+  return std::none_of(inside.begin(), inside.end(), IsTrue);
 }
 
 std::optional<TimePoint> Segments::last_slot() const {

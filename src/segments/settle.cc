@@ -200,13 +200,13 @@ void Segments::Inner::Part::SettleOne(const WhyContext& why, CustomerIndex custo
   state.Set(customer, settled);
 }
 
-void Segments::Inner::Part::SettleBlock(Scorer& before, CustomerIndex first) {
+void Segments::Inner::Part::SettleBlock(Scorer* before, CustomerIndex first) {
   ModelState& state = inner.state;
   const Model& model = inner.model;
   const WhyContext why{model, inner.workspace, scorer, pass.lines, pass.margins, state};
   // The lines before are asked only where they can matter.
   bool ask_before = false;
-  for (std::size_t i = 0; pass.refitted && !pass.edited && !pass.baseline && i < scorer.count();
+  for (std::size_t i = 0; before != nullptr && !pass.edited && !pass.baseline && i < scorer.count();
        ++i) {
     const Settled& settled = state.settled(first + static_cast<CustomerIndex>(i));
     ask_before = ask_before ||
@@ -214,13 +214,13 @@ void Segments::Inner::Part::SettleBlock(Scorer& before, CustomerIndex first) {
   }
   if (ask_before) {
     if (pass.people.inputs_before() != nullptr) {
-      before.Load(first, scorer.count());
+      before->Load(first, scorer.count());
     } else {
-      before.LoadFrom(scorer);
+      before->LoadFrom(scorer);
     }
-    before.ComputeScores(pass.lines_before, &state.steps(), pass.margins_before,
-                         model.scores.size());
-    before.ComputeAnswers();
+    before->ComputeScores(pass.lines_before, &state.steps(), pass.margins_before,
+                          model.scores.size());
+    before->ComputeAnswers();
   }
   ReadFlags();
   const bool all_alive = pass.people.AllAlive();
@@ -235,7 +235,7 @@ void Segments::Inner::Part::SettleBlock(Scorer& before, CustomerIndex first) {
     if ((state.settled(customer).bits & Settled::kPlaced) == 0) {
       Place(why, customer, i);
     } else {
-      SettleOne(why, customer, i, ask_before ? std::optional(before.answer(i)) : std::nullopt);
+      SettleOne(why, customer, i, ask_before ? std::optional(before->answer(i)) : std::nullopt);
     }
     StoreValues(customer, i, !scorer.inside(i));
   }
@@ -281,15 +281,22 @@ void Segments::Inner::RunBlocks(Pass& pass) {
     const auto begin = static_cast<CustomerIndex>(number * kPartCustomers);
     const CustomerIndex end = std::min<CustomerIndex>(state.count(), begin + kPartCustomers);
     Scorer scorer(model, pass.people, {pass.now, model.timezone}, &keys);
-    Scorer before(model, pass.people, {pass.now, model.timezone}, &keys,
-                  pass.people.inputs_before());
+    std::optional<Scorer> before;
+    if (pass.refitted) {
+      before.emplace(model, pass.people, Moment{pass.now, model.timezone}, &keys,
+                     pass.people.inputs_before());
+    }
     Part part{*this, pass, scorer, parts[number]};
     for (CustomerIndex first = begin; first < end; first += kBlock) {
-      scorer.Load(first, std::min<std::size_t>(kBlock, end - first));
+      const std::size_t size = std::min<std::size_t>(kBlock, end - first);
+      if (IsEmpty(pass.people, pass.now, first, size)) {
+        continue;
+      }
+      scorer.Load(first, size);
       scorer.ComputeScores(pass.lines, pass.edited ? nullptr : &state.steps(), pass.margins,
                            model.scores.size());
       scorer.ComputeAnswers();
-      part.SettleBlock(before, first);
+      part.SettleBlock(before ? &*before : nullptr, first);
     }
   });
   Grant(pass, parts);

@@ -2,6 +2,7 @@
 
 #include "store/database.h"
 
+#include <map>
 #include <stdexcept>
 #include <unordered_map>
 #include <utility>
@@ -70,6 +71,8 @@ struct Database::Inner {
   bool read_only = false;
   int depth = 0;  // Open Transactions, savepoints included.
   std::function<void(bool after)> hook;
+  // Part to the definition that was found to be there; asked in every cycle.
+  std::map<std::string, const char*, std::less<>> ensured;
   // Declared after db: statements must be gone before the connection closes.
   std::unordered_map<std::string, std::vector<std::unique_ptr<SQLite::Statement>>> idle;
 };
@@ -225,6 +228,10 @@ Database Database::Open(const std::string& path, Mode mode) {
 }
 
 void Database::Ensure(std::string_view name, std::string_view ddl) {
+  if (const auto known = inner_->ensured.find(name);
+      known != inner_->ensured.end() && known->second == ddl.data()) {
+    return;
+  }
   const std::string hash = Sha256Hex(ddl);
   const auto stored = [&]() -> std::optional<std::string> {
     Statement find = Prepare("SELECT ddl_hash FROM part WHERE name = ?");
@@ -248,6 +255,9 @@ void Database::Ensure(std::string_view name, std::string_view ddl) {
         (found ? "were made by another version of Segue. Use that version, or begin "
                  "with a new state file."
                : "are not there yet. Let `segue serve` or `segue run` make them first."));
+  }
+  if (inner_->depth == 0) {  // What a transaction made may be rolled back.
+    inner_->ensured.insert_or_assign(std::string(name), ddl.data());
   }
 }
 
@@ -307,8 +317,9 @@ void Database::OnCommit(std::function<void(bool after)> hook) {
 }
 
 Transaction::Transaction(Database& db) : db_(db), outer_(db.inner_->depth == 0) {
-  db_.inner_->Execute(outer_ ? "BEGIN IMMEDIATE"
-                             : "SAVEPOINT nested_" + std::to_string(db_.inner_->depth));
+  // Prepared once: a cycle has a dozen of them.
+  db_.Prepare(outer_ ? "BEGIN IMMEDIATE" : "SAVEPOINT nested_" + std::to_string(db_.inner_->depth))
+      .Run();
   ++db_.inner_->depth;
 }
 
@@ -332,7 +343,7 @@ void Transaction::Commit() {
   // Nested transactions end in the reverse order of their beginning.
   SEGUE_CHECK(outer_ == (inner.depth == 1));
   if (!outer_) {
-    inner.Execute("RELEASE nested_" + std::to_string(inner.depth - 1));
+    db_.Prepare("RELEASE nested_" + std::to_string(inner.depth - 1)).Run();
     --inner.depth;
     done_ = true;
     return;
@@ -340,7 +351,7 @@ void Transaction::Commit() {
   if (inner.hook) {
     inner.hook(false);
   }
-  inner.Execute("COMMIT");
+  db_.Prepare("COMMIT").Run();
   --inner.depth;
   done_ = true;
   if (inner.hook) {

@@ -15,6 +15,8 @@
 namespace segue {
 namespace {
 
+constexpr Duration kNear = kDay * 30;
+
 class Explainer {
  public:
   Explainer(State& state, CustomerIndex customer, TimePoint now)
@@ -96,11 +98,25 @@ class Explainer {
           decision.where.empty() ? "" : "   " + Coloured(decision.where, Colour::kDim, colour_));
     }
     Deliveries(playbook);
+    Next(playbook);
     fmt::print("\n");
   }
 
+  // Where a trigger lately began to hold and ceased before its time.
+  void NearMisses(const std::string& but) const {
+    std::vector<std::string> near;
+    for (const Decision& one : state_.playbooks().Decisions(customer_, "", now_ - kNear)) {
+      if (one.gate == Gate::kTrigger && !one.passed && one.playbook != but) {
+        near.push_back(fmt::format("   {}   {} ({})\n", Format(one.at), one.playbook, one.detail));
+      }
+    }
+    if (!near.empty()) {
+      fmt::print("near misses of the last 30 days:\n{}", fmt::join(near, ""));
+    }
+  }
+
   // Playbooks that listen to a model in which this person moved, but not to these moves.
-  void NearMisses() const {
+  void NeverAsked() const {
     std::vector<std::string> near;
     for (const segue::Playbook& playbook : state_.workspace().playbooks) {
       if (state_.playbooks().Decisions(customer_, playbook.id, TimePoint::min()).empty()) {
@@ -132,30 +148,111 @@ class Explainer {
                      [](const Decision& one) { return one.gate == Gate::kOutbox && one.passed; });
     if (promised != decisions.rend() &&
         (refused == decisions.rend() || promised->id > refused->id)) {
-      fmt::print("{}   {}   step {} on {}\n", Coloured("PROMISED", Colour::kGreen, colour_),
-                 Bold(playbook.id), promised->step, Format(promised->at));
+      const std::vector<Delivery> all = DeliveriesOf(playbook);
+      const auto mine = std::find_if(all.rbegin(), all.rend(), [&](const Delivery& one) {
+        return one.run == promised->run && one.step == promised->step;
+      });
+      const DeliveryState state =
+          mine == all.rend() ? DeliveryState::kWaiting : mine->state;  // An erased one is gone.
+      fmt::print(
+          "{}   {}   step {} on {}{}\n", OutcomeWord(state), Bold(playbook.id), promised->step,
+          Format(promised->at),
+          mine == all.rend() || IsWell(state)
+              ? ""
+              : fmt::format("   gate: outcome   {}   {}", DeliveryStateName(state), mine->detail));
     } else if (refused != decisions.rend()) {
       fmt::print("{}   {}   {}gate: {}   {}   {}\n", Coloured("NOT SENT", Colour::kRed, colour_),
                  Bold(playbook.id), refused->step.empty() ? "" : "step " + refused->step + "   ",
                  GateName(refused->gate), refused->reason, refused->detail);
+    } else if (decisions.back().gate == Gate::kEnd) {
+      fmt::print("{}   {}   {}   {}\n", Coloured("ENDED", Colour::kDim, colour_), Bold(playbook.id),
+                 decisions.back().reason, decisions.back().detail);
     } else {
       fmt::print("{}\n", Bold(playbook.id));
     }
   }
 
-  void Deliveries(const segue::Playbook& playbook) const {
+  static bool IsWell(DeliveryState state) {
+    return state == DeliveryState::kWaiting || state == DeliveryState::kRunning ||
+           state == DeliveryState::kAccepted;
+  }
+
+  std::string OutcomeWord(DeliveryState state) const {
+    return state == DeliveryState::kAccepted  ? Coloured("SENT", Colour::kGreen, colour_)
+           : state == DeliveryState::kUnknown ? Coloured("UNKNOWN", Colour::kYellow, colour_)
+           : IsWell(state)                    ? Coloured("PROMISED", Colour::kGreen, colour_)
+                                              : Coloured("NOT SENT", Colour::kRed, colour_);
+  }
+
+  // Oldest first.
+  std::vector<Delivery> DeliveriesOf(const segue::Playbook& playbook) const {
     OutboxFilter filter;
     filter.playbook = playbook.id;
     filter.customer_key = state_.ledger().CustomerKey(customer_);
     std::vector<Delivery> all = state_.outbox().List(filter);
     std::reverse(all.begin(), all.end());
-    for (const Delivery& delivery : all) {
+    return all;
+  }
+
+  void Deliveries(const segue::Playbook& playbook) const {
+    for (const Delivery& delivery : DeliveriesOf(playbook)) {
       const Payload& payload = delivery.payload;
-      fmt::print("   → {} {} {}: {}{}\n", DeliveryKindName(delivery.kind), delivery.id,
+      const bool waits = delivery.state == DeliveryState::kWaiting;
+      fmt::print("   → {} {} {}: {}{}{}\n", DeliveryKindName(delivery.kind), delivery.id,
                  payload.template_id.empty() ? payload.title + payload.name : payload.template_id,
                  DeliveryStateName(delivery.state),
+                 waits ? ", due " + Format(delivery.not_before) : "",
                  delivery.detail.empty() ? "" : "   " + delivery.detail);
     }
+  }
+
+  // What an active run waits for, and what comes then.
+  void Next(const segue::Playbook& playbook) const {
+    for (const RunInfo& run : state_.playbooks().Runs(customer_, playbook.id, true)) {
+      const Step* after = StepAfter(playbook.steps, run.step);
+      fmt::print("   next: waits{}, then {}\n", run.wakes ? " until " + Format(*run.wakes) : "",
+                 after == nullptr ? "ends" : WordsOf(*after));
+    }
+  }
+
+  // The step behind one in the same list of steps; null behind the last.
+  static const Step* StepAfter(const std::vector<Step>& steps, std::string_view id) {
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      if (steps[i].id == id) {
+        return i + 1 < steps.size() ? &steps[i + 1] : nullptr;
+      }
+      for (const std::vector<Step>* inner : {&steps[i].then_steps, &steps[i].else_steps}) {
+        if (const Step* found = StepAfter(*inner, id)) {
+          return found;
+        }
+        // Behind the last of a branch comes what follows the `if`.
+        if (!inner->empty() && inner->back().id == id && i + 1 < steps.size()) {
+          return &steps[i + 1];
+        }
+      }
+    }
+    return nullptr;
+  }
+
+  static std::string WordsOf(const Step& step) {
+    switch (step.kind) {
+      case Step::Kind::kSend:
+        return "sends " + step.send;
+      case Step::Kind::kTask:
+        return "a task: " + step.title.text;
+      case Step::Kind::kIf:
+        return "asks whether " + step.condition->text;
+      case Step::Kind::kStop:
+        return "stops: " + step.stop_reason;
+      case Step::Kind::kWait:
+        return "waits again";
+      case Step::Kind::kTrack:
+        return "reports " + step.track;
+      case Step::Kind::kSet:
+      case Step::Kind::kAudience:
+        break;
+    }
+    return "step " + step.id;
   }
 
   std::string WhyNever(const segue::Playbook& playbook) const {
@@ -242,8 +339,9 @@ int RunExplain(const Common& common, const ExplainOptions& options) {
       explainer.Playbook(playbook);
     }
   }
+  explainer.NearMisses(options.playbook);
   if (options.playbook.empty()) {
-    explainer.NearMisses();
+    explainer.NeverAsked();
   }
   return kFine;
 }

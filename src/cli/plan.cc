@@ -146,15 +146,17 @@ int RunPlan(const Common& common, const PlanOptions& options) {
   const TimePoint at = common.at.empty() ? NextSlot(workspace, now) : now;
   Database db = Database::Open(StateFile(common));
   const Planned planned = MakePlan(db, checked, at);
-  const PlanScreen screen{.plan = planned.plan,
-                          .workspace = workspace,
-                          .from = planned.running ? planned.running->hash : "",
-                          .to = planned.hash,
-                          .data_as_of = DataAsOf(db, workspace),
-                          .people = options.people,
-                          .before = planned.before,
-                          .after = planned.after,
-                          .difference = planned.difference};
+  const PlanScreen screen{
+      .plan = planned.plan,
+      .workspace = workspace,
+      .from = planned.running ? planned.running->hash : "",
+      .to = planned.hash,
+      .data_as_of = DataAsOf(db, workspace),
+      .people = options.people,
+      .running = planned.running ? planned.running->files : std::vector<SourceFile>(),
+      .before = planned.before,
+      .after = planned.after,
+      .difference = planned.difference};
   if (!options.out.empty()) {
     WritePlan(options.out, planned, checked, now);
   }

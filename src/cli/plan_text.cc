@@ -5,12 +5,15 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "base/money.h"
+#include "base/text.h"
 #include "cli/terminal.h"
 
 namespace segue {
 namespace {
 
 constexpr std::size_t kPeopleShown = 5;
+constexpr std::size_t kChangesShown = 20;
 constexpr std::size_t kPeopleInRequest = 200;  // A comment of a code host is cut at 64 KB.
 
 std::string Short(const std::string& hash) {
@@ -50,7 +53,102 @@ std::string Head(const PlanScreen& screen) {
                      zone.Format(screen.plan.at), zone.name(), Grouped(screen.plan.customers));
 }
 
-// How often each outcome came of each step.
+// What differs between the files that run and those planned, each key on its line.
+std::vector<std::string> ChangeLines(const PlanScreen& screen) {
+  std::vector<std::string> lines;
+  if (screen.from.empty() || screen.from == screen.to) {
+    return lines;
+  }
+  const std::vector<SourceFile>& files = screen.workspace.files;
+  for (const DocumentChange& change : ChangesBetween(screen.running, files)) {
+    const std::string what = change.document + " " + change.id;
+    switch (change.kind) {
+      case DocumentChange::Kind::kNew:
+        lines.push_back(fmt::format("+ {}   {}", FormatPlace(change.place, files), what));
+        break;
+      case DocumentChange::Kind::kGone:
+        lines.push_back(fmt::format("- {}   {}", FormatPlace(change.place, screen.running), what));
+        break;
+      case DocumentChange::Kind::kEdited:
+        for (const DocumentChange::Line& line : change.lines) {
+          lines.push_back(
+              fmt::format("~ {}   {}: {}", FormatPlace(line.place, files), what, line.text));
+        }
+        break;
+    }
+  }
+  if (lines.size() > kChangesShown) {
+    const std::size_t more = lines.size() - kChangesShown;
+    lines.resize(kChangesShown);
+    lines.push_back(fmt::format("… and {} more", more));
+  }
+  return lines;
+}
+
+// "18 would start: 3 held out · 15 treated   not started: 1 when false"
+std::string StartsLine(const ForeseenPlaybook& one) {
+  const std::string refused = OutcomeLine(one.refused);
+  if (one.started == 0) {
+    return refused.empty() ? "" : "nobody would start: " + refused;
+  }
+  std::string line = Grouped(one.started) + " would start";
+  if (one.experiment) {
+    line += fmt::format(": {} held out · {} treated", Grouped(one.held_out),
+                        Grouped(one.started - one.held_out));
+  }
+  return line + (refused.empty() ? "" : "   not started: " + refused);
+}
+
+// "the 21: 1 at once · 20 after quiet hours, from 2026-03-08 07:00 to 2026-03-08 15:00"; empty
+// where all go at once.
+std::string HoldsLine(const PlanScreen& screen, const ForeseenPlaybook& one,
+                      const std::string& what) {
+  std::int64_t sent = 0, at_once = 0;
+  std::map<std::string, std::int64_t> held;
+  TimePoint first = TimePoint::max(), last = TimePoint::min();
+  for (const ForeseenStep& step : one.steps) {
+    if (step.what != what || step.reason != "sent") {
+      continue;
+    }
+    ++sent;
+    if (step.due <= screen.plan.at) {
+      ++at_once;
+    } else {
+      ++held[step.held == "cap" ? "when a cap has room" : "after " + step.held];
+      first = std::min(first, step.due);
+      last = std::max(last, step.due);
+    }
+  }
+  if (held.empty()) {
+    return "";
+  }
+  const Zone& zone = screen.workspace.schema.timezone;
+  const std::string from = zone.Format(first), to = zone.Format(last);
+  return fmt::format("the {}: {}{}, {}", Grouped(sent),
+                     at_once > 0 ? Grouped(at_once) + " at once · " : "", OutcomeLine(held),
+                     from == to ? "at " + from : "from " + from + " to " + to);
+}
+
+// "21 reserved of winback_20   252.00 EUR, 1 252.00 EUR of 15 000.00 EUR this month"
+std::string OfferLine(const PlanScreen& screen, const ForeseenPlaybook& one) {
+  const Workspace& workspace = screen.workspace;
+  const Playbook& playbook = workspace.playbooks[static_cast<std::size_t>(one.playbook)];
+  const Offer* offer = workspace.FindOffer(playbook.offer);
+  if (offer == nullptr || one.reserved == 0) {
+    return "";
+  }
+  std::string line = fmt::format("{} {} of {} reserved", Grouped(one.reserved),
+                                 offer->has_pool() ? "codes" : "pieces", offer->id);
+  if (offer->budget) {
+    const std::string& currency = workspace.schema.currency;
+    line +=
+        fmt::format(": {}, and then {} of {} are taken this month", FormatMoney(one.cost, currency),
+                    FormatMoney(one.taken, currency), FormatMoney(*offer->budget, currency));
+  }
+  return line;
+}
+
+// Who starts, how often each outcome came of each step, and the first few by name.
 std::string PlaybookText(const PlanScreen& screen, const ForeseenPlaybook& one, bool everybody) {
   const Workspace& workspace = screen.workspace;
   const Playbook& playbook = workspace.playbooks[static_cast<std::size_t>(one.playbook)];
@@ -58,15 +156,15 @@ std::string PlaybookText(const PlanScreen& screen, const ForeseenPlaybook& one, 
       "{} {}   {}{}\n", one.started > 0 ? "+" : "~", FormatPlace(playbook.place, workspace.files),
       playbook.id,
       playbook.status == Status::kShadow ? "   (shadow: decides, delivers nothing)" : "");
-  if (one.started > 0) {
-    text += fmt::format("      {} would start{}\n", Grouped(one.started),
-                        one.refused.empty() ? "" : "   not started: " + OutcomeLine(one.refused));
-  } else if (!one.refused.empty()) {
-    text += fmt::format("      nobody would start: {}\n", OutcomeLine(one.refused));
+  const auto add = [&](const std::string& line, std::string_view indent) {
+    text += line.empty() ? "" : fmt::format("{}{}\n", indent, line);
+  };
+  add(StartsLine(one), "      ");
+  for (const auto& [what, outcomes] : one.by_step) {
+    add(what + ": " + OutcomeLine(outcomes), "      ");
+    add(HoldsLine(screen, one, what), "         ");
   }
-  for (const auto& [step, outcomes] : one.by_step) {
-    text += fmt::format("      {}: {}\n", step, OutcomeLine(outcomes));
-  }
+  add(OfferLine(screen, one), "      ");
   std::size_t shown = 0;
   for (const ForeseenStep& step : one.steps) {
     if (!everybody && shown++ == kPeopleShown) {
@@ -74,10 +172,36 @@ std::string PlaybookText(const PlanScreen& screen, const ForeseenPlaybook& one, 
                           Grouped(static_cast<std::int64_t>(one.steps.size())));
       break;
     }
-    text += fmt::format("      {:<28} {:<28} {}\n", step.person, step.what,
-                        WhenLine(step, screen.plan.at, workspace.schema.timezone));
+    text += fmt::format("      {:<28} {:<28} {}{}\n", step.person, step.what,
+                        WhenLine(step, screen.plan.at, workspace.schema.timezone),
+                        step.offer ? "   " + playbook.offer + " reserved" : "");
   }
   return text;
+}
+
+// How far this cycle goes towards each limit of `safety`; empty where there is none.
+std::string BrakesLine(const PlanScreen& screen) {
+  const Workspace& workspace = screen.workspace;
+  std::vector<std::string> parts;
+  if (workspace.max_moved_percent) {
+    for (const ForeseenModel& one : screen.plan.models) {
+      const std::int64_t moved = one.moved - one.placed;
+      if (moved > 0) {
+        parts.push_back(fmt::format(
+            "{} of {} moved in {} ({}, limit {} %)", Grouped(moved), Grouped(screen.plan.customers),
+            workspace.models[static_cast<std::size_t>(one.model)].id,
+            Percent(static_cast<double>(moved) /
+                    static_cast<double>(std::max<std::int64_t>(1, screen.plan.customers))),
+            *workspace.max_moved_percent));
+      }
+    }
+  }
+  if (workspace.max_sends_per_run) {
+    parts.push_back(fmt::format("{} sends (limit {})",
+                                Grouped(screen.plan.report.playbooks.messages),
+                                Grouped(*workspace.max_sends_per_run)));
+  }
+  return parts.empty() ? "" : "brakes: " + Join(parts, " · ") + "\n";
 }
 
 std::string ModelsText(const Foreseen& plan, const Workspace& workspace) {
@@ -140,6 +264,8 @@ boost::json::object ToJson(const Foreseen& plan, const Workspace& workspace) {
                        {"step", step.what},
                        {"outcome", step.reason},
                        {"due", FormatTime(step.due)},
+                       {"held", step.held},
+                       {"offer", step.offer},
                        {"detail", step.detail}});
     }
     boost::json::object refused;
@@ -149,7 +275,10 @@ boost::json::object ToJson(const Foreseen& plan, const Workspace& workspace) {
     playbooks.push_back(
         {{"playbook", workspace.playbooks[static_cast<std::size_t>(one.playbook)].id},
          {"started", one.started},
+         {"held_out", one.held_out},
          {"refused", refused},
+         {"offers_reserved", one.reserved},
+         {"offers_cost", one.cost},
          {"steps", steps}});
   }
   boost::json::array models;
@@ -196,7 +325,11 @@ std::string DifferenceText(const Difference& difference, const WhoGets& before,
 
 std::string PlanText(const PlanScreen& screen) {
   const Foreseen& plan = screen.plan;
-  std::string text = Head(screen) + ModelsText(plan, screen.workspace);
+  std::string text = Head(screen);
+  for (const std::string& line : ChangeLines(screen)) {
+    text += line + "\n";
+  }
+  text += "at that moment, if nothing else comes in:\n" + ModelsText(plan, screen.workspace);
   for (const ForeseenPlaybook& one : plan.playbooks) {
     const bool wanted =
         screen.workspace.playbooks[static_cast<std::size_t>(one.playbook)].id == screen.people;
@@ -210,6 +343,7 @@ std::string PlanText(const PlanScreen& screen) {
                 ? "      everybody would receive the same\n"
                 : DifferenceText(screen.difference, screen.before, screen.after, kPeopleShown);
   }
+  text += BrakesLine(screen);
   if (!plan.report.brake.empty()) {
     text += fmt::format("! brake: {}: the run would hold and ask\n", plan.report.brake);
   }
@@ -229,15 +363,22 @@ std::string PlanMarkdown(const PlanScreen& screen) {
   if (!plan.report.brake.empty()) {
     text += fmt::format("> **Brake**: {}. The run would hold and ask.\n\n", plan.report.brake);
   }
-  text += "| playbook | would start | not started | outcome of steps |\n|---|---:|---|---|\n";
+  for (const std::string& line : ChangeLines(screen)) {
+    text += "- `" + line + "`\n";
+  }
+  text += text.ends_with("`\n") ? "\n" : "";
+  text +=
+      "| playbook | would start | held out | not started | outcome of steps | offers |\n"
+      "|---|---:|---:|---|---|---|\n";
   for (const ForeseenPlaybook& one : plan.playbooks) {
     std::string steps;
     for (const auto& [step, outcomes] : one.by_step) {
       steps += (steps.empty() ? "" : "; ") + step + ": " + OutcomeLine(outcomes);
     }
-    text += fmt::format("| `{}` | {} | {} | {} |\n",
+    text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n",
                         screen.workspace.playbooks[static_cast<std::size_t>(one.playbook)].id,
-                        Grouped(one.started), Cell(OutcomeLine(one.refused)), Cell(steps));
+                        Grouped(one.started), one.experiment ? Grouped(one.held_out) : "",
+                        Cell(OutcomeLine(one.refused)), Cell(steps), Cell(OfferLine(screen, one)));
   }
   const std::string models = ModelsText(plan, screen.workspace);
   if (!models.empty()) {
@@ -263,6 +404,7 @@ std::string PlanJson(const PlanScreen& screen) {
   boost::json::object out = ToJson(screen.plan, screen.workspace);
   out["from"] = screen.from;
   out["to"] = screen.to;
+  out["edits"] = Keys(ChangeLines(screen));
   out["newly"] = Keys(screen.difference.newly);
   out["no_longer"] = Keys(screen.difference.no_longer);
   out["otherwise"] = Keys(screen.difference.otherwise);

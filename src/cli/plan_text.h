@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "config/changes.h"
 #include "pipeline/release.h"
 
 namespace segue {
@@ -16,6 +17,7 @@ struct PlanScreen {
   std::string from, to;                 // Hashes of the files that run and of those planned.
   std::optional<TimePoint> data_as_of;  // When the oldest source was last read.
   std::string people;                   // A playbook: everybody in it, and only it.
+  std::vector<SourceFile> running;      // The files that run.
   WhoGets before, after;                // Only filled where `from` and `to` differ.
   Difference difference;
 };

@@ -103,6 +103,7 @@ class Summary {
       for (const Move& move : report.moves) {
         if (move.model == one.model) {
           ++one.moved;
+          one.placed += move.from == kNoSegment ? 1 : 0;
           ++one.by_cause[std::string(CauseName(move.cause))];
         }
       }
@@ -114,6 +115,8 @@ class Summary {
     const Playbook& playbook = state_.workspace().playbooks[static_cast<std::size_t>(index)];
     ForeseenPlaybook one;
     one.playbook = index;
+    held_.clear();
+    printed_.clear();
     for (const Decision& decision : decisions_[playbook.id]) {
       AddDecision(playbook, decision, one);
     }
@@ -121,9 +124,29 @@ class Summary {
       return;
     }
     for (const ForeseenStep& step : one.steps) {
-      ++one.by_step[step.what][step.reason];
+      ++one.by_step[step.what][step.reason == "policy"
+                                   ? "policy " + step.detail.substr(0, step.detail.find(':'))
+                                   : step.reason];
     }
+    AddOffer(playbook, one);
     plan_.playbooks.push_back(std::move(one));
+  }
+
+  void AddOffer(const Playbook& playbook, ForeseenPlaybook& one) {
+    if (playbook.offer.empty()) {
+      return;
+    }
+    Statement grants = state_.db().Prepare(
+        "SELECT count(*), coalesce(sum(g.cost), 0) FROM offer_grant g JOIN run r ON r.id = g.run "
+        "WHERE r.playbook = ? AND g.reserved = ? AND g.state = ?");
+    grants.Bind(1, playbook.id).Bind(2, ToMicros(at_));
+    grants.Bind(3, static_cast<std::int64_t>(GrantState::kReserved));
+    if (grants.Step()) {
+      one.reserved = grants.Int(0);
+      one.cost = grants.Int(1);
+    }
+    grants.Reset();
+    one.taken = state_.playbooks().offers().Taken(playbook.offer, at_);
   }
 
   void AddDecision(const Playbook& playbook, const Decision& decision, ForeseenPlaybook& one) {
@@ -132,12 +155,23 @@ class Summary {
       people_.insert(decision.customer);
       return;
     }
+    if (decision.gate == Gate::kExperiment) {
+      one.experiment = true;
+      one.held_out += decision.reason == "held_out" ? 1 : 0;
+      return;
+    }
     if (decision.step.empty()) {
       if (!decision.passed) {
         ++one.refused[decision.reason.empty() ? std::string(GateName(decision.gate))
                                               : decision.reason];
       }
       return;
+    }
+    const std::pair<std::int64_t, std::string> place(decision.run, decision.step);
+    if (decision.passed && decision.reason == "held" && decision.gate != Gate::kWait) {
+      held_[place] = GateName(decision.gate);
+    } else if (decision.passed && decision.gate == Gate::kOffer) {
+      printed_.insert(place);
     }
     const bool promised = decision.gate == Gate::kOutbox && decision.passed;
     const bool refused = !decision.passed && decision.gate != Gate::kWait &&
@@ -165,6 +199,11 @@ class Summary {
       }
       people_.insert(decision.customer);
       ForeseenStep step = StepOf(decision.customer);
+      const std::pair<std::int64_t, std::string> place(decision.run, decision.step);
+      if (const auto held = held_.find(place); held != held_.end()) {
+        step.held = held->second;
+      }
+      step.offer = printed_.contains(place);
       step.what = WhatOf(delivery);
       step.reason = "sent";
       step.words = WordsOf(delivery.payload);
@@ -190,6 +229,10 @@ class Summary {
   std::map<std::string, std::vector<Decision>> decisions_;  // Of this cycle, by playbook.
   Foreseen plan_;
   std::set<CustomerIndex> people_;
+  // Of the playbook at hand, by run and step: the last gate that held it back, and whether it
+  // prints an offer.
+  std::map<std::pair<std::int64_t, std::string>, std::string> held_;
+  std::set<std::pair<std::int64_t, std::string>> printed_;
 };
 
 }  // namespace

@@ -21,21 +21,30 @@ struct ForeseenStep {
   std::string detail;
   std::string words;  // Of `sent`: a hash of all that it says; links that prove who it is for too.
   TimePoint due;
-  Zone zone;  // The person's.
+  std::string held;    // Why not at once: `cap`, `quiet hours`; empty: at once.
+  bool offer = false;  // It prints a code, or names an offer, that was reserved for it.
+  Zone zone;           // The person's.
 };
 
 struct ForeseenPlaybook {
   int playbook = 0;
   std::int64_t started = 0;
-  std::map<std::string, std::int64_t> refused;                         // At the start, by reason.
-  std::map<std::string, std::map<std::string, std::int64_t>> by_step;  // What to reason to count.
-  std::vector<ForeseenStep> steps;                                     // In the order of the cycle.
+  std::int64_t held_out = 0;                    // Of those who start.
+  bool experiment = false;                      // Whether there was a draw at all.
+  std::int64_t reserved = 0;                    // Offers, in this cycle.
+  std::int64_t cost = 0;                        // What these may cost, in minor units …
+  std::int64_t taken = 0;                       // … and what is then taken of the month's budget.
+  std::map<std::string, std::int64_t> refused;  // At the start, by reason.
+  // What to outcome to count; a policy's outcome names it.
+  std::map<std::string, std::map<std::string, std::int64_t>> by_step;
+  std::vector<ForeseenStep> steps;  // In the order of the cycle.
 };
 
 struct ForeseenModel {
   int model = 0;
   bool baseline = false;
   std::int64_t moved = 0;
+  std::int64_t placed = 0;  // Of these from none, which no brake counts.
   std::map<std::string, std::int64_t> by_cause;
 };
 

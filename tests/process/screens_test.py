@@ -3,8 +3,12 @@
 UPDATE_GOLDEN=1 writes them anew. The shop below is small enough to check by hand: one customer for each gate.
 """
 
+import http.server
 import os
+import re
 import sqlite3
+import threading
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from harness import Workbench, check
@@ -108,6 +112,12 @@ subject: "News"
 body: |
   What is new.
 ---
+template: with_code
+channel: email
+subject: "For you"
+body: |
+  Your code is {{ offer.code }}, until {{ offer.expires | date: '%-d %B' }}.
+---
 template: by_name
 channel: email
 subject: "A word"
@@ -136,8 +146,22 @@ GATES = {
     "held_out": ("success", "", "experiment: {holdout: 99%}\n"),
     "stale": ("service", "", ""),
     "data_age": ("service", "", ""),
+    "trigger": ("service", "", ""),
+    "experiment": ("success", "", "experiment: {holdout: 99%}\n"),
+    "exit": ("service", "", "exit: customer.csm is 'gone'\n"),
+    "goal": ("service", "", "goal: {event: order_placed, within: 9d}\n"),
+    "cap_held": ("success", "", "limits: {reenter: always, on_cap: wait 4d}\n"),
+    "quiet_hours": ("service", "", ""),
+    "offer": ("service", "", "offer: all_gone\n"),
+    "budget": ("service", "", "offer: too_dear\n"),
 }
+# What starts those that are not started by a word.
+TRIGGERS = {"trigger": "on: {model: rf, to: slipping, for: 3d}\n"}
 STEPS = {
+    "cap_held": "  - send: place\n  - send: news\n",
+    "goal": "  - wait: 1d\n  - send: place\n",
+    "offer": "  - send: with_code\n",
+    "budget": "  - send: with_code\n",
     "open_task": "  - task: {title: Call them, for: sales_desk, due: 2d, unless_open: yes}\n",
     "cap": "  - send: place\n  - send: news\n",
     "render": "  - send: by_name\n",
@@ -154,6 +178,25 @@ do:
   - wait: 3d
   - send: place
 limits: {reenter: always}
+"""
+OFFERS = """\
+offer: all_gone
+percent: 10
+pool: {file: pools/empty.csv}
+valid: 14d
+per_customer: 1 per 365d
+---
+offer: too_dear
+percent: 10
+pool: {generate: "DEAR-{{8}}"}
+valid: 14d
+per_customer: 1 per 365d
+budget: {max: 10 EUR per month, cost: 12 EUR}
+---
+policy: no_tests
+when: customer.csm is 'vip'
+deny: [experiment]
+why: The best get what is known to work
 """
 SEGMENTS = """\
 model: rf
@@ -189,7 +232,7 @@ def playbook(name, **change):
     purpose, head, tail = GATES[name]
     head = change.get(name, head)
     tail = tail if "limits" in tail else tail + "limits: {reenter: always}\n"
-    on = "on: {event: nudged, where: about is '" + name + "'}\n"
+    on = TRIGGERS.get(name, "on: {event: nudged, where: about is '" + name + "'}\n")
     return f"playbook: {name}\npurpose: {purpose}\n{head}{on}do:\n{STEPS.get(name, '  - send: place' + chr(10))}{tail}"
 
 
@@ -203,6 +246,8 @@ PEOPLE = {
     "consent": person("consent", consent="no"),
     "address": person("address", address=""),
     "same_address": person("same_address", address="family@post.example"),
+    "experiment": person("experiment", csm="vip"),
+    "exit": person("exit", csm="gone"),
 }
 
 
@@ -233,20 +278,24 @@ def refusals():
     """Everybody is nudged once or twice, and each is refused by another gate."""
     shop = Shop()
     model = SEGMENTS.replace("CUT", "21d")
-    every = [playbook(name) for name in GATES] + [OTHERS, POLICY, model]
+    every = [playbook(name) for name in GATES] + [OTHERS, POLICY, OFFERS, model]
     shop.rules(*every)
     names = [*GATES, "per_day_first", "same_address_first"]
     family = person("same_address_first", address="family@post.example")
     shop.rows("people", "customer,time,email,email_consent,wants_news,csm,first_name",
               [PEOPLE.get(name) or (family if name == "same_address_first" else person(name)) for name in names])
-    shop.rows("orders", "customer,time,order_id,amount", [])
+    header = "customer,time,order_id,amount"
+    shop.rows("orders", header, [("trigger", "2026-02-17 00:00", "1-trigger", "40")])
     shop.rows("nudges", "customer,time,nudge_id,about", [])
+    (shop.bench.state / "pools").mkdir()
+    (shop.bench.state / "pools/empty.csv").write_text("code\n")
     shop.run("2026-03-09T09:00")
     base = sqlite3.connect(shop.bench.state / "segue.db")
     base.execute("INSERT INTO suppression(who, reason, at) VALUES ('suppression@post.example', 'bounced', 0)")
     base.commit()
     base.close()
-    first = [(name, "2026-03-09 09:30", f"1-{name}", name) for name in names if name not in ("data_age", "per_day", "same_address")]
+    later = ("data_age", "per_day", "same_address", "trigger", "quiet_hours")
+    first = [(name, "2026-03-09 09:30", f"1-{name}", name) for name in names if name not in later]
     first = [(who, time, key, about.removesuffix("_first")) for who, time, key, about in first]
     second = [(name, "2026-03-09 10:30", f"2-{name}", name) for name in ("reenter", "open_task", "per_day", "same_address")]
     header = "customer,time,nudge_id,about"
@@ -254,10 +303,13 @@ def refusals():
     shop.run("2026-03-09T10:00")
     shop.rows("nudges_2", header, second)
     shop.run("2026-03-09T11:00")
-    shop.rules(*[playbook(name, stale="status: paused\n") for name in GATES], OTHERS, POLICY, model)
+    shop.rules(*[playbook(name, stale="status: paused\n") for name in GATES], OTHERS, POLICY, OFFERS, model)
     shop.run("2026-03-09T12:00")
     shop.rules(*every)
-    shop.run("2026-03-11T10:00")
+    shop.rows("nudges_night", header, [("quiet_hours", "2026-03-09 22:30", "1-quiet_hours", "quiet_hours")])
+    shop.rows("orders_night", "customer,time,order_id,amount", [("goal", "2026-03-09 22:00", "1-goal", "40")])
+    shop.run("2026-03-09T23:00", "2026-03-11T10:00")
+    shop.rows("orders_back", "customer,time,order_id,amount", [("trigger", "2026-03-11 20:00", "2-trigger", "40")])
     # The export of people breaks, and a day later somebody is nudged.
     (shop.bench.state / "inbox" / "people_2.csv.gz").write_bytes(b"this is no gzip")
     shop.rows("nudges_3", header, [("data_age", "2026-03-12 12:30", "3-data_age", "data_age")])
@@ -275,6 +327,71 @@ def not_allowed():
     shop.rows("nudges_1", "customer,time,nudge_id,about", [("vera", "2026-03-09 09:30", "1", "consent")])
     shop.run("2026-03-09T10:00")
     return {"refused/allow_only": shop.explain("vera", "consent")}
+
+
+class Vendor(http.server.BaseHTTPRequestHandler):
+    """Answers with the status that the address names; at /lost it takes what it is given and hangs up."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        word = self.path.strip("/")
+        if word == "lost":
+            self.close_connection = True
+            return
+        self.send_response(int(word))
+        self.end_headers()
+        self.wfile.write(b"no such person here" if word == "422" else b"")
+
+    def log_message(self, *words):
+        pass
+
+
+# Of what was promised: the tool, what it is told to be, and who is written to by it.
+TOOLS = {
+    "accepted": "type: webhook\nauth: {url: env:HOOK_200}\n",
+    "refused": "type: webhook\nauth: {url: env:HOOK_422}\n",
+    "retry": "type: webhook\nauth: {url: env:HOOK_503}\n",
+    "unknown": "type: webhook\nauth: {url: env:HOOK_LOST}\n",
+    "dry_run": "type: webhook\nauth: {url: env:HOOK_200}\ndry_run: yes\n",
+    "rate_limit": "type: webhook\nauth: {url: env:HOOK_200}\nrate: 1 per 1h\n",
+    "withdrawn": "type: webhook\nauth: {url: env:HOOK_200}\n",
+}
+
+
+def outcomes():
+    """What becomes of a promise, by the real clock: so the golden files say <time>."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Vendor)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}/"
+    hooks = {"HOOK_200": base + "200", "HOOK_422": base + "422", "HOOK_503": base + "503", "HOOK_LOST": base + "lost"}
+    shop = Shop()
+    shop.bench.write("config/segue.yaml", re.sub(r"quiet_hours.*\n", "", CONFIG).replace("SENDING\n", "").replace("holdout: {share: 99%}\n", ""))
+    shop.bench.write("config/connectors.yaml", CONNECTORS + "".join(f"---\nconnector: {name}\n{tool}" for name, tool in TOOLS.items()))
+    messages = "".join(f"---\ntemplate: by_{name}\nchannel: email\nvia: {name}\nsubject: A word\nbody: |\n  Hello.\n" for name in TOOLS)
+    shop.bench.write("templates/templates.yaml", TEMPLATES + messages)
+    shop.rules(SEGMENTS.replace("CUT", "21d"), *[
+        f"playbook: {name}\npurpose: success\non: {{event: nudged, where: about is '{name}'}}\n"
+        f"do:\n  - send: by_{name}\nlimits: {{reenter: always}}\n" for name in TOOLS])
+    now = datetime.now(timezone.utc)
+    at = lambda minutes: (now + timedelta(minutes=minutes)).strftime("%Y-%m-%d %H:%M:%S")
+    names = [*TOOLS, "rate_limit_second"]
+    people = "customer,time,email,email_consent,wants_news,csm,first_name"
+    shop.rows("people", people, [person(name) for name in names])
+    shop.rows("orders", "customer,time,order_id,amount", [])
+    shop.rows("nudges", "customer,time,nudge_id,about", [])
+    shop.run(at(-30).replace(" ", "T"))
+    shop.rows("nudges_1", "customer,time,nudge_id,about", [(name, at(-20), name, name.removesuffix("_second")) for name in names])
+    shop.run(at(-10).replace(" ", "T"))
+    shop.rows("people_2", people, [["withdrawn", at(-5), "withdrawn@post.example", "no", "", "", ""]])
+    shop.bench.run("run", **hooks)
+    server.shutdown()
+    screens = {}
+    for name in TOOLS:
+        who = "rate_limit_second" if name == "rate_limit" else name
+        text = shop.bench.run("explain", who, name, **hooks)
+        text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?", "<time>", text)
+        screens[f"outcome/{name}"] = text.replace(base, "http://vendor.example/")
+    return screens
 
 
 # What runs, what is planned in its place, and a third that nobody planned.
@@ -319,6 +436,73 @@ def plans():
     return screens
 
 
+# A playbook with all that a plan can speak of: arms, a code and its money, a cap, a policy, hours, brakes.
+WINBACK_20 = """\
+offer: winback_20
+percent: 20
+pool: {generate: "BACK-{{8}}"}
+valid: end of month
+per_customer: 1 per 180d
+budget: {max: 500 EUR per month, cost: 12 EUR}
+---
+playbook: hello
+purpose: success
+on: {event: nudged, where: about is 'hello'}
+do:
+  - send: news
+limits: {reenter: always}
+---
+playbook: risk_winback
+title: A code for those who slip away
+purpose: success
+on: {model: rf, from: fresh, to: slipping}
+offer: winback_20
+do:
+  - send: with_code
+  - wait: 6d
+  - send: news
+exit: rf is 'fresh'
+goal: {event: order_placed, value: amount, within: 30d, expect: 5%..10%}
+limits: {reenter: never, on_cap: wait 4d}
+experiment: {holdout: 25%}
+"""
+
+
+def full_plan():
+    """Thirty buyers, most of whom slip away in one night: first because a line is moved, then by themselves."""
+    shop = Shop("  max_sends_per_run: 100\n  max_moved_per_run: 95%\n")
+    config = (shop.bench.folder / "config/segue.yaml").read_text()
+    config = config.replace("safety: {max_data_age: 26h}\n", "safety:\n  max_data_age: 26h\n").replace("holdout: {share: 99%}\n", "")
+    config = config.replace("currency: EUR\n", "currency: EUR\nkeys: {timezone: customer.zone}\n", 1).replace("{email: text,", "{email: text, zone: text,")
+    shop.bench.write("config/segue.yaml", config)
+    plain = WINBACK_20.replace("  - send: with_code\n", "  - send: place\n").replace("offer: winback_20\ndo", "do")
+    names = [f"buyer{number:02}" for number in range(1, 31)]
+    rows = []
+    for number, name in enumerate(names):
+        one = person(name, consent="no" if number % 10 == 3 else "yes", csm="mara" if number % 15 == 4 else "", address="" if number == 6 else None)
+        rows.append(one + ["America/Sao_Paulo" if number % 3 == 0 else ""])
+    shop.rows("people", "customer,time,email,email_consent,wants_news,csm,first_name,zone", rows)
+    shop.rows("orders", "customer,time,order_id,amount", [(name, "2026-02-13 12:00", f"1-{name}", "40") for name in names[:28]])
+    shop.rows("nudges", "customer,time,nudge_id,about", [])
+    plan = ["plan", "--at", "2026-03-08T04:00"]
+    shop.rules(SEGMENTS.replace("CUT", "24d"), plain, POLICY)
+    shop.run("2026-03-05T07:00")
+    shop.bench.run("apply", "--at", "2026-03-05T08:00")
+    shop.rules(SEGMENTS.replace("CUT", "21d"), WINBACK_20, POLICY)
+    of_an_edit = shop.bench.run(*plan, codes=(0, 2))
+    shop.rules(SEGMENTS.replace("CUT", "21d"), plain, POLICY)
+    shop.bench.run("apply", "--at", "2026-03-05T09:00")
+    shop.run("2026-03-06T05:00")
+    shop.rows("nudges_1", "customer,time,nudge_id,about", [(name, "2026-03-06 09:30", f"1-{name}", "hello") for name in names[9:12]])
+    shop.run("2026-03-06T10:00")
+    shop.rules(SEGMENTS.replace("CUT", "21d"), WINBACK_20, POLICY)
+    return {
+        "plan_of_an_edit": of_an_edit,
+        "plan_with_codes": shop.bench.run(*plan, codes=(2,)),
+        "plan_with_codes_markdown": shop.bench.run(*plan, "--markdown", codes=(2,)),
+    }
+
+
 def stale(shop, file):
     """A plan is refused when the files or the data say something else by now, and not when only a comment came."""
     apply = ["apply", file, "--at", "2026-03-07T12:00"]
@@ -340,8 +524,24 @@ def stale(shop, file):
     state.write_bytes(before)
 
 
+# Gates that refuse nothing: they note what was drawn, waited for or ended.
+NOTES = {"experiment", "start", "wait", "branch", "end", "outcome", "goal or exit", "unknown"}
+
+
+def every_gate_has_a_screen(screens):
+    """A gate that is added needs a customer here whom it stops, or holds back."""
+    source = (Path(__file__).resolve().parents[2] / "src/domain/decision.cc").read_text()
+    gates = set(re.findall(r'return "([^"]+)";', source.split("GateName(Gate gate)")[1].split("\n}\n")[0])) - NOTES
+    check(len(gates) > 15, f"the gates are read from src/domain/decision.cc: {len(gates)}")
+    for gate in sorted(gates):
+        shown = [name for name, text in screens.items() if f"✗ {gate}" in text or f"✓ {gate}: held" in text]
+        check(shown, f"the gate `{gate}` stops somebody in {', '.join(shown) or 'no screen'}")
+
+
 def main():
-    for name, text in {**refusals(), **not_allowed(), **plans()}.items():
+    screens = {**refusals(), **not_allowed(), **outcomes(), **plans(), **full_plan()}
+    every_gate_has_a_screen(screens)
+    for name, text in screens.items():
         path = GOLDEN / f"{name}.txt"
         if os.environ.get("UPDATE_GOLDEN") == "1":
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ struct Parsed {
   TestOptions test;
   WhyMovedOptions why_moved;
   CustomerOptions customer;
-  ValueOptions value;
+  ValueVerb value;
   ReportOptions report;
   MigrateOptions migrate;
   FunnelOptions funnel;
@@ -108,6 +108,12 @@ void AddInsights(CLI::App& app, Parsed& parsed) {
   CLI::App* value =
       app.add_subcommand("value", "What customers are worth, by segment, and how that is known");
   AddCommon(value, parsed.common, true);
+  value->add_option("--days", parsed.value.days, "How far ahead (default: 365)")
+      ->check(CLI::Range(1, 3650));
+  value
+      ->add_option("--discount", parsed.value.discount,
+                   "Percent that a year takes off money to come (default: 0)")
+      ->check(CLI::Range(0.0, 100.0));
   value->add_flag("--markdown", parsed.value.markdown, "Print Markdown");
   value->callback([&] { parsed.run = [&] { return RunValue(parsed.common, parsed.value); }; });
 }
@@ -121,6 +127,8 @@ void AddReport(CLI::App& app, Parsed& parsed) {
   report->add_option("--from", parsed.report.from,
                      "Only people who came in at or after this moment");
   report->add_option("--to", parsed.report.to, "Only people who came in before this moment");
+  report->add_option("--by", parsed.report.by,
+                     "Also for each segment of this model that people came in from");
   report->add_flag("--final", parsed.report.final_look,
                    "This moment was fixed before the start and nobody looked earlier");
   report->add_flag("--markdown", parsed.report.markdown, "Print Markdown");

@@ -1,5 +1,6 @@
 // report: what each playbook changed, in people who reached its goal and in money.
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -89,6 +90,29 @@ void AddVariants(const Experiment& one, Sheet& page) {
   page.Add(table);
 }
 
+// Uplift and money for each segment; with a verdict that counts how many were looked at.
+void AddSegments(const Experiment& one, const Model& model, const std::string& currency,
+                 Sheet& page) {
+  Table table({model.id, ">people", ">rate", ">held out", ">rate", ">difference", "95 %, any time",
+               ">p, corrected", ">money per 1 000", "95 %"});
+  const auto rate = [](const Arm& arm) { return arm.people() > 0 ? Percent(arm.mean()) : "-"; };
+  const auto money = [&](double value) { return FormatMoney(std::llround(value), currency); };
+  for (const Experiment& part : one.parts) {
+    const auto segment = std::find_if(model.segments.begin(), model.segments.end(),
+                                      [&](const Segment& each) { return each.id == part.segment; });
+    const bool known = part.compared && part.answer.effect;
+    table.Row({segment == model.segments.end() ? part.segment : segment->name,
+               Count(part.treated.goal.people()), rate(part.treated.goal),
+               Count(part.held_out.goal.people()), rate(part.held_out.goal),
+               known ? Points(part.answer.effect->difference) : "-",
+               known ? AnyTime(part.any_time) : "-",
+               known ? fmt::format("{:.3f}", part.adjusted_p) : "-",
+               part.money ? money(part.money->value) : "-",
+               part.money ? Ends(part.money->interval, money) : "-"});
+  }
+  page.Add(table);
+}
+
 std::string GoalLine(const Experiment& one, const Playbook& playbook, const Workspace& workspace) {
   const Goal& goal = *playbook.goal;
   std::string line =
@@ -111,7 +135,8 @@ std::string GoalLine(const Experiment& one, const Playbook& playbook, const Work
   return line;
 }
 
-void AddExperiment(const Experiment& one, const Workspace& workspace, Sheet& page) {
+void AddExperiment(const Experiment& one, const Workspace& workspace, const Model* by,
+                   Sheet& page) {
   const Playbook& playbook = workspace.playbooks[static_cast<std::size_t>(one.playbook)];
   page.Heading(playbook.id + (playbook.title.empty() ? "" : "  " + playbook.title));
   page.Line(GoalLine(one, playbook, workspace));
@@ -126,6 +151,9 @@ void AddExperiment(const Experiment& one, const Workspace& workspace, Sheet& pag
   }
   if (one.variants.size() > 1) {
     AddVariants(one, page);
+  }
+  if (by != nullptr) {
+    AddSegments(one, *by, workspace.schema.currency, page);
   }
   page.Line(one.sentence);
 }
@@ -194,6 +222,16 @@ boost::json::object Json(const Experiment& one, const Workspace& workspace) {
   if (!variants.empty()) {
     json["variants"] = std::move(variants);
   }
+  boost::json::array parts;
+  for (const Experiment& part : one.parts) {
+    boost::json::object segment = Json(part, workspace);
+    segment["segment"] = part.segment;
+    segment["adjusted_p"] = part.adjusted_p;
+    parts.push_back(std::move(segment));
+  }
+  if (!parts.empty()) {
+    json["segments"] = std::move(parts);
+  }
   return json;
 }
 
@@ -211,13 +249,17 @@ int RunReport(const Common& common, const ReportOptions& options) {
                                 FormatPlace(playbook.place, workspace.files), playbook.id)};
     }
   }
+  const Model* by =
+      options.by.empty() ? nullptr : &FindNamed(workspace.models, options.by, "model");
   const Zone& zone = workspace.schema.timezone;
-  const std::vector<Experiment> all = Experiments(*opened.state,
-                                                  {.playbook = options.playbook,
-                                                   .from = MomentAt(options.from, zone, "--from"),
-                                                   .to = MomentAt(options.to, zone, "--to"),
-                                                   .final_look = options.final_look},
-                                                  opened.now);
+  const std::vector<Experiment> all =
+      Experiments(*opened.state,
+                  {.playbook = options.playbook,
+                   .from = MomentAt(options.from, zone, "--from"),
+                   .to = MomentAt(options.to, zone, "--to"),
+                   .final_look = options.final_look,
+                   .by = by == nullptr ? -1 : static_cast<int>(by - workspace.models.data())},
+                  opened.now);
   if (common.json) {
     boost::json::array list;
     for (const Experiment& one : all) {
@@ -228,7 +270,7 @@ int RunReport(const Common& common, const ReportOptions& options) {
   }
   Sheet page(options.markdown);
   for (const Experiment& one : all) {
-    AddExperiment(one, workspace, page);
+    AddExperiment(one, workspace, by, page);
   }
   if (all.empty()) {
     page.Line("nobody has entered a playbook with a goal yet");

@@ -81,9 +81,10 @@ void ShowCheck(const Page& page, const HoldoutCheck& check) {
 
 template <std::size_t N>
 void ShowParameters(const Page& page, const std::string& title,
-                    const std::array<std::string_view, N>& names, const Estimate<N>& estimate) {
+                    const std::array<std::string_view, N>& names, const Estimate<N>& estimate,
+                    std::size_t known = N) {
   std::vector<std::vector<std::string>> rows;
-  for (std::size_t i = 0; i < N; ++i) {
+  for (std::size_t i = 0; i < known; ++i) {
     rows.push_back({std::string(names[i]), fmt::format("{:.4f}", estimate.at[i]),
                     fmt::format("{:.4f}", estimate.standard_error[i])});
   }
@@ -137,7 +138,9 @@ void ShowProcess(const Page& page, State& state, const ProcessValue& value,
   if (p.holdout) {
     ShowCheck(page, *p.holdout);
   }
-  if (p.fit) {
+  if (p.fit && p.fit->model.nobody_leaves()) {
+    ShowParameters(page, "how often (NBD: nobody leaves)", kBuying, p.fit->estimate, 2);
+  } else if (p.fit) {
     ShowParameters(page, "how often, until when (BG/NBD)", kBuying, p.fit->estimate);
   }
   if (fit.refused()) {
@@ -153,9 +156,12 @@ void ShowProcess(const Page& page, State& state, const ProcessValue& value,
       page.Line("no money: " + one.reason);
     }
   }
-  page.Line(fmt::format("expected in the next {:.0f} days: {} orders of {} people, worth {} {}",
+  page.Line(fmt::format("expected in the next {:.0f} days: {} orders of {} people, worth {} {}{}",
                         report.horizon_days, Whole(value.orders), Whole(value.people),
-                        Whole(value.value), workspace.schema.currency));
+                        Whole(value.value), workspace.schema.currency,
+                        report.discount > 0
+                            ? fmt::format(", discounted by {:g} % a year", 100 * report.discount)
+                            : ""));
   for (const ModelValue& model : value.models) {
     ShowModel(page, workspace, model, report);
   }
@@ -229,6 +235,7 @@ boost::json::object ProcessJson(State& state, const ProcessValue& value) {
   }
   if (p.fit) {
     out["bg_nbd"] = ParametersJson(kBuying, p.fit->estimate);
+    out["nobody_leaves"] = p.fit->model.nobody_leaves();
   }
   if (value.fit->refused()) {
     return out;
@@ -248,24 +255,24 @@ boost::json::object ProcessJson(State& state, const ProcessValue& value) {
 
 }  // namespace
 
-int RunValue(const Common& common, const ValueOptions& options) {
+int RunValue(const Common& common, const ValueVerb& options) {
   const Checked checked = OpenWorkspace(common);
   const Workspace& workspace = *checked.workspace;
   RequireState(common);
   const TimePoint now = MomentOf(common, workspace);
   Database db = Database::Open(StateFile(common));
   State state(db, workspace, *checked.templates, now, OptionsFor(workspace, false));
-  const ValueReport report = ReportValue(state);
+  const ValueReport report = ReportValue(state, {.horizon_days = static_cast<double>(options.days),
+                                                 .discount = options.discount / 100});
   if (common.json) {
     boost::json::array processes;
     for (const ProcessValue& value : report.processes) {
       processes.push_back(ProcessJson(state, value));
     }
-    const boost::json::object out{{"at", FormatTime(state.columns().edge())},
-                                  {"currency", workspace.schema.currency},
-                                  {"horizon_days", report.horizon_days},
-                                  {"period_days", report.period_days},
-                                  {"processes", std::move(processes)}};
+    const boost::json::object out{
+        {"at", FormatTime(state.columns().edge())}, {"currency", workspace.schema.currency},
+        {"horizon_days", report.horizon_days},      {"discount", report.discount},
+        {"period_days", report.period_days},        {"processes", std::move(processes)}};
     fmt::print("{}\n", boost::json::serialize(out));
     return kFine;
   }

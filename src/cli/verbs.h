@@ -144,12 +144,14 @@ struct WhyMovedOptions {
 
 int RunWhyMoved(const Common& common, const WhyMovedOptions& options);
 
-struct ValueOptions {
+struct ValueVerb {
   bool markdown = false;
+  int days = 365;       // How far ahead.
+  double discount = 0;  // Percent that a year takes off money to come.
 };
 
 // What customers are worth, and how that is known.
-int RunValue(const Common& common, const ValueOptions& options);
+int RunValue(const Common& common, const ValueVerb& options);
 
 struct CustomerOptions {
   std::string action, customer, note;
@@ -161,6 +163,7 @@ int RunCustomer(const Common& common, const CustomerOptions& options);
 struct ReportOptions {
   std::string playbook;
   std::string from, to;  // Moments: people who came in then.
+  std::string by;        // A model: the same for each of its segments.
   bool final_look = false;
   bool markdown = false;
 };

@@ -90,6 +90,7 @@ class Compiler {
 
   // compile_test.cc
   void TestOf(const Document& document);
+  void CheckLearned(const Node& key, const Node& values);
 
   const std::vector<SourceFile>& files_;
   Names& names_;

@@ -301,6 +301,33 @@ class TestChecker {
   std::vector<std::string> people_;
 };
 
+// A fit as a test gives it: the parameters of BG/NBD for an event, of Gamma-Gamma for its money.
+void Compiler::CheckLearned(const Node& key, const Node& values) {
+  const std::size_t dot = key.text.find('.');
+  const auto event = workspace_.schema.FindEvent(key.text.substr(0, dot));
+  if (!event) {
+    Wrong(key, fmt::format("there is no event `{}`", key.text.substr(0, dot)));
+    return;
+  }
+  const EventSpec& spec = workspace_.schema.events[static_cast<std::size_t>(*event)];
+  const bool money = dot != std::string::npos;
+  if (money) {
+    const auto field = spec.FindField(key.text.substr(dot + 1));
+    if (!field || spec.fields[static_cast<std::size_t>(*field)].type != Type::kMoney) {
+      Wrong(key, fmt::format("`{}` has no money field `{}`", spec.name, key.text.substr(dot + 1)));
+      return;
+    }
+  }
+  const bool positive = std::all_of(values.items.begin(), values.items.end(), [](const Node& item) {
+    return ParseNumber(item.text).value_or(0) > 0;
+  });
+  if (values.items.size() != (money ? 3 : 4) || !positive) {
+    Wrong(values, fmt::format("`{}` wants {}", key.text,
+                              money ? "three numbers above 0: p, q, v of Gamma-Gamma"
+                                    : "four numbers above 0: r, alpha, a, b of BG/NBD"));
+  }
+}
+
 void Compiler::TestOf(const Document& document) {
   if (const Node* cuts = document.Find("cuts")) {
     for (std::size_t i = 0; i < cuts->keys.size(); ++i) {
@@ -316,6 +343,13 @@ void Compiler::TestOf(const Document& document) {
             Expression(&line, BaseScope(), score.from->expr.type.type);
           }
         }
+      }
+    }
+  }
+  if (const Node* fits = document.Find("learned")) {
+    for (std::size_t i = 0; i < fits->keys.size(); ++i) {
+      if (!fits->items[i].bad) {
+        CheckLearned(fits->keys[i], fits->items[i]);
       }
     }
   }

@@ -52,6 +52,12 @@ constexpr std::array kTest = {
     KeySpec{"start", F::kMoment, kMust, "when it begins"},
     KeySpec{
         "cuts.*", F::kExpression, "-", "MODEL.SCORE: lines that would be learned", {}, Many::kList},
+    KeySpec{"learned.*",
+            F::kNumber,
+            "-",
+            "EVENT: r, alpha, a, b of its purchases; EVENT.FIELD: p, q, v of its money",
+            {},
+            Many::kList},
     KeySpec{"in_force.*", F::kText, "-", "insight: a rule as if it had been found and approved"},
     KeySpec{"accounts.*.*", F::kFree, "-", "value of trait"},
     KeySpec{"people.*.*", F::kFree, "-", "value of trait"},

@@ -53,6 +53,7 @@ class TrialReader {
     trial_.only = TextsOf(root_.Find("only"));
     People();
     Cuts();
+    Learned();
     InForce();
     ForEntries(root_, "history", [&](const Node& entry) { History(entry); });
     ForEntries(root_, "steps", [&](const Node& entry) { Step(entry); });
@@ -153,6 +154,15 @@ class TrialReader {
           const bool minus = expr->op == Op::kNegate;
           lines.push_back(minus ? -expr->args.front().literal : expr->literal);
         }
+      }
+    }
+  }
+
+  void Learned() {
+    const Node* fits = root_.Find("learned");
+    for (std::size_t i = 0; fits != nullptr && i < fits->keys.size(); ++i) {
+      for (const Node& item : fits->items[i].items) {
+        trial_.learned[fits->keys[i].text].push_back(ParseNumber(item.text).value_or(1));
       }
     }
   }

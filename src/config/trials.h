@@ -83,6 +83,8 @@ struct Trial {
   Zone zone;  // Of the start: its days are the test's days.
   // Model to score to lines.
   std::map<std::string, std::map<std::string, std::vector<double>>> cuts;
+  // EVENT to r, alpha, a, b of BG/NBD; EVENT.FIELD to p, q, v of Gamma-Gamma.
+  std::map<std::string, std::vector<double>> learned;
   std::map<std::string, std::string> in_force;  // Insight to rule: config/rule_text.h.
   std::vector<TrialPerson> people;
   std::vector<TrialHistory> history;

@@ -183,6 +183,9 @@ double ExpectedWhileAlive(double r, double u, double a, double b) {
   if (!(u > 0)) {
     return 0;
   }
+  if (a == 0) {
+    return r * u;
+  }
   // As many terms as the count of a customer who never leaves can be.
   const double terms = r * u + 10 * std::sqrt(r * u * (1 + u)) + 40 * (1 + u);
   return terms < 4000 ? ExpectedBySum(r, u, a, b) : ExpectedByIntegral(r, u, a, b);
@@ -272,6 +275,47 @@ BgNbdFit FitBgNbd(const Histories& histories, const BgNbd* start) {
                .alpha = fit.estimate.at[1],
                .a = fit.estimate.at[2],
                .b = fit.estimate.at[3]};
+  return fit;
+}
+
+BgNbdFit FitNobodyLeaves(const Histories& histories) {
+  const auto likelihood = [&](std::span<const double> logs, std::span<double> gradient) {
+    const double r = std::exp(logs[0]), alpha = std::exp(logs[1]), people = histories.people();
+    double sum = people * r * std::log(alpha);
+    double by_r = people * std::log(alpha), by_alpha = people * r / alpha;
+    for (std::size_t i = 0; i < histories.repeats().size(); ++i) {
+      const int x = histories.repeats()[i];
+      sum += histories.people_of_repeats()[i] * LogRise(r, x);
+      by_r += histories.people_of_repeats()[i] * DigammaRise(r, x);
+    }
+    for (const Histories::Row& row : histories.rows()) {
+      const double time = alpha + histories.times()[static_cast<std::size_t>(row.observed)];
+      const double power = r + histories.repeats()[static_cast<std::size_t>(row.repeats)];
+      sum -= row.people * power * std::log(time);
+      by_r -= row.people * std::log(time);
+      by_alpha -= row.people * power / time;
+    }
+    gradient[0] = -by_r * r / people;
+    gradient[1] = -by_alpha * alpha / people;
+    return -sum / people;
+  };
+  const double span = std::max(histories.mean_observed(), 1e-9);
+  const Estimate<2> found =
+      MostLikely<2>(likelihood, histories.people(),
+                    {{0.5, span / 2}, {2, 2 * span / std::max(histories.mean_repeats(), 0.1)}});
+  BgNbdFit fit;
+  fit.model = {.r = found.at[0], .alpha = found.at[1], .a = 0, .b = 1};
+  fit.estimate.at = {found.at[0], found.at[1], 0, 1};
+  for (std::size_t i = 0; i < 2; ++i) {
+    fit.estimate.standard_error[i] = found.standard_error[i];
+    std::copy(found.covariance[i].begin(), found.covariance[i].end(),
+              fit.estimate.covariance[i].begin());
+  }
+  fit.estimate.log_likelihood = found.log_likelihood;
+  fit.estimate.people = found.people;
+  fit.estimate.evaluations = found.evaluations;
+  fit.estimate.converged = found.converged;
+  fit.estimate.determined = found.determined;
   return fit;
 }
 

@@ -19,8 +19,12 @@
 
 namespace segue {
 
+// With a = 0 nobody ever leaves and what remains is the NBD model (A. Ehrenberg, The pattern of
+// consumer purchases, Applied Statistics 8 (1959)); b then says nothing.
 struct BgNbd {
   double r = 1, alpha = 1, a = 1, b = 1;
+
+  bool nobody_leaves() const { return a == 0; }
 
   // Of one history (FHL, equation 6).
   double LogLikelihood(const History& history) const;
@@ -46,7 +50,9 @@ struct BgNbdFit {
 
 // By maximum likelihood.  `start`, when given, is the only place that the search begins at.
 BgNbdFit FitBgNbd(const Histories& histories, const BgNbd* start = nullptr);
-// The log-likelihood of all, as FitBgNbd sums it.
+// The most likely model in which nobody leaves: a is 0, and b, about which nothing is known, 1.
+BgNbdFit FitNobodyLeaves(const Histories& histories);
+// The log-likelihood of all, as FitBgNbd sums it.  Requires: a > 0.
 double LogLikelihood(const BgNbd& model, const Histories& histories);
 
 // The fewest n so that at least `share` of the chance lies at n purchases or fewer within t from

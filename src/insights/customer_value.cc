@@ -22,6 +22,9 @@ double LogVariance(const Estimate<N>& estimate,
                    const std::function<double(const std::array<double, N>&)>& log_of) {
   std::array<double, N> slope{};
   for (std::size_t i = 0; i < N; ++i) {
+    if (estimate.at[i] == 0) {
+      continue;  // It was not estimated: nobody leaves.
+    }
     std::array<double, N> up = estimate.at, down = estimate.at;
     up[i] *= std::exp(kLogStep);
     down[i] *= std::exp(-kLogStep);
@@ -44,7 +47,9 @@ CustomerScores ScoreCustomer(const BgNbd& model, const GammaGamma* spending,
   if (!IsPossible(customer.history)) {
     return scores;
   }
-  scores.alive = Finite(model.Alive(customer.history));
+  if (!model.nobody_leaves()) {
+    scores.alive = Finite(model.Alive(customer.history));
+  }
   if (scores.alive && customer.history.repeats > 0) {
     scores.churn_risk = 1 - *scores.alive;
   }
@@ -104,15 +109,18 @@ std::vector<std::string> ExplainRisk(const BgNbd& model, const History& h, doubl
     return lines;
   }
   const double gap = h.last / h.repeats, silent = h.observed - h.last, alive = model.Alive(h);
-  lines.push_back(fmt::format("risk {:.0f} of 100", 100 * (1 - alive)));
+  lines.push_back(model.nobody_leaves() ? "no risk: nobody of this base can be told to have left"
+                                        : fmt::format("risk {:.0f} of 100", 100 * (1 - alive)));
   lines.push_back(
       fmt::format("bought on {} days, {:.0f} days apart on average", h.repeats + 1, gap));
   lines.push_back(
       fmt::format("silent for {:.0f} days, {:.1f} of those gaps", silent, silent / gap));
-  const History fresh{.repeats = h.repeats, .last = h.last, .observed = h.last};
-  lines.push_back(fmt::format(
-      "on the day of the last purchase the risk was {:.0f}; the silence since added {:.0f}",
-      100 * (1 - model.Alive(fresh)), 100 * (model.Alive(fresh) - alive)));
+  if (!model.nobody_leaves()) {
+    const History fresh{.repeats = h.repeats, .last = h.last, .observed = h.last};
+    lines.push_back(fmt::format(
+        "on the day of the last purchase the risk was {:.0f}; the silence since added {:.0f}",
+        100 * (1 - model.Alive(fresh)), 100 * (model.Alive(fresh) - alive)));
+  }
   lines.push_back(
       fmt::format("expected in the next {:.0f} days: {:.2f} orders, and {} to {} with 95 %",
                   horizon, model.Expected(h, horizon), OrdersQuantile(model, h, horizon, 0.025),

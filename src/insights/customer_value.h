@@ -22,7 +22,7 @@ struct Customer {
 
 // Shares and counts; money in the unit that the spending was fitted in.  Nothing: no data.
 struct CustomerScores {
-  std::optional<double> alive;       // 0 to 1.
+  std::optional<double> alive;       // 0 to 1; nothing where nobody can be told to have left.
   std::optional<double> churn_risk;  // 1 - alive; nothing for people with a single purchase day.
   std::optional<double> expected_orders;  // Within the horizon, not discounted.
   std::optional<double> expected_spend;   // Per order.

@@ -66,6 +66,8 @@ Estimate<N> MostLikely(const Objective& objective, double people,
   return estimate;
 }
 
+template Estimate<2> MostLikely<2>(const Objective&, double,
+                                   const std::vector<std::array<double, 2>>&);
 template Estimate<3> MostLikely<3>(const Objective&, double,
                                    const std::vector<std::array<double, 3>>&);
 template Estimate<4> MostLikely<4>(const Objective&, double,

@@ -32,6 +32,8 @@ template <std::size_t N>
 Estimate<N> MostLikely(const Objective& objective, double people,
                        const std::vector<std::array<double, N>>& starts);
 
+extern template Estimate<2> MostLikely<2>(const Objective&, double,
+                                          const std::vector<std::array<double, 2>>&);
 extern template Estimate<3> MostLikely<3>(const Objective&, double,
                                           const std::vector<std::array<double, 3>>&);
 extern template Estimate<4> MostLikely<4>(const Objective&, double,

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "insights/pareto_nbd.h"
+
 namespace segue {
 namespace {
 
@@ -23,6 +25,9 @@ constexpr double kHoldoutRepeatersMin = 50, kHoldoutPurchasesMin = 30;
 constexpr double kOffMax = 1.5;  // Foretold over bought, either way.
 constexpr double kToldApartMin = 0.6;
 constexpr int kBins = 8;
+// Twice the gain in log-likelihood that two parameters about nothing stay below in 95 of 100 bases
+// (chi-square; at an edge of their range, as here, in more).
+constexpr double kGainOfChance = 5.99;
 
 // The chance that a random one of `good` is above a random one of the rest, ties by half (Mann and
 // Whitney).
@@ -66,14 +71,16 @@ double CohortDays(const Purchases& purchases) {
   return shortest;
 }
 
-std::optional<HoldoutCheck> Check(const Purchases& purchases, std::int32_t first_day) {
+std::optional<HoldoutCheck> Check(const Purchases& purchases, std::int32_t first_day,
+                                  bool nobody_leaves) {
   HoldoutCheck holdout;
   holdout.split = first_day + (purchases.end - first_day) * 2 / 3;
   const std::vector<History> known = HistoriesOn(purchases, holdout.split);
   if (Repeaters(known) < kHoldoutRepeatersMin) {
     return std::nullopt;
   }
-  const BgNbd model = FitBgNbd(Histories::Group(known).value()).model;
+  const Histories histories = Histories::Group(known).value();
+  const BgNbd model = (nobody_leaves ? FitNobodyLeaves(histories) : FitBgNbd(histories)).model;
   const double horizon = purchases.end - holdout.split;
   std::vector<std::pair<double, bool>> ranks;
   holdout.bins.resize(kBins);
@@ -104,6 +111,23 @@ std::optional<HoldoutCheck> Check(const Purchases& purchases, std::int32_t first
     return std::nullopt;
   }
   return holdout;
+}
+
+// Where leaving cannot be estimated: what the log-likelihood loses when nobody leaves at all.
+// Nothing when that is more than chance makes of two parameters, also in the model in which people
+// may leave at any moment: then they do leave, and one must not say otherwise.
+std::optional<double> LostWithoutLeaving(const Histories& histories, const BgNbdFit& edge) {
+  const BgNbdFit stays = FitNobodyLeaves(histories);
+  const double most = kGainOfChance / 2;
+  const double lost = edge.estimate.log_likelihood - stays.estimate.log_likelihood;
+  if (!stays.estimate.determined || !(lost <= most)) {
+    return std::nullopt;
+  }
+  const double second = FitParetoNbd(histories).estimate.log_likelihood;
+  if (!(second - stays.estimate.log_likelihood <= most)) {
+    return std::nullopt;
+  }
+  return std::max(lost, 0.0);
 }
 
 PurchaseFit Refuse(const PurchaseFit& fit, Refusal refusal, std::string reason) {
@@ -238,7 +262,14 @@ PurchaseFit FitPurchases(const Purchases& purchases) {
   if (fit.refusal != Refusal::kNone) {
     return fit;
   }
-  fit.holdout = Check(purchases, fit.first_day);
+  const Histories grouped = Histories::Group(histories).value();
+  BgNbdFit whole = FitBgNbd(grouped);
+  std::optional<double> lost;
+  if (!whole.estimate.determined) {
+    lost = LostWithoutLeaving(grouped, whole);
+    whole = lost ? FitNobodyLeaves(grouped) : whole;
+  }
+  fit.holdout = Check(purchases, fit.first_day, whole.model.nobody_leaves());
   if (!fit.holdout) {
     return Refuse(fit, Refusal::kTooShort,
                   fmt::format("too short: to check a fit, {:.0f} people must have bought twice in "
@@ -246,7 +277,7 @@ PurchaseFit FitPurchases(const Purchases& purchases) {
                               "of the time, and {:.0f} purchases lie in the last third",
                               kHoldoutRepeatersMin, kHoldoutPurchasesMin));
   }
-  fit.fit = FitBgNbd(Histories::Group(histories).value());
+  fit.fit = whole;
   const HoldoutCheck& check = *fit.holdout;
   if (!fit.fit->estimate.determined) {
     return Refuse(fit, Refusal::kNoFit,
@@ -262,6 +293,11 @@ PurchaseFit FitPurchases(const Purchases& purchases) {
   if (!(off <= kOffMax) || !(off >= 1 / kOffMax) || !(check.told_apart >= kToldApartMin)) {
     fit.refusal = Refusal::kMisfit;
     fit.reason = "misfit: " + fit.reason;
+  } else if (lost) {
+    fit.reason = fmt::format(
+        "nobody can be told to have left: that all still buy, each at a rate of their own, is as "
+        "likely (log-likelihood less by {:.2f}); {}",
+        *lost, fit.reason);
   }
   return fit;
 }

@@ -77,7 +77,7 @@ enum class Refusal {
   kOneCohort,   // Nearly all came at once: a fit would speak of them alone.
   kContract,    // One gap for everybody: bills of a contract, not purchases.
   kTooRegular,  // Each customer keeps a rhythm: silence means more than the model would say.
-  kNoFit,       // The likelihood has no single highest point.
+  kNoFit,       // The likelihood has no single highest point, and people do leave.
   kMisfit,      // What was foretold did not come.
 };
 
@@ -88,8 +88,10 @@ struct PurchaseFit {
   double people = 0, repeaters = 0;
   Rhythm rhythm;
   std::optional<HoldoutCheck> holdout;
-  std::optional<BgNbdFit>
-      fit;  // On all days.  There may be one that is refused: look at `refusal` first.
+  // On all days.  There may be one that is refused: look at `refusal` first.  Where nobody can be
+  // told to have left it is one in which nobody does (BgNbd::nobody_leaves): then orders and value
+  // are known, and the risk is not.
+  std::optional<BgNbdFit> fit;
 };
 
 // Below this many people who bought on two days there is no fit (docs/meaning.md).

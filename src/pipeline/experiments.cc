@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -19,6 +20,7 @@ constexpr double kPlanDeviation = 0.4, kPlanFactor = 2.8;
 
 struct FirstRun {
   CustomerIndex customer = 0;
+  CustomerIndex profile = 0;  // The same, but as it was before merges.
   TimePoint started, entered;
   std::optional<TimePoint> goal_at;
   std::string arm, variant;
@@ -38,8 +40,8 @@ Entered EnteredRuns(State& state, const Playbook& playbook, bool any_arm, TimePo
   Entered entered;
   std::set<CustomerIndex> seen, without;
   while (select.Step()) {
-    const CustomerIndex customer =
-        state.ledger().Survivor(static_cast<CustomerIndex>(select.Int(0)));
+    const auto profile = static_cast<CustomerIndex>(select.Int(0));
+    const CustomerIndex customer = state.ledger().Survivor(profile);
     if (!state.ledger().IsAlive(customer)) {
       continue;  // Erased: what they did is not known any more, in either arm.
     }
@@ -49,6 +51,7 @@ Entered EnteredRuns(State& state, const Playbook& playbook, bool any_arm, TimePo
     } else if (seen.insert(customer).second) {
       entered.first.push_back(
           {.customer = customer,
+           .profile = profile,
            .started = FromMicros(select.Int(1)),
            .entered = FromMicros(select.Int(2)),
            .goal_at = select.IsNull(3) ? std::nullopt : std::optional(FromMicros(select.Int(3))),
@@ -114,12 +117,28 @@ double Planned(const std::optional<Expectation>& expect, double treated_share) {
                     1e6);
 }
 
+// Holm's correction for so many comparisons, in their order.
+std::vector<double> Corrected(const std::vector<double>& p) {
+  std::vector<std::pair<double, std::size_t>> by_p;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    by_p.emplace_back(p[i], i);
+  }
+  std::sort(by_p.begin(), by_p.end());
+  std::vector<double> corrected(p.size(), 1);
+  double largest = 0;
+  for (std::size_t i = 0; i < by_p.size(); ++i) {
+    largest = std::max(largest, by_p[i].first * static_cast<double>(by_p.size() - i));
+    corrected[by_p[i].second] = std::min(1.0, largest);
+  }
+  return corrected;
+}
+
 void CompareVariants(Experiment& one) {
   if (one.variants.size() < 2) {
     return;
   }
   const ArmFigures& first = one.variants.front();
-  std::vector<std::pair<double, std::size_t>> by_p;
+  std::vector<double> p;
   for (std::size_t i = 1; i < one.variants.size(); ++i) {
     const ArmFigures& other = one.variants[i];
     VariantEffect effect;
@@ -128,14 +147,12 @@ void CompareVariants(Experiment& one) {
     effect.any_time = CompareAtAnyTime(other.goal, first.goal, one.planned);
     effect.ratio_p = SampleRatioP(other.goal.people(), first.goal.people(),
                                   other.share / (other.share + first.share));
-    by_p.emplace_back(effect.any_time.p, one.effects.size());
+    p.push_back(effect.any_time.p);
     one.effects.push_back(std::move(effect));
   }
-  std::sort(by_p.begin(), by_p.end());
-  double largest = 0;
-  for (std::size_t i = 0; i < by_p.size(); ++i) {
-    largest = std::max(largest, by_p[i].first * static_cast<double>(by_p.size() - i));
-    one.effects[by_p[i].second].adjusted_p = std::min(1.0, largest);
+  const std::vector<double> corrected = Corrected(p);
+  for (std::size_t i = 0; i < corrected.size(); ++i) {
+    one.effects[i].adjusted_p = corrected[i];
   }
 }
 
@@ -168,44 +185,145 @@ void Conclude(const Goal& goal, bool final_look, Experiment& one) {
   one.sentence = one.answer.sentence;
 }
 
+// Where the people of a model stood at any moment since its first slot.
+class Standings {
+ public:
+  Standings(State& state, int model) : state_(state), model_(model) {
+    const Model& asked = state.workspace().models[static_cast<std::size_t>(model)];
+    for (const Segment& segment : asked.segments) {
+      names_.push_back(segment.id);
+    }
+    Statement select = state.db().Prepare(
+        R"(SELECT customer, coalesce("from", ''), coalesce("to", ''), at FROM move WHERE model = ?
+           ORDER BY at, id)");
+    select.Bind(1, asked.id);
+    while (select.Step()) {
+      moves_[static_cast<CustomerIndex>(select.Int(0))].push_back(
+          {PlaceOf(select.Text(1)), PlaceOf(select.Text(2)), FromMicros(select.Int(3))});
+    }
+  }
+
+  // The model's segments, then those that it has no more; none is the place after the last.
+  const std::vector<std::string>& names() const { return names_; }
+
+  std::size_t At(const FirstRun& run) const {
+    const auto moves = moves_.find(run.profile);
+    if (moves == moves_.end()) {
+      const Segments* segments = state_.segments(model_);
+      const SegmentIndex now =
+          segments == nullptr ? kNoSegment : segments->Get(run.customer).segment;
+      return now == kNoSegment ? kNowhere : static_cast<std::size_t>(now);
+    }
+    std::size_t place = moves->second.front().from;
+    for (const Moved& move : moves->second) {
+      place = move.at <= run.started ? move.to : place;
+    }
+    return place;
+  }
+
+  static constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
+
+ private:
+  struct Moved {
+    std::size_t from = kNowhere, to = kNowhere;
+    TimePoint at;
+  };
+
+  std::size_t PlaceOf(const std::string& id) {
+    if (id.empty()) {
+      return kNowhere;
+    }
+    const auto found = std::find(names_.begin(), names_.end(), id);
+    const auto place = static_cast<std::size_t>(found - names_.begin());
+    if (found == names_.end()) {
+      names_.push_back(id);
+    }
+    return place;
+  }
+
+  State& state_;
+  int model_;
+  std::vector<std::string> names_;
+  std::map<CustomerIndex, std::vector<Moved>> moves_;
+};
+
+// With the arms that the file draws, and nobody in them.
+Experiment Blank(const Playbook& playbook, int index) {
+  Experiment one;
+  one.playbook = index;
+  one.held_out = {
+      .name = "held_out", .share = playbook.holdout_percent / 100, .goal = {}, .money = {}};
+  one.treated = {.name = "treated", .share = 1 - one.held_out.share, .goal = {}, .money = {}};
+  for (const auto& [name, share] : playbook.variants) {
+    one.variants.push_back({.name = name, .share = share / 100, .goal = {}, .money = {}});
+  }
+  return one;
+}
+
+// Nothing: the goal's time is not over.
+void AddPerson(const FirstRun& run, const std::optional<Outcome>& outcome, Experiment& one) {
+  ++one.entered;
+  if (!outcome) {
+    ++one.early;
+    return;
+  }
+  const auto add = [&](ArmFigures& arm) {
+    arm.goal.Add(outcome->reached, outcome->before);
+    arm.money.Add(outcome->money, outcome->money_before);
+  };
+  add(run.arm == "held_out" ? one.held_out : one.treated);
+  for (ArmFigures& variant : one.variants) {
+    if (run.arm != "held_out" && run.variant == variant.name) {
+      add(variant);
+    }
+  }
+}
+
+// Gives the figures of each segment that somebody entered in.
+void TakeParts(std::map<std::size_t, Experiment> parts, const Goal& goal,
+               const std::vector<std::string>& names, bool final_look, Experiment& whole) {
+  std::vector<double> p;
+  for (auto& [place, part] : parts) {
+    part.segment = place < names.size() ? names[place] : "none";
+    Conclude(goal, final_look, part);
+    p.push_back(part.any_time.p);
+    whole.parts.push_back(std::move(part));
+  }
+  const std::vector<double> corrected = Corrected(p);
+  for (std::size_t i = 0; i < corrected.size(); ++i) {
+    whole.parts[i].adjusted_p = corrected[i];
+  }
+}
+
 Experiment ReportOne(State& state, int index, const ExperimentOptions& options, TimePoint now) {
   const Playbook& playbook = state.workspace().playbooks[static_cast<std::size_t>(index)];
   const Goal& goal = *playbook.goal;
   const bool experiment = playbook.holdout_percent > 0 || !playbook.variants.empty();
   const Entered entered = EnteredRuns(state, playbook, !experiment, now);
-  Experiment one;
-  one.playbook = index;
+  Experiment one = Blank(playbook, index);
   one.unnumbered = entered.in_no_arm;
-  one.held_out = {
-      .name = "held_out", .share = playbook.holdout_percent / 100, .goal = {}, .money = {}};
-  one.treated = {.name = "treated", .share = 1 - one.held_out.share, .goal = {}, .money = {}};
-  std::map<std::string, std::size_t> places;
-  for (const auto& [name, share] : playbook.variants) {
-    places.emplace(name, one.variants.size());
-    one.variants.push_back({.name = name, .share = share / 100, .goal = {}, .money = {}});
+  std::optional<Standings> standings;
+  if (options.by >= 0) {
+    standings.emplace(state, options.by);
   }
+  std::map<std::size_t, Experiment> parts;
   for (const FirstRun& run : entered.first) {
     if ((options.from && run.started < *options.from) ||
         (options.to && run.started >= *options.to)) {
       continue;
     }
-    ++one.entered;
-    if (run.started + goal.within > now) {
-      ++one.early;
-      continue;
-    }
-    const Outcome outcome = OutcomeOf(state, goal, run);
-    const auto add = [&](ArmFigures& arm) {
-      arm.goal.Add(outcome.reached, outcome.before);
-      arm.money.Add(outcome.money, outcome.money_before);
-    };
-    add(run.arm == "held_out" ? one.held_out : one.treated);
-    if (const auto found = places.find(run.variant);
-        run.arm != "held_out" && found != places.end()) {
-      add(one.variants[found->second]);
+    const std::optional<Outcome> outcome =
+        run.started + goal.within > now ? std::nullopt : std::optional(OutcomeOf(state, goal, run));
+    AddPerson(run, outcome, one);
+    if (standings) {
+      AddPerson(run, outcome,
+                parts.try_emplace(standings->At(run), Blank(playbook, index)).first->second);
     }
   }
   Conclude(goal, options.final_look, one);
+  if (standings) {
+    TakeParts(std::move(parts), goal, standings->names(), options.final_look, one);
+  }
   return one;
 }
 

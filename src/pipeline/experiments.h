@@ -51,6 +51,11 @@ struct Experiment {
   std::optional<Money> money;  // For a thousand treated.
   std::vector<VariantEffect> effects;
   std::string sentence;  // The verdict for people.
+  // The same by the segment of ExperimentOptions::by that people stood in when their run began, in
+  // the model's order.  Each of them is judged for itself: see `adjusted_p`.
+  std::string segment;
+  double adjusted_p = 1;  // Of any_time, after Holm's correction for all segments.
+  std::vector<Experiment> parts;
 };
 
 struct ExperimentOptions {
@@ -59,6 +64,7 @@ struct ExperimentOptions {
   std::optional<TimePoint> from = std::nullopt, to = std::nullopt;
   // This moment was fixed before the start and nobody looked earlier: the plain interval decides.
   bool final_look = false;
+  int by = -1;  // A model: figures for each of its segments too.
 };
 
 // In the order of the files.  Only facts up to `now` count.

@@ -16,6 +16,7 @@ namespace {
 constexpr double kNoFigure = std::numeric_limits<double>::quiet_NaN();
 constexpr TimePoint kFirstTime = FromMicros(std::numeric_limits<std::int64_t>::min());
 constexpr TimePoint kLastTime = FromMicros(std::numeric_limits<std::int64_t>::max());
+constexpr std::int64_t kPinned = -1;      // The id of a fit that a test gave.
 constexpr std::size_t kRebuildShare = 4;  // Of the people changed: one scan is cheaper then.
 
 // The purchases of one event on one day.
@@ -240,8 +241,41 @@ void Processes::Recompute(std::size_t process, CustomerIndex customer) {
   }
 }
 
+void Processes::Pin(const std::map<std::string, std::vector<double>>& learned, TimePoint now) {
+  for (std::size_t i = 0; i < all().size(); ++i) {
+    const auto found = learned.find(all()[i].canonical);
+    if (found == learned.end()) {
+      continue;
+    }
+    auto fit = std::make_shared<ProcessFit>();
+    fit->id = kPinned;
+    fit->process = found->first;
+    fit->slot = fit->now = now;
+    BgNbdFit& buying = fit->purchases.fit.emplace();
+    std::copy(found->second.begin(), found->second.end(), buying.estimate.at.begin());
+    const auto& at = buying.estimate.at;
+    buying.model = {.r = at[0], .alpha = at[1], .a = at[2], .b = at[3]};
+    for (std::size_t field = 0; field < all()[i].fields.size(); ++field) {
+      SpendingFit& spending = fit->spending.emplace_back();
+      spending.field = FieldName(static_cast<int>(i), static_cast<int>(field));
+      const auto money = learned.find(found->first + "." + spending.field);
+      if (money == learned.end()) {
+        spending.reason = "the test says nothing of it";
+        continue;
+      }
+      GammaGammaFit& spent = spending.fit.emplace();
+      std::copy(money->second.begin(), money->second.end(), spent.estimate.at.begin());
+      spent.model = {.p = money->second[0], .q = money->second[1], .v = money->second[2]};
+    }
+    latest_[i] = in_force_[i] = std::move(fit);
+  }
+}
+
 bool Processes::IsDue(int process, Refit refit, TimePoint slot) const {
   const ProcessFit* last = latest_[static_cast<std::size_t>(process)].get();
+  if (last != nullptr && last->id == kPinned) {
+    return false;
+  }
   if (last == nullptr ||
       last->spending.size() != all()[static_cast<std::size_t>(process)].fields.size()) {
     return true;
@@ -313,13 +347,18 @@ std::string Processes::LearnOne(int process, TimePoint slot, TimePoint now) {
     return fmt::format("churn_risk({}) and the like have no data: {}; usual_gap({}) asks less",
                        name, fit->purchases.reason, spec.name);
   }
+  std::string warning;
+  if (fit->purchases.fit->model.nobody_leaves()) {
+    warning = fmt::format("churn_risk({0}) and alive({0}) have no data: {1}", name,
+                          fit->purchases.reason);
+  }
   for (const SpendingFit& one : fit->spending) {
     if (!one.fit) {
-      return fmt::format("lifetime_value({}) and expected_spend have no data: {}", name,
-                         one.reason);
+      warning += fmt::format("{}lifetime_value({}.{}) and expected_spend have no data: {}",
+                             warning.empty() ? "" : "; ", name, one.field, one.reason);
     }
   }
-  return "";
+  return warning;
 }
 
 void Processes::Remember(int model) {

@@ -52,6 +52,9 @@ class Processes {
   // The same for a cycle; costs nothing until somebody asked.  Requires: time does not go back.
   void Advance(TimePoint now);
 
+  // Of a test: these fits are in force and nothing is learned of them.  As Trial::learned has them.
+  void Pin(const std::map<std::string, std::vector<double>>& learned, TimePoint now);
+
   // Before a model's slot: learns what it names and what is due.  What it refuses comes back in
   // words.  In the caller's transaction.
   std::vector<std::string> Learn(int model, TimePoint slot, TimePoint now);

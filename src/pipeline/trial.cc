@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "pipeline/moments.h"
+#include "pipeline/processes.h"
 #include "pipeline/trial_check.h"
 #include "pipeline/trial_stage.h"
 
@@ -119,6 +120,7 @@ class Life {
         segments->PinLines(std::move(lines));
       }
     }
+    state_->processes().Pin(trial_.learned, trial_.start);
     cycle_ = std::make_unique<Cycle>(*state_, nullptr);
     dispatcher_ = std::make_unique<Dispatcher>(*state_, [](const ConnectorSettings&) {
       return Result<Secrets>(Secrets{{"url", "https://tool.test.example/"}});

@@ -1,5 +1,7 @@
 #include "pipeline/value.h"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -63,6 +65,11 @@ void AddAtRisk(State& state, int index, TimePoint since, ModelValue& value) {
   }
 }
 
+// Money comes in at the end of each twelfth of a year.
+Discount MonthlyDiscount(double per_year) {
+  return {.step = 365.0 / 12, .rate = std::pow(1 + per_year, 1.0 / 12) - 1};
+}
+
 class Reporter {
  public:
   Reporter(State& state, ValueReport& report) : state_(state), report_(report) {}
@@ -106,6 +113,11 @@ class Reporter {
       if (known) {
         scores = ScoreCustomer(model, money == nullptr ? nullptr : &money->model, *known,
                                report_.horizon_days);
+        if (report_.discount > 0 && scores.lifetime_value) {
+          scores.lifetime_value =
+              *scores.expected_spend * DiscountedOrders(model, known->history, report_.horizon_days,
+                                                        MonthlyDiscount(report_.discount));
+        }
         value.people += 1;
         value.orders += scores.expected_orders.value_or(0);
         value.value += scores.lifetime_value.value_or(0);
@@ -122,6 +134,11 @@ class Reporter {
       }
       AddAtRisk(state_, models[i], since, value.models[i]);
     }
+    // A model of other people, such as those of the app in a shop, says nothing here.
+    std::erase_if(value.models, [](const ModelValue& one) {
+      return std::all_of(one.segments.begin(), one.segments.end(),
+                         [](const SegmentValue& segment) { return segment.people == 0; });
+    });
   }
 
   void AddTo(ModelValue& value, CustomerIndex customer, const CustomerScores& scores,
@@ -160,8 +177,10 @@ class Reporter {
 
 }  // namespace
 
-ValueReport ReportValue(State& state) {
+ValueReport ReportValue(State& state, const ValueOptions& options) {
   ValueReport report;
+  report.horizon_days = options.horizon_days;
+  report.discount = options.discount;
   Reporter reporter(state, report);
   const std::vector<PurchaseProcess>& all = state.processes().names().all;
   for (std::size_t process = 0; process < all.size(); ++process) {

@@ -39,12 +39,19 @@ struct ProcessValue {
   std::vector<ModelValue> models;
 };
 
+struct ValueOptions {
+  double horizon_days = 365;
+  // What a year takes off money to come, as a share: 0.1 makes 100 in a year worth 100 / 1.1 now.
+  double discount = 0;
+};
+
 struct ValueReport {
   double horizon_days = 365, period_days = 90;
+  double discount = 0;
   std::vector<ProcessValue> processes;
 };
 
 // Of everything that the files name, as of the columns' edge.
-ValueReport ReportValue(State& state);
+ValueReport ReportValue(State& state, const ValueOptions& options = {});
 
 }  // namespace segue

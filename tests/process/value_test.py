@@ -1,4 +1,5 @@
-"""`segue value` prints what docs/insights.md shows of it, and says so where the data cannot be fitted.
+"""segue value, report, migrate, funnel and aha print what docs/insights.md shows of them, on a year of real orders and on CDNOW; and
+value says so where the data cannot be fitted.
 
 UPDATE_DOCS=1 writes what it prints into the page.  The data of ../shared/data are left out where they are missing.
 """
@@ -80,13 +81,46 @@ def shown_in_docs(desk, words):
     check(found.group(1) == printed, f"and what it prints\n{printed}")
 
 
+def year_of_orders():
+    """The shipped library lives through the year of real orders."""
+    desk = Desk(ROOT)
+    for path in (ROOT / "scripts" / "data" / "online_retail").glob("*.csv.gz"):
+        shutil.copy(path, desk.state / "inbox")
+    desk.ask(["replay", "--from", "2011-08-25T06:00", "--to", "2011-12-10", "--every", "24h", "--quiet"])
+    now = ["--at", "2011-12-10"]
+    for words in (["value"], ["report", "store_sleepy", "--by", "buyer_size"], ["migrate", "rfm"], ["funnel", "way_to_habit"],
+                  ["aha", "early", "--limit", "5"]):
+        shown_in_docs(desk, [*words, *now])
+    told = json.loads(desk.ask(["value", *now, "--json"]))
+    money = [one for one in told["processes"] if one["field"] == "amount"]
+    check(len(money) == 1 and money[0]["refused"] == "" and money[0]["nobody_leaves"], "nobody can be told to have left, and the value is known")
+    check(0.67 < money[0]["check"]["expected"] / money[0]["check"]["came"] < 1.5 and money[0]["value"] > 0, "since the check held")
+    check(all(one["risk"] is None for model in money[0]["models"] for one in model["segments"]), "and no segment has a risk")
+    later = json.loads(desk.ask(["value", *now, "--days", "730", "--discount", "10", "--json"]))["processes"]
+    twice = [one for one in later if one["field"] == "amount"][0]["value"] / money[0]["value"]
+    check(1.7 < twice < 1.9, f"two years at ten percent are worth {twice:.3f} of one year")
+    words = desk.ask(["explain", "12748", *now])
+    own = words.split("risk_value: ")[1].split("\n\n")[0]
+    for line in ("churn: ", "worth: ", "overdue: ", "risk: ", "val: ", "answer: "):
+        check(line in own, f"explain gives the lines of a score: {line}")
+    check("no risk: nobody of this base can be told to have left" in words and "the fit itself is sure of" in words, f"and what they rest on\n{words}")
+    for form in ("--markdown", "--json"):
+        told = desk.ask(["report", *now, form])
+        check("| ---" in told if form == "--markdown" else json.loads(told)[0]["treated"]["people"] > 0, f"report {form}")
+
+
 def cdnow():
     block = re.search(r"^```yaml\n(workspace: cdnow\n.*?)^```$", PAGE.read_text(), re.M | re.S)
     check(block is not None, "the page shows a workspace for CDNOW")
     desk = Desk(folder_with(block.group(1)))
     shutil.copy(SHARED / "cdnow" / "cdnow_sample_transactions.csv", desk.state / "inbox")
-    desk.ask(["run", "--at", "1998-06-30T23:00"])
-    shown_in_docs(desk, ["value", "--at", "1998-06-30T23:00"])
+    for day in ("1998-03-31", "1998-06-30"):
+        desk.ask(["run", "--at", day + "T23:00"])
+    for words in (["value"], ["migrate", "worth"], ["funnel"], ["aha"]):
+        shown_in_docs(desk, [*words, "--at", "1998-06-30T23:00"])
+    for words in (["value"], ["migrate", "worth"], ["funnel", "--by", "worth"], ["aha"]):
+        check("| ---" in desk.ask([*words, "--at", "1998-06-30T23:00", "--markdown"]), f"{words[0]} as Markdown")
+        check(json.loads(desk.ask([*words, "--at", "1998-06-30T23:00", "--json"])), f"{words[0]} as JSON")
     told = json.loads(desk.ask(["value", "--at", "1998-06-30T23:00", "--json"]))["processes"]
     check(len(told) == 1 and told[0]["refused"] == "" and 70000 < told[0]["value"] < 74000, "the same as JSON")
     table = desk.ask(["value", "--at", "1998-06-30T23:00", "--markdown"])
@@ -141,6 +175,7 @@ def misfits():
 
 def main():
     misfits()
+    year_of_orders()
     if SHARED.exists():
         cdnow()
 

@@ -408,6 +408,19 @@ limits: {reenter: never}
                                                  SourceFile{"rules/p.yaml", rules}}));
 }
 
+TEST_CASE("what a test says was learned must be parameters of something that can be learned") {
+  const std::string rules = R"(test: t
+start: "2026-03-02T00:00 UTC"
+learned:
+  order_placed: [0.6, 30, 0.6]
+  order_placed.amount: [5, 4, -60]
+  order_placed.colour: [5, 4, 60]
+  order_eaten: [0.6, 30, 0.6, 2.5]
+steps: [{run: 1h}]
+)";
+  CheckGolden("diagnostics/SG005_learned.txt", Report(SmallFiles(rules)));
+}
+
 TEST_CASE("a service playbook is listed, and is no error") {
   const std::string rules = R"(playbook: p
 purpose: service

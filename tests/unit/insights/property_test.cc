@@ -55,6 +55,8 @@ BgNbd RandomBgNbd(Dice& dice) {
   } else if (trap == 1) {
     m.a = dice.Share();
     m.b = 1 - m.a;
+  } else if (trap == 2) {
+    m.a = 0;  // Nobody leaves.
   }
   return m;
 }

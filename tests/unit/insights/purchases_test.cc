@@ -149,6 +149,61 @@ TEST_CASE("purchases: churn risk is refused with a reason where the data cannot 
   starts(silent, "too short: ");
 }
 
+TEST_CASE(
+    "purchases: where nobody leaves, orders and value are known and the risk is refused in words") {
+  Purchases purchases;
+  purchases.end = 800;
+  Dice dice(33);
+  for (int i = 0; i < 4000; ++i) {
+    const double gap = 60 / dice.Gamma(0.8);
+    std::vector<std::int32_t> days;
+    for (double time = dice.Between(0, 500); time <= purchases.end; time += dice.Exponential(gap)) {
+      days.push_back(static_cast<std::int32_t>(time));
+    }
+    purchases.Add(days);
+  }
+  const PurchaseFit fit = FitPurchases(purchases);
+  INFO(fit.reason);
+  CHECK(fit.refusal == Refusal::kNone);
+  CHECK(fit.reason.starts_with("nobody can be told to have left: "));
+  REQUIRE(fit.fit.has_value());
+  CHECK(fit.fit->model.nobody_leaves());
+  CHECK(fit.fit->estimate.determined);
+  CHECK(fit.fit->model.r == doctest::Approx(0.8).epsilon(0.1));
+  CHECK(fit.fit->model.alpha == doctest::Approx(60).epsilon(0.1));
+  CHECK(fit.holdout->expected == doctest::Approx(fit.holdout->bought).epsilon(0.05));
+  const GammaGamma money{.p = 5, .q = 4, .v = 30};
+  const Customer customer{.history = {.repeats = 3, .last = 100, .observed = 300},
+                          .mean_spend = 40};
+  const CustomerScores scores = ScoreCustomer(fit.fit->model, &money, customer, 365);
+  CHECK(!scores.alive.has_value());
+  CHECK(!scores.churn_risk.has_value());
+  // The mean of a gamma rate after three purchases in 300 days.
+  CHECK(*scores.expected_orders ==
+        doctest::Approx((fit.fit->model.r + 3) / (fit.fit->model.alpha + 300) * 365));
+  CHECK(*scores.lifetime_value > 0);
+  const GammaGammaFit spending{.model = money, .estimate = {.at = {5, 4, 30}, .determined = true}};
+  const auto interval = LifetimeValue(*fit.fit, spending, customer, 365);
+  REQUIRE(interval.has_value());
+  CHECK(interval->low < interval->value);
+  CHECK(ExplainRisk(fit.fit->model, customer.history, 90)[0] ==
+        "no risk: nobody of this base can be told to have left");
+}
+
+TEST_CASE("purchases: a model in which nobody leaves is the one of an ever smaller chance to") {
+  const BgNbd stays{.r = 0.7, .alpha = 30, .a = 0, .b = 1};
+  const BgNbd nearly{.r = 0.7, .alpha = 30, .a = 1e-9, .b = 1};
+  for (const int repeats : {0, 1, 7, 40}) {
+    const History h{.repeats = repeats, .last = repeats > 0 ? 90.0 : 0.0, .observed = 100};
+    for (const double t : {1.0, 90.0, 5000.0}) {
+      CHECK(stays.Expected(h, t) == doctest::Approx(nearly.Expected(h, t)).epsilon(1e-6));
+      CHECK(stays.Chance(h, 3, t) == doctest::Approx(nearly.Chance(h, 3, t)).epsilon(1e-6));
+    }
+    CHECK(stays.Alive(h) == 1);
+    CHECK(stays.LogLikelihood(h) == doctest::Approx(nearly.LogLikelihood(h)).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("purchases: a shop whose customers all vanish after the split is a misfit") {
   Purchases purchases;
   purchases.end = 900;

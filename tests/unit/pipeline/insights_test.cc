@@ -241,6 +241,56 @@ TEST_CASE("report: who entered counts once, by arm, when the goal's time is over
 }
 
 TEST_CASE(
+    "report: by segment it counts where people stood when they came in, whatever came of it") {
+  Shop shop;
+  constexpr int kPeople = 1200;
+  shop.Begin(kPeople);
+  std::vector<Fact> facts;
+  for (int i = 0; i < kPeople / 2; ++i) {
+    facts.push_back(shop.Happens(i, kOrder, shop.now, 20000));
+  }
+  shop.Take(facts);  // The first half is large from here on.
+  shop.now += kHour;
+  facts.clear();
+  for (int i = 0; i < kPeople; ++i) {
+    facts.push_back(shop.Happens(i, kVisit, shop.now));
+  }
+  shop.Take(facts);
+  const std::map<CustomerIndex, std::string> arms = shop.ArmsOf("nudge");
+  const TimePoint started = shop.now;
+  facts.clear();
+  double reached = 0;
+  for (int i = 0; i < kPeople; ++i) {
+    const bool treated = arms.at(static_cast<CustomerIndex>(i)) != "held_out";
+    // Small ones who order are large afterwards, and count where they came from.
+    if (i >= kPeople / 2 && i % (treated ? 2 : 10) == 0) {
+      facts.push_back(shop.Happens(i, kOrder, started + kDay, 50000));
+      reached += treated ? 1 : 0;
+    }
+  }
+  shop.now += 6 * kDay;
+  shop.Take(facts);
+  const std::vector<Experiment> all =
+      Experiments(*shop.state, {.playbook = "nudge", .by = 0}, shop.now);
+  const Experiment& one = Only(all);
+  REQUIRE(one.parts.size() == 2);
+  CHECK(one.parts[0].segment == "large");
+  CHECK(one.parts[1].segment == "small");
+  CHECK(one.parts[0].entered == kPeople / 2);
+  CHECK(one.parts[0].treated.goal.sum() == 0);
+  CHECK(one.parts[1].entered == kPeople / 2);
+  CHECK(one.parts[1].treated.goal.sum() == doctest::Approx(reached));
+  REQUIRE(one.parts[1].money.has_value());
+  CHECK(one.parts[1].money->value > 0);
+  CHECK(one.parts[1].answer.verdict == Verdict::kAbove);
+  CHECK(one.parts[1].adjusted_p == doctest::Approx(2 * one.parts[1].any_time.p));
+  CHECK(one.parts[0].adjusted_p >= one.parts[1].adjusted_p);
+  CHECK(one.parts[0].treated.goal.people() + one.parts[1].treated.goal.people() ==
+        one.treated.goal.people());
+  CHECK(Experiments(*shop.state, {.playbook = "nudge"}, shop.now).front().parts.empty());
+}
+
+TEST_CASE(
     "report: a condition as goal is noted of runs that are over, and nobody held out says so") {
   InsightsShop shop;
   shop.Publish();

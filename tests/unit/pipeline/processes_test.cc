@@ -79,13 +79,13 @@ struct ProcessesShop {
 
   // `people` who order by chance and leave by chance, as the model assumes, or in `beats` as even
   // as a clock.
-  void Live(int people, int beats = 1) {
+  void Live(int people, int beats = 1, bool leaves = true) {
     Dice dice(7);
     for (int who = 0; who < people; ++who) {
       const double gap = 25 / dice.Gamma(1.5), leave = dice.Beta(0.8, 4);
       const double mean = 2000 + 3000 * dice.Gamma(2);
       double day = dice.Between(0, 250);
-      for (int order = 0; day < 420 && (order < 2 || !dice.Chance(leave)); ++order) {
+      for (int order = 0; day < 420 && (order < 2 || !leaves || !dice.Chance(leave)); ++order) {
         Order(who, day, static_cast<std::int64_t>(mean * dice.Gamma(4) / 4) + 1, dice.Chance(0.05));
         for (int beat = 0; beat < beats; ++beat) {
           day += dice.Exponential(gap / beats);
@@ -258,6 +258,38 @@ TEST_CASE("processes: fifty customers are too few; the feature is unknown and th
   CHECK(shop.Run(401.25).warnings.empty());
   CHECK(shop.Run(408.25).warnings.size() == 2);
   CHECK(shop.Count("purchase_fit") == 4);
+}
+
+TEST_CASE(
+    "processes: where nobody can be told to have left there are orders and value, and no risk") {
+  Shop shop;
+  shop.Live(600, 1, false);
+  const CycleReport report = shop.Run(400.25);
+  REQUIRE(report.warnings.size() == 2);
+  CHECK(report.warnings[0].find("model worth: churn_risk(order) and alive(order) have no data: "
+                                "nobody can be told to have left: ") == 0);
+  const auto made = shop.state->processes().in_force()[0];
+  REQUIRE(made != nullptr);
+  CHECK(made->purchases.fit->model.nobody_leaves());
+  const auto look = [&] {
+    for (CustomerIndex who = 0; who < shop.state->ledger().customer_count(); ++who) {
+      const std::vector<double> f = shop.Features(who);
+      CHECK(std::isnan(f[kRisk]));
+      CHECK(std::isnan(f[kAlive]));
+      CHECK(f[kOrders] > 0);
+      CHECK(f[kValue] > 0);
+    }
+  };
+  look();
+  shop.Open(shop.begin + 401 * kDay);  // And so it reads back.
+  const auto fit = shop.state->processes().in_force()[0];
+  REQUIRE(fit != nullptr);
+  CHECK(fit->purchases.fit->model.nobody_leaves());
+  CHECK(fit->purchases.fit->estimate.determined);
+  CHECK(fit->purchases.fit->estimate.at == made->purchases.fit->estimate.at);
+  CHECK(shop.Run(401.25).warnings.empty());
+  look();
+  CHECK(shop.state->processes().Explain(0)[1].find("  no risk: nobody of this base") == 0);
 }
 
 TEST_CASE("processes: a base that keeps a rhythm is refused, and the explanation says why") {

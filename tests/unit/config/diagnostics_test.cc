@@ -418,7 +418,7 @@ learned:
   order_eaten: [0.6, 30, 0.6, 2.5]
 steps: [{run: 1h}]
 )";
-  CheckGolden("diagnostics/SG005_learned.txt", Report(SmallFiles(rules)));
+  CheckGolden("diagnostics/SG005_learned.txt", Reported(SmallFiles(rules)));
 }
 
 TEST_CASE("a service playbook is listed, and is no error") {

@@ -242,7 +242,7 @@ TEST_CASE("report: who entered counts once, by arm, when the goal's time is over
 
 TEST_CASE(
     "report: by segment it counts where people stood when they came in, whatever came of it") {
-  Shop shop;
+  InsightsShop shop;
   constexpr int kPeople = 1200;
   shop.Begin(kPeople);
   std::vector<Fact> facts;
@@ -253,7 +253,7 @@ TEST_CASE(
   shop.now += kHour;
   facts.clear();
   for (int i = 0; i < kPeople; ++i) {
-    facts.push_back(shop.Happens(i, kVisit, shop.now));
+    facts.push_back(shop.Happens(i, kInsightsVisit, shop.now));
   }
   shop.Take(facts);
   const std::map<CustomerIndex, std::string> arms = shop.ArmsOf("nudge");

@@ -262,7 +262,7 @@ TEST_CASE("processes: fifty customers are too few; the feature is unknown and th
 
 TEST_CASE(
     "processes: where nobody can be told to have left there are orders and value, and no risk") {
-  Shop shop;
+  ProcessesShop shop;
   shop.Live(600, 1, false);
   const CycleReport report = shop.Run(400.25);
   REQUIRE(report.warnings.size() == 2);

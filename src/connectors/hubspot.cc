@@ -445,7 +445,7 @@ class HubspotConnector final : public Connector {
     if (ids.empty()) {
       return attempt.Each(groups, outcomes);
     }
-    return ChangeList(attempt, list_id, std::move(ids), groups, std::move(outcomes));
+    return ChangeList(attempt, list_id, ids, groups, std::move(outcomes));
   }
 
   Request ReadContacts(const VendorAttempt& attempt, std::span<const ContactGroup> groups) const {

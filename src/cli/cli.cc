@@ -61,7 +61,11 @@ struct Parsed {
 
 void AddLooking(CLI::App& app, Parsed& parsed) {
   CLI::App* check = app.add_subcommand("check", "Find everything that is wrong with the files");
-  AddCommon(check, parsed.common, false);
+  AddCommon(check, parsed.common, true);
+  check->add_flag(
+      "--with-data", parsed.check.with_data,
+      "Also what only the data of the state can tell: names that nothing has, conditions "
+      "that nobody fulfils");
   check->add_flag("--verbose,-v", parsed.check.verbose, "Also what is only good to know");
   check->add_option("--format", parsed.check.format, "text, json, or sarif (2.1.0)")
       ->check(CLI::IsMember({"text", "json", "sarif"}));
@@ -73,6 +77,12 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
   plan->add_option("--people", parsed.plan.people, "List everybody whom this playbook would start");
   plan->add_option("--out,-o", parsed.plan.out, "Write the plan into this file, for apply");
   plan->add_flag("--markdown", parsed.plan.markdown, "Print it for a pull request");
+  plan->add_option(
+      "--backfill", parsed.plan.backfill,
+      "As if apply were asked to start those who are in this playbook's segment already");
+  plan->add_option("--running", parsed.plan.running,
+                   "As if apply were asked this about running runs")
+      ->check(CLI::IsMember({"finish", "move", "stop"}));
   plan->callback([&] { parsed.run = [&] { return RunPlan(parsed.common, parsed.plan); }; });
 
   CLI::App* doctor = app.add_subcommand("doctor", "Find out whether the state is sound");
@@ -225,6 +235,13 @@ void AddReleasing(CLI::App& app, Parsed& parsed) {
       ->add_option("--drift", parsed.apply.drift,
                    "So many may receive who are not in the plan (default 0)")
       ->check(CLI::NonNegativeNumber);
+  apply->add_option("--backfill", parsed.apply.backfill,
+                    "Playbook that also starts whoever is in its segment already (again for more)");
+  apply
+      ->add_option("--running", parsed.apply.running,
+                   "Runs of playbooks that were edited: finish with the old version (default), "
+                   "move to the new one at the same step, or stop")
+      ->check(CLI::IsMember({"finish", "move", "stop"}));
   apply->add_flag("--follow-folder", parsed.apply.follow_folder,
                   "From here on the files of the folder run as they are, without apply");
   apply->callback([&] { parsed.run = [&] { return RunApply(parsed.common, parsed.apply); }; });

@@ -24,14 +24,15 @@ constexpr std::size_t kEventsShown = 10;
 
 // The state of one customer, opened to be looked at.
 struct OneCustomer {
-  OneCustomer(const Common& common, const std::string& who) : checked(OpenWorkspace(common)) {
+  OneCustomer(const Common& common, const std::string& who, bool or_account = false)
+      : checked(OpenWorkspace(common)) {
     RequireState(common);
     db = std::make_unique<Database>(Database::Open(StateFile(common)));
     now = MomentOf(common, *checked.workspace);
     state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,
                                     OptionsFor(*checked.workspace, false));
     now = std::max(now, state->columns().edge());
-    customer = FindPerson(*state, who);
+    customer = or_account ? FindAnybody(*state, who) : FindPerson(*state, who);
     key = state->ledger().CustomerKey(customer);
   }
 
@@ -131,7 +132,8 @@ json::object SegmentsJson(const OneCustomer& subject) {
     if (segments == nullptr) {
       continue;
     }
-    const Membership member = segments->Get(subject.customer);
+    const auto who = WhoIn(*subject.state, workspace.models[i], subject.customer);
+    const Membership member = who ? segments->Get(*who) : Membership();
     if (member.segment != kNoSegment) {
       all[workspace.models[i].id] = {{"segment", workspace.models[i].segments[member.segment].id},
                                      {"since", FormatTime(member.since)}};
@@ -330,7 +332,7 @@ int EraseOne(const Common& common, const CustomerOptions& options) {
 }  // namespace
 
 int RunWhyMoved(const Common& common, const WhyMovedOptions& options) {
-  const OneCustomer subject(common, options.customer);
+  const OneCustomer subject(common, options.customer, true);
   const Workspace& workspace = subject.workspace();
   if (!options.model.empty() && !workspace.FindModel(options.model)) {
     throw Failure{kUsage, fmt::format("there is no model {}\n", options.model)};
@@ -345,10 +347,11 @@ int RunWhyMoved(const Common& common, const WhyMovedOptions& options) {
   for (std::size_t i = 0; i < workspace.models.size(); ++i) {
     const Model& model = workspace.models[i];
     const auto* segments = subject.state->segments(static_cast<int>(i));
-    if (segments == nullptr || (!options.model.empty() && model.id != options.model)) {
+    const auto who = WhoIn(*subject.state, model, subject.customer);
+    if (segments == nullptr || !who || (!options.model.empty() && model.id != options.model)) {
       continue;
     }
-    const Membership member = segments->Get(subject.customer);
+    const Membership member = segments->Get(*who);
     const auto name = [&](SegmentIndex segment) {
       return segment == kNoSegment ? std::string("none") : model.segments[segment].id;
     };
@@ -359,7 +362,7 @@ int RunWhyMoved(const Common& common, const WhyMovedOptions& options) {
       fmt::print("   pending: {}, the same in {} of {} runs\n", name(member.answer),
                  member.answer_runs, model.hold.runs);
     }
-    for (const MoveRow& move : MovesOf(*subject.state, subject.customer)) {
+    for (const MoveRow& move : MovesOf(*subject.state, *who)) {
       if (move.model == model.id) {
         fmt::print("   {}  {} → {}  cause: {}   {}\n", subject.Shown(move.at), move.from, move.to,
                    CauseName(move.cause), move.why);
@@ -367,8 +370,7 @@ int RunWhyMoved(const Common& common, const WhyMovedOptions& options) {
     }
     const auto people = subject.state->PopulationOf(static_cast<int>(i), subject.now);
     fmt::print("   now:\n");
-    for (const std::string& line :
-         segments->Explain(*people, subject.customer, subject.now, *workspace.pool)) {
+    for (const std::string& line : segments->Explain(*people, *who, subject.now, *workspace.pool)) {
       fmt::print("     {}\n", line);
     }
     fmt::print("\n");

@@ -30,11 +30,16 @@ class Explainer {
         continue;
       }
       const Model& model = workspace.models[i];
-      const Membership member = segments->Get(customer_);
+      const std::optional<CustomerIndex> who = WhoIn(state_, model, customer_);
+      if (!who) {
+        continue;
+      }
+      const Membership member = segments->Get(*who);
       const std::string name =
           member.segment == kNoSegment ? "not in this model" : model.segments[member.segment].id;
       fmt::print(
-          "{}: {}{}\n", Bold(model.id), name,
+          "{}{}: {}{}\n", Bold(model.id),
+          *who == customer_ ? "" : " of account " + state_.ledger().CustomerKey(*who), name,
           member.segment == kNoSegment ? "" : " since " + model.timezone.Format(member.since));
       if (member.answer != member.segment) {
         const std::string answer =
@@ -43,16 +48,20 @@ class Explainer {
                    model.hold.runs);
       }
       const auto people = state_.PopulationOf(static_cast<int>(i), now_);
-      for (const std::string& line : segments->Explain(*people, customer_, now_, *workspace.pool)) {
+      for (const std::string& line : segments->Explain(*people, *who, now_, *workspace.pool)) {
         fmt::print("   {}\n", line);
       }
+    }
+    if (workspace.models.empty()) {
+      fmt::print("this workspace has no models: nobody is in a segment, and nobody moves\n");
     }
     fmt::print("\n");
   }
 
   // What churn_risk, lifetime_value and the like rest on.
   void Purchases() const {
-    const std::vector<std::string> lines = state_.processes().Explain(customer_);
+    const std::vector<std::string> lines =
+        IsAccount(customer_) ? std::vector<std::string>() : state_.processes().Explain(customer_);
     for (const std::string& line : lines) {
       fmt::print("{}\n", line);
     }
@@ -80,6 +89,7 @@ class Explainer {
       return;
     }
     Headline(playbook, decisions);
+    Versions(playbook);
     std::string heading;
     for (const Decision& decision : decisions) {
       const std::string where = decision.step.empty()
@@ -132,6 +142,18 @@ class Explainer {
   }
 
  private:
+  // Which version of the playbook its runs go by, where it is not that of the files.
+  void Versions(const segue::Playbook& playbook) const {
+    for (const RunInfo& run : state_.playbooks().Runs(customer_, playbook.id, false)) {
+      if (run.hash == playbook.hash) {
+        continue;
+      }
+      fmt::print(" run {} {} by an earlier version of the playbook ({}{})\n", run.id,
+                 run.ended ? "went" : "goes", run.hash.substr(0, 8),
+                 run.version_since ? ", of " + Format(*run.version_since) : "");
+    }
+  }
+
   std::string Format(TimePoint time) const {
     return state_.workspace().schema.timezone.Format(time);
   }
@@ -300,12 +322,23 @@ int ExplainJson(State& state, CustomerIndex customer, const std::string& playboo
                      {"why", move.why}});
   }
   boost::json::array purchases;
-  for (const std::string& line : state.processes().Explain(customer)) {
+  for (const std::string& line :
+       IsAccount(customer) ? std::vector<std::string>() : state.processes().Explain(customer)) {
     purchases.emplace_back(line);
+  }
+  boost::json::array runs;
+  for (const RunInfo& run : state.playbooks().Runs(customer, playbook, false)) {
+    runs.push_back({{"run", run.id},
+                    {"playbook", run.playbook},
+                    {"version", run.hash},
+                    {"started", FormatTime(run.started)},
+                    {"ended", run.ended ? FormatTime(*run.ended) : ""},
+                    {"reason", run.end_reason}});
   }
   const boost::json::object out{{"customer", state.ledger().CustomerKey(customer)},
                                 {"purchases", purchases},
                                 {"moves", moves},
+                                {"runs", runs},
                                 {"decisions", decisions}};
   fmt::print("{}\n", boost::json::serialize(out));
   return kFine;
@@ -314,21 +347,19 @@ int ExplainJson(State& state, CustomerIndex customer, const std::string& playboo
 }  // namespace
 
 int RunExplain(const Common& common, const ExplainOptions& options) {
-  const Checked checked = OpenWorkspace(common);
-  const Workspace& workspace = *checked.workspace;
-  RequireState(common);
+  Opened opened(common);
+  State& state = *opened.state;
+  const Workspace& workspace = state.workspace();
   if (!options.playbook.empty() && !workspace.FindPlaybook(options.playbook)) {
     throw Failure{kUsage, fmt::format("there is no playbook {}\n", options.playbook)};
   }
-  const TimePoint now = MomentOf(common, workspace);
-  Database db = Database::Open(StateFile(common));
-  State state(db, workspace, *checked.templates, now, OptionsFor(workspace, false));
-  const CustomerIndex customer = FindPerson(state, options.customer);
+  const CustomerIndex customer = FindAnybody(state, options.customer);
   if (common.json) {
     return ExplainJson(state, customer, options.playbook);
   }
-  const Explainer explainer(state, customer, std::max(now, state.columns().edge()));
-  fmt::print("{}\n\n", state.ledger().CustomerKey(customer));
+  const Explainer explainer(state, customer, std::max(opened.now, state.columns().edge()));
+  fmt::print("{}{}\n\n", IsAccount(customer) ? "account " : "",
+             state.ledger().CustomerKey(customer));
   if (options.playbook.empty()) {
     explainer.Segments();
     explainer.Purchases();

@@ -268,6 +268,10 @@ int RunFunnel(const Common& common, const FunnelOptions& options) {
   if (!options.by.empty()) {
     by = static_cast<int>(&FindNamed(workspace.models, options.by, "model") -
                           workspace.models.data());
+    if (workspace.models[static_cast<std::size_t>(by)].of != funnel.of) {
+      throw Failure{kUsage, fmt::format("{} and {} are not about the same: one is of accounts\n",
+                                        funnel.id, options.by)};
+    }
   }
   const std::vector<FunnelPart> parts = FunnelNow(*opened.state, funnel, by, opened.now);
   if (common.json) {

@@ -37,8 +37,9 @@ void PrintModel(State& state, int index, boost::json::object* json) {
   const std::string as_of = segments->last_slot()
                                 ? "as of " + model.timezone.Format(*segments->last_slot())
                                 : "no slot yet";
-  fmt::print("{}  {}  ({} customers, {})\n", model.id, model.title, Grouped(all), as_of);
-  Table table({"segment", ">customers", ">share", ""});
+  const std::string whom = model.of == Subject::kAccount ? "accounts" : "customers";
+  fmt::print("{}  {}  ({} {}, {})\n", model.id, model.title, Grouped(all), whom, as_of);
+  Table table({"segment", ">" + whom, ">share", ""});
   for (std::size_t i = 0; i < counts.size(); ++i) {
     const double share = all == 0 ? 0 : static_cast<double>(counts[i]) / static_cast<double>(all);
     table.Row({model.segments[i].name, Grouped(counts[i]), Percent(share), Bar(share, 30)});
@@ -52,7 +53,11 @@ void PrintPeople(State& state, int index) {
   if (segments == nullptr) {
     return;
   }
-  for (CustomerIndex customer = 0; customer < state.ledger().customer_count(); ++customer) {
+  const bool accounts = model.of == Subject::kAccount;
+  const CustomerIndex first = accounts ? kFirstAccount : 0;
+  const CustomerIndex count =
+      accounts ? state.ledger().account_count() : state.ledger().customer_count();
+  for (CustomerIndex customer = first; customer < first + count; ++customer) {
     const Membership member = segments->Get(customer);
     if (!state.ledger().IsAlive(customer) || member.segment == kNoSegment) {
       continue;

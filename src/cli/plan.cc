@@ -62,17 +62,35 @@ struct Planned {
   Difference difference;
 };
 
-Planned MakePlan(Database& db, const Checked& checked, TimePoint at) {
+// What a person asked for, in words that say so where it cannot be.
+Applying Asked(const Workspace& workspace, const std::vector<std::string>& backfill,
+               const std::string& running) {
+  for (const std::string& id : backfill) {
+    const std::optional<int> playbook = workspace.FindPlaybook(id);
+    if (!playbook) {
+      throw Failure{kUsage, fmt::format("there is no playbook {}\n", id)};
+    }
+    if (workspace.playbooks[static_cast<std::size_t>(*playbook)].on.kind == Trigger::Kind::kEvent) {
+      throw Failure{kUsage,
+                    fmt::format("{} starts on an event, and nobody is in one: it has nobody "
+                                "to backfill\n",
+                                id)};
+    }
+  }
+  return {.running = running, .backfill = backfill};
+}
+
+Planned MakePlan(Database& db, const Checked& checked, TimePoint at, const Applying& applying) {
   Planned planned;
   planned.running = RunningRelease(db);
   planned.hash = FilesHash(checked.files);
   planned.plan = Foresee(db, *checked.workspace, *checked.templates, at,
-                         OptionsFor(*checked.workspace, false));
+                         OptionsFor(*checked.workspace, false), applying);
   planned.after = WhoGetsWhat(planned.plan, *checked.workspace);
   if (!planned.running) {
     planned.difference = Compare({}, planned.after);
   } else if (planned.running->hash != planned.hash) {
-    const Checked old = CheckWorkspace(planned.running->files);
+    const Checked old = CheckWorkspace(planned.running->files, false, VersionsInUse(db));
     if (old.workspace == nullptr) {
       throw Failure{kFindings,
                     "the files that run now cannot be read by this version of segue: compare "
@@ -136,16 +154,18 @@ void RequireFresh(const PlanFile& file, const Planned& now, std::int64_t drift) 
 }  // namespace
 
 int RunPlan(const Common& common, const PlanOptions& options) {
-  const Checked checked = OpenWorkspace(common);
-  const Workspace& workspace = *checked.workspace;
+  Checked folder = OpenWorkspace(common);
   RequireState(common);
+  Database db = Database::Open(StateFile(common));
+  const Checked checked = WithEarlier(db, std::move(folder));
+  const Workspace& workspace = *checked.workspace;
   if (!options.people.empty() && !workspace.FindPlaybook(options.people)) {
     throw Failure{kUsage, fmt::format("there is no playbook {}\n", options.people)};
   }
   const TimePoint now = MomentOf(common, workspace);
   const TimePoint at = common.at.empty() ? NextSlot(workspace, now) : now;
-  Database db = Database::Open(StateFile(common));
-  const Planned planned = MakePlan(db, checked, at);
+  const Planned planned =
+      MakePlan(db, checked, at, Asked(workspace, options.backfill, options.running));
   const PlanScreen screen{
       .plan = planned.plan,
       .workspace = workspace,
@@ -167,10 +187,11 @@ int RunPlan(const Common& common, const PlanOptions& options) {
 }
 
 int RunApply(const Common& common, const ApplyOptions& options) {
-  const Checked checked = OpenWorkspace(common);
-  const Workspace& workspace = *checked.workspace;
+  Checked folder = OpenWorkspace(common);
   std::filesystem::create_directories(common.state);
   Database db = Database::Open(StateFile(common));
+  const Checked checked = WithEarlier(db, std::move(folder));
+  const Workspace& workspace = *checked.workspace;
   if (options.follow_folder) {
     FollowFolder(db);
     fmt::print("from the next run on, the files of the folder run as they are\n");
@@ -188,11 +209,15 @@ int RunApply(const Common& common, const ApplyOptions& options) {
     }
     at = file->at;
   }
-  const Planned planned = MakePlan(db, checked, at);
+  const Applying applying = Asked(workspace, options.backfill, options.running);
+  const Planned planned = MakePlan(db, checked, at, applying);
   if (file) {
     RequireFresh(*file, planned, options.drift);
   }
+  Transaction work(db);
   NoteRelease(db, checked.files, true, now);
+  LeaveWord(db, workspace, applying);
+  work.Commit();
   const Zone& zone = workspace.schema.timezone;
   fmt::print("applied {}{}; in the cycle of {} {}\n", planned.hash.substr(0, 8),
              planned.running ? " in place of " + planned.running->hash.substr(0, 8) : "",

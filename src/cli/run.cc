@@ -19,14 +19,33 @@
 #include "pipeline/feed.h"
 #include "pipeline/history.h"
 #include "pipeline/release.h"
+#include "pipeline/with_data.h"
 
 namespace segue {
+
+namespace {
+
+Diagnostics AskData(const Common& common, const Checked& checked) {
+  RequireState(common);
+  Database db = Database::Open(StateFile(common));
+  const Transaction nothing(db);  // Never committed: these files need not be those that run.
+  const Workspace& workspace = *checked.workspace;
+  const TimePoint now = MomentOf(common, workspace);
+  State state(db, workspace, *checked.templates, now, OptionsFor(workspace, false));
+  return LintWithData(state, std::max(now, state.columns().edge()));
+}
+
+}  // namespace
 
 int RunCheck(const Common& common, const CheckOptions& options) {
   Diagnostics found;
   std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, found);
   Checked checked = CheckWorkspace(std::move(files));
   found.insert(found.end(), checked.diagnostics.begin(), checked.diagnostics.end());
+  if (options.with_data && checked.workspace != nullptr) {
+    const Diagnostics told = AskData(common, checked);
+    found.insert(found.end(), told.begin(), told.end());
+  }
   if (!options.verbose) {
     std::erase_if(found, [](const Diagnostic& one) { return one.severity == Severity::kInfo; });
   }
@@ -211,11 +230,15 @@ class SegmentTrace {
       }
       const Model& model = workspace.models[index];
       std::vector<SegmentIndex>& before = before_[index];
-      before.resize(state_.ledger().customer_count(), kNoSegment);
-      for (CustomerIndex customer = 0; customer < before.size(); ++customer) {
+      const bool accounts = model.of == Subject::kAccount;
+      const CustomerIndex first = accounts ? kFirstAccount : 0;
+      before.resize(accounts ? state_.ledger().account_count() : state_.ledger().customer_count(),
+                    kNoSegment);
+      for (std::size_t i = 0; i < before.size(); ++i) {
+        const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
         const SegmentIndex segment = segments->Get(customer).segment;
-        if (segment != before[customer]) {
-          before[customer] = segment;
+        if (segment != before[i]) {
+          before[i] = segment;
           out_ << day << '\t' << model.id << '\t' << state_.ledger().CustomerKey(customer) << '\t'
                << (segment == kNoSegment ? "none" : model.segments[segment].id) << '\n';
         }

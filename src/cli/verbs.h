@@ -17,8 +17,9 @@ struct InitOptions {
 int RunInit(const InitOptions& options);
 
 struct CheckOptions {
-  bool verbose = false;  // Show what is only information, too.
-  std::string format;    // text, json or sarif; empty: text, or JSON with --json.
+  bool verbose = false;    // Show what is only information, too.
+  std::string format;      // text, json or sarif; empty: text, or JSON with --json.
+  bool with_data = false;  // Also what only the state's data can tell.
 };
 
 int RunCheck(const Common& common, const CheckOptions& options);
@@ -27,6 +28,9 @@ struct PlanOptions {
   std::string people;     // A playbook: list everybody it would start.
   std::string out;        // A file: the plan, for `apply`.
   bool markdown = false;  // For a pull request.
+  // As apply would be asked.
+  std::vector<std::string> backfill;
+  std::string running;
 };
 
 int RunPlan(const Common& common, const PlanOptions& options);
@@ -35,6 +39,9 @@ struct ApplyOptions {
   std::string plan;            // A file that `plan -o` wrote; empty: none.
   std::int64_t drift = 0;      // So many may receive who are not in the plan.
   bool follow_folder = false;  // From here on the folder's files run as they are.
+  // Playbooks that also start whoever is in their segment already.
+  std::vector<std::string> backfill;
+  std::string running;  // What becomes of running runs: finish (or empty), move, stop.
 };
 
 int RunApply(const Common& common, const ApplyOptions& options);

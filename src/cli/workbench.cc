@@ -52,7 +52,8 @@ Checked OpenWorkspace(const Common& common) {
 Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& notes) {
   const std::optional<Release> applied = AppliedRelease(db);
   if (!applied) {
-    return LoadFolder(common);
+    Checked checked = LoadFolder(common);
+    return checked.workspace == nullptr ? std::move(checked) : WithEarlier(db, std::move(checked));
   }
   Diagnostics ignored;
   if (FilesHash(ReadWorkspaceFiles(common.workspace, ignored)) != applied->hash) {
@@ -61,7 +62,7 @@ Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& 
                     ": these run; `segue plan` shows what the others would do, `segue apply` makes "
                     "them live");
   }
-  return CheckWorkspace(applied->files);
+  return CheckWorkspace(applied->files, false, VersionsInUse(db));
 }
 
 Checked OpenToRun(Database& db, const Common& common) {
@@ -146,9 +147,16 @@ std::unique_ptr<Home> RequireHome(Database& db, const Common& common) {
   return home;
 }
 
+Checked WithEarlier(Database& db, Checked checked) {
+  std::vector<PlaybookVersion> earlier = VersionsInUse(db);
+  return earlier.empty() ? std::move(checked)
+                         : CheckWorkspace(std::move(checked.files), false, std::move(earlier));
+}
+
 Opened::Opened(const Common& common) : checked(OpenWorkspace(common)) {
   RequireState(common);
   db = std::make_unique<Database>(Database::Open(StateFile(common)));
+  checked = WithEarlier(*db, std::move(checked));
   now = MomentOf(common, *checked.workspace);
   state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,
                                   OptionsFor(*checked.workspace, false));
@@ -253,6 +261,18 @@ std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, Home& home,
   }
 }
 
+std::optional<CustomerIndex> WhoIn(State& state, const Model& model, CustomerIndex customer) {
+  if ((model.of == Subject::kAccount) == IsAccount(customer)) {
+    return customer;
+  }
+  return IsAccount(customer) ? std::nullopt : state.ledger().AccountOf(customer);
+}
+
+CustomerIndex FindAnybody(State& state, const std::string& who) {
+  const std::optional<CustomerIndex> account = state.ledger().FindAccount(who);
+  return account && !state.ledger().FindCustomer(who) ? *account : FindPerson(state, who);
+}
+
 CustomerIndex FindPerson(State& state, const std::string& who) {
   if (const std::optional<CustomerIndex> found = state.ledger().FindCustomer(who)) {
     return *found;
@@ -269,7 +289,9 @@ CustomerIndex FindPerson(State& state, const std::string& who) {
       }
     }
   }
-  throw Failure{kFindings, fmt::format("no customer has the key or the address {}\n", who)};
+  throw Failure{kFindings,
+                fmt::format("no customer has the key or the address {}{}\n", who,
+                            state.ledger().FindAccount(who) ? ": it is an account" : "")};
 }
 
 }  // namespace segue

@@ -87,6 +87,14 @@ struct Opened {
 std::int64_t DispatchAll(State& state, Dispatcher& dispatcher, Home& home,
                          const std::string& state_folder, Clock& clock);
 
+// The files with the versions of playbooks that runs of this state go on with.
+// Requires: `checked` has no errors.
+Checked WithEarlier(Database& db, Checked checked);
+
+// An account by its key, or a customer as FindPerson.
+CustomerIndex FindAnybody(State& state, const std::string& who);
+// Whose segment of a model is theirs: of a customer and a model of accounts that of their account.
+std::optional<CustomerIndex> WhoIn(State& state, const Model& model, CustomerIndex customer);
 // Finds a customer by key or by mail address; throws Failure with near misses.
 CustomerIndex FindPerson(State& state, const std::string& who);
 

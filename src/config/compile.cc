@@ -5,26 +5,27 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "config/unbuilt.h"
 
 namespace segue {
 namespace {
 
-std::string_view UnbuiltLeaf(const Leaf& leaf, const std::vector<ModelNames>& models) {
+// What only one customer has, in words; empty for what an account has too.
+std::string_view OfOneCustomer(const Leaf& leaf, const std::vector<ModelNames>& models) {
   switch (leaf.kind) {
-    case Leaf::Kind::kAccountTrait:
-      return "account trait";
+    case Leaf::Kind::kTrait:
+      return "a trait of customers";
+    case Leaf::Kind::kPurchaseProcess:
+      return "learned from single customers";
+    case Leaf::Kind::kInsight:
+      return "about single customers";
     case Leaf::Kind::kSegment:
     case Leaf::Kind::kScore:
     case Leaf::Kind::kFlag:
     case Leaf::Kind::kFeature:
-      return models[static_cast<std::size_t>(leaf.model)].of_account ? "account model" : "";
-    case Leaf::Kind::kInsight:
-      return "insight";
+      return models[static_cast<std::size_t>(leaf.model)].of_account ? "" : "a model of customers";
+    case Leaf::Kind::kAccountTrait:
     case Leaf::Kind::kNow:
     case Leaf::Kind::kAggregate:
-    case Leaf::Kind::kTrait:
-    case Leaf::Kind::kPurchaseProcess:
     case Leaf::Kind::kOwnFeature:
     case Leaf::Kind::kOwnScore:
     case Leaf::Kind::kEventField:
@@ -135,7 +136,9 @@ std::optional<Condition> Compiler::Expression(const Node* node, const Scope& sco
   if (!expr) {
     return std::nullopt;
   }
-  ReportUnbuiltLeaves(*node, *expr);
+  if (scope.own != nullptr && scope.own->of_account) {
+    OfAccountsAlone(*node, *expr);
+  }
   return Condition{std::move(*expr), node->text, node->place};
 }
 
@@ -154,13 +157,14 @@ std::vector<Condition> Compiler::Conditions(const Node* node, const Scope& scope
   return all;
 }
 
-void Compiler::ReportUnbuiltLeaves(const Node& node, const Expr& expr) {
-  std::set<std::string_view> said;
+// An account has no traits of its customers, whoever they are.
+void Compiler::OfAccountsAlone(const Node& node, const Expr& expr) {
   ForEachLeaf(expr, [&](const Expr& leaf) {
-    const std::string_view what = UnbuiltLeaf(leaf.leaf, workspace_.model_names);
-    const std::string_view unbuilt = what.empty() ? what : UnbuiltKey("expression", what, "");
-    if (!unbuilt.empty() && said.insert(what).second) {
-      report_.Unbuilt(PlaceInText(node, leaf.begin, leaf.end, files_), unbuilt);
+    if (const auto what = OfOneCustomer(leaf.leaf, workspace_.model_names); !what.empty()) {
+      report_.Error("SG005", PlaceInText(node, leaf.begin, leaf.end, files_),
+                    fmt::format("{} is {}, and this is about accounts", leaf.leaf.name, what), {},
+                    "name traits of the account (account.NAME), or count what all its customers "
+                    "do");
     }
   });
 }

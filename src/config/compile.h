@@ -23,6 +23,14 @@ class Compiler {
   Compiler(const std::vector<SourceFile>& files, Names& names, Report& report, Workspace& workspace)
       : files_(files), names_(names), report_(report), workspace_(workspace) {}
 
+  // Goes on where another one came to, for more files.
+  Compiler(const Compiler& other, const std::vector<SourceFile>& files, Report& report)
+      : files_(files),
+        names_(other.names_),
+        report_(report),
+        workspace_(other.workspace_),
+        insights_(other.insights_) {}
+
   void Run(std::vector<Document>& documents);
 
  private:
@@ -34,7 +42,7 @@ class Compiler {
   std::optional<Condition> Expression(const Node* node, const Scope& scope,
                                       std::optional<Type> want);
   std::vector<Condition> Conditions(const Node* node, const Scope& scope);
-  void ReportUnbuiltLeaves(const Node& node, const Expr& expr);
+  void OfAccountsAlone(const Node& node, const Expr& expr);
   bool IsFollowUp(const ExpressionError& error, std::string_view text, const Scope& scope) const;
   TextWithValues Text(const Node* node) const;
   void Missing(const Node& map, std::string_view key, std::string_view why);
@@ -49,6 +57,7 @@ class Compiler {
   void Event(const Node& key, const Node& fields);
   void Reversal(const Node& fields, EventSpec& event);
   std::optional<int> Trait(const Node* node, Type type);
+  void Accounts(const Node& keys);
   void Consent(const Document& document);
   void Caps(const Document& document);
   void HoldoutAndBrakes(const Document& document);

@@ -8,7 +8,6 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "config/compile.h"
-#include "config/unbuilt.h"
 
 namespace segue {
 namespace {
@@ -129,7 +128,7 @@ class PlaybookCompiler {
       case Trigger::Kind::kMove:
         if (const auto model = workspace_.FindModel(key.text)) {
           trigger.model = *model;
-          Account(key, trigger.model);
+          About(trigger.model);
           trigger.from = SegmentsAt(Good(on, "from"), trigger.model);
           trigger.to = SegmentsAt(Good(on, "to"), trigger.model);
         }
@@ -148,6 +147,9 @@ class PlaybookCompiler {
         compiler_.Missing(on, "while", "it says for whom the playbook starts again");
         trigger.while_holds =
             compiler_.Expression(Good(on, "while"), compiler_.BaseScope(), Type::kYesNo);
+        if (trigger.while_holds) {
+          About(*trigger.while_holds);
+        }
         if (trigger.every <= Duration::zero()) {
           compiler_.Wrong(key, "`every` must be longer than nothing");
         }
@@ -155,10 +157,22 @@ class PlaybookCompiler {
     }
   }
 
-  void Account(const Node& key, int model) {
-    const auto what = UnbuiltKey("expression", "account model", "");
-    if (!what.empty() && workspace_.model_names[static_cast<std::size_t>(model)].of_account) {
-      compiler_.report_.Unbuilt(key.place, what);
+  void About(int model) {
+    if (workspace_.model_names[static_cast<std::size_t>(model)].of_account) {
+      playbook_.of = Subject::kAccount;
+    }
+  }
+
+  // Of an account when all that it asks about is one; what could be about either is of customers.
+  void About(const Condition& condition) {
+    bool account = false, customer = false;
+    ForEachLeaf(condition.expr, [&](const Expr& leaf) {
+      const bool of_account = workspace_.IsOfAccount(leaf.leaf);
+      account |= of_account;
+      customer |= !of_account && leaf.leaf.kind != Leaf::Kind::kNow;
+    });
+    if (account && !customer) {
+      playbook_.of = Subject::kAccount;
     }
   }
 
@@ -219,7 +233,7 @@ class PlaybookCompiler {
     }
     trigger.model = *model;
     trigger.flag = static_cast<int>(found - known.begin());
-    Account(key, *model);
+    About(*model);
   }
 
   std::vector<Step> Steps(const Node& list, const std::string& prefix) {
@@ -284,6 +298,12 @@ class PlaybookCompiler {
       case Step::Kind::kSend:
         step.send = value.text;
         step.to_everyone = TextAt(node, "to") == "everyone";
+        if (const Node* to = Good(node, "to"); to != nullptr && playbook_.of != Subject::kAccount) {
+          compiler_.Wrong(*to,
+                          "`to` says who of an account gets it, and this playbook is about one "
+                          "customer",
+                          "take it out, or start the playbook on a model of accounts");
+        }
         break;
       case Step::Kind::kTask:
         Task(value, step);

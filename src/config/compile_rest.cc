@@ -179,6 +179,12 @@ void Compiler::FunnelOf(const Document& document) {
   funnel.id = document.id;
   funnel.title = TextAt(document.root, "title");
   funnel.place = document.place;
+  const bool accounts = TextAt(document.root, "of") == "account";
+  funnel.of = accounts ? Subject::kAccount : Subject::kCustomer;
+  ModelNames own;  // It has no names of its own; whom it is about decides what it may look at.
+  own.of_account = accounts;
+  Scope scope = BaseScope();
+  scope.own = accounts ? &own : nullptr;
   std::set<std::string> ids;
   const Node* stages = document.Find("stages");
   for (std::size_t i = 0; stages != nullptr && i < stages->items.size(); ++i) {
@@ -188,7 +194,7 @@ void Compiler::FunnelOf(const Document& document) {
       report_.Error("SG007", id->place, fmt::format("a second stage `{}`", id->text), {},
                     "rename it");
     }
-    auto when = Expression(Good(stage, "when"), BaseScope(), Type::kYesNo);
+    auto when = Expression(Good(stage, "when"), scope, Type::kYesNo);
     if (id != nullptr && when) {
       const std::string name = TextAt(stage, "name");
       funnel.stages.push_back({id->text, name.empty() ? id->text : name, std::move(*when)});

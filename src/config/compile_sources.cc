@@ -175,7 +175,8 @@ void Compiler::SqlOf(const Document& document, Source& source) {
   source.sql.query = std::move(*parts);
 }
 
-// `map` of lines in the Segment shape: an event, EVENT.FIELD or customer.TRAIT on the left.
+// `map` of lines in the Segment shape: an event, EVENT.FIELD, customer.TRAIT or account.TRAIT on
+// the left.
 void Compiler::SegmentMap(const Document& document, Source& source) {
   const struct Schema& schema = workspace_.schema;
   std::vector<std::string> events, known;
@@ -191,6 +192,7 @@ void Compiler::SegmentMap(const Document& document, Source& source) {
     add(event.name, event.fields);
   }
   add("customer", schema.customer_traits);
+  add("account", schema.account_traits);
   known.insert(known.end(), events.begin(), events.end());
   const Node* map = document.Find("map");
   for (std::size_t i = 0; map != nullptr && i < map->keys.size(); ++i) {
@@ -198,7 +200,7 @@ void Compiler::SegmentMap(const Document& document, Source& source) {
     const Node& value = map->items[i];
     const bool event = std::find(events.begin(), events.end(), key.text) != events.end();
     if (std::find(known.begin(), known.end(), key.text) == known.end()) {
-      Unknown(key, "event, EVENT.FIELD or customer.TRAIT", key.text, known);
+      Unknown(key, "event, EVENT.FIELD, customer.TRAIT or account.TRAIT", key.text, known);
     } else if (!event && !value.bad && !IsColumns(value.text)) {
       Wrong(value, fmt::format("`{}` wants a name, or names and numbers with + - * /", key.text));
     } else {

@@ -10,7 +10,6 @@
 #include "base/money.h"
 #include "base/text.h"
 #include "config/rule_text.h"
-#include "config/unbuilt.h"
 
 namespace segue {
 namespace {
@@ -93,13 +92,14 @@ class TestChecker {
       : workspace_(workspace),
         report_(report),
         document_(document),
-        people_(KeysOfMap(document.root.Find("people"))) {}
+        people_(KeysOfMap(document.root.Find("people"))),
+        accounts_(KeysOfMap(document.root.Find("accounts"))) {}
 
   void Run() {
     Start();
     Traits(document_.Find("people"), workspace_.schema.customer_traits);
     Groups(document_.Find("people"));
-    Traits(document_.Find("accounts"), workspace_.schema.account_traits);
+    Accounts();
     if (const Node* history = document_.Find("history")) {
       for (const Node& entry : history->items) {
         Occurrence(entry, {"who", "event", "at", "every", "from", "to"});
@@ -143,14 +143,38 @@ class TestChecker {
     }
   }
 
-  // `group` settles the arm; the timezone of a person is one.
-  void Groups(const Node* people) {
+  std::vector<std::string> Arms() const {
     std::vector<std::string> arms = {"treated", "held_out"};
     for (const Playbook& playbook : workspace_.playbooks) {
       for (const auto& [name, share] : playbook.variants) {
         arms.push_back(name);
       }
     }
+    return arms;
+  }
+
+  // Steps and expectations name accounts as they name people.
+  void Accounts() {
+    const Node* accounts = document_.Find("accounts");
+    Traits(accounts, workspace_.schema.account_traits);
+    const std::vector<std::string> arms = Arms();
+    for (std::size_t i = 0; accounts != nullptr && i < accounts->items.size(); ++i) {
+      const Node& name = accounts->keys[i];
+      if (std::find(people_.begin(), people_.end(), name.text) != people_.end()) {
+        report_.Error("SG007", name.place,
+                      fmt::format("`{}` is a person and an account of this test", name.text), {},
+                      "rename one of them");
+      }
+      const Node* group = Good(accounts->items[i], "group");
+      if (group != nullptr && std::find(arms.begin(), arms.end(), group->text) == arms.end()) {
+        Unknown(*group, "group or variant", arms);
+      }
+    }
+  }
+
+  // `group` settles the arm; the timezone of a person is one.
+  void Groups(const Node* people) {
+    const std::vector<std::string> arms = Arms();
     const auto& traits = workspace_.schema.customer_traits;
     for (std::size_t i = 0; people != nullptr && i < people->items.size(); ++i) {
       const Node* group = Good(people->items[i], "group");
@@ -158,9 +182,9 @@ class TestChecker {
         Unknown(*group, "group or variant", arms);
       }
       const Node* account = Good(people->items[i], "account");
-      if (const auto what = UnbuiltKey("test", "account", "");
-          account != nullptr && !what.empty()) {
-        report_.Unbuilt(account->place, what);
+      if (account != nullptr &&
+          std::find(accounts_.begin(), accounts_.end(), account->text) == accounts_.end()) {
+        Unknown(*account, "account of this test", accounts_);
       }
       const Node* zone =
           workspace_.timezone_trait
@@ -192,6 +216,17 @@ class TestChecker {
     ForEachText(node, [&](const Node& who) {
       if (std::find(people_.begin(), people_.end(), who.text) == people_.end()) {
         Unknown(who, "person of this test", people_);
+      }
+    });
+  }
+
+  // People, or accounts.
+  void Anybody(const Node* node) {
+    std::vector<std::string> all = people_;
+    all.insert(all.end(), accounts_.begin(), accounts_.end());
+    ForEachText(node, [&](const Node& who) {
+      if (std::find(all.begin(), all.end(), who.text) == all.end()) {
+        Unknown(who, "person of this test", all);
       }
     });
   }
@@ -228,13 +263,19 @@ class TestChecker {
       Occurrence(*event, {"who", "event"});
     }
     if (const Node* set = Good(step, "set")) {
-      People(set->Find("who"));
+      Anybody(set->Find("who"));
+      bool account = false;
+      ForEachText(set->Find("who"), [&](const Node& who) {
+        account |= std::find(accounts_.begin(), accounts_.end(), who.text) != accounts_.end();
+      });
+      const auto& traits =
+          account ? workspace_.schema.account_traits : workspace_.schema.customer_traits;
       for (const Node& key : set->keys) {
-        if (key.text != "who" && FindSpec(workspace_.schema.customer_traits, key.text) == nullptr) {
-          Unknown(key, "trait", {});
+        if (key.text != "who" && FindSpec(traits, key.text) == nullptr) {
+          Unknown(key, account ? "trait of accounts" : "trait", {});
         }
       }
-      Values(*set, workspace_.schema.customer_traits);
+      Values(*set, traits);
     }
     if (const Node* expect = Good(step, "expect")) {
       Expect(*expect);
@@ -242,7 +283,7 @@ class TestChecker {
   }
 
   void Expect(const Node& expect) {
-    People(expect.Find("who"));
+    Anybody(expect.Find("who"));
     for (std::string_view key : {"segment", "count"}) {
       const Node* map = Good(expect, key);
       for (std::size_t i = 0; map != nullptr && i < map->keys.size(); ++i) {
@@ -275,7 +316,7 @@ class TestChecker {
 
   void Facts(const Node& facts, bool moves) {
     for (const Node& fact : facts.items) {
-      People(fact.Find("who"));
+      Anybody(fact.Find("who"));
       if (moves) {
         for (std::string_view key : {"from", "to"}) {
           if (const Node* node = Good(fact, key)) {
@@ -283,7 +324,7 @@ class TestChecker {
           }
         }
       } else {
-        People(fact.Find("to"));
+        Anybody(fact.Find("to"));
       }
       const Node* time = Good(fact, "local_time");
       const std::size_t dots = time == nullptr ? 0 : time->text.find("..");
@@ -298,7 +339,7 @@ class TestChecker {
   const Workspace& workspace_;
   Report& report_;
   const Document& document_;
-  std::vector<std::string> people_;
+  std::vector<std::string> people_, accounts_;
 };
 
 // A fit as a test gives it: the parameters of BG/NBD for an event, of Gamma-Gamma for its money.

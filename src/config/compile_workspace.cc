@@ -98,6 +98,7 @@ void Compiler::WorkspaceOf(const Document& document) {
                                   ? Trait(Good(keys, "timezone"), Type::kText)
                                   : text_trait("timezone");
   workspace_.joined_trait = Trait(Good(keys, "joined"), Type::kTime);
+  Accounts(keys);
   const Node& channels = map("channels");
   for (std::size_t i = 0; i < channels.keys.size(); ++i) {
     workspace_.channels[channels.keys[i].text] = TextsOf(&channels.items[i]);
@@ -133,6 +134,42 @@ void Compiler::WorkspaceOf(const Document& document) {
   Caps(document);
   HoldoutAndBrakes(document);
   Mirror(document);
+}
+
+// Which account a customer belongs to is a text trait of theirs, declared or not.
+void Compiler::Accounts(const Node& keys) {
+  struct Schema& schema = workspace_.schema;
+  if (schema.account_traits.empty()) {
+    return;
+  }
+  auto belongs = schema.FindCustomerTrait(workspace_.account_key);
+  if (!belongs) {
+    schema.customer_traits.push_back({workspace_.account_key, Type::kText, {}});
+    belongs = static_cast<int>(schema.customer_traits.size()) - 1;
+  } else if (schema.customer_traits[static_cast<std::size_t>(*belongs)].type != Type::kText) {
+    Wrong(keys, fmt::format("the trait customer.{} says which account they belong to, so it is of "
+                            "type text",
+                            workspace_.account_key));
+  }
+  workspace_.account_trait = belongs;
+  if (const Node* contact = Good(keys, "account_contact")) {
+    const auto trait = schema.FindAccountTrait(
+        std::string_view(contact->text).substr(contact->text.find('.') + 1));
+    if (trait && schema.account_traits[static_cast<std::size_t>(*trait)].type != Type::kText) {
+      report_.Error("SG003", contact->place, fmt::format("{} is not of type text", contact->text),
+                    {}, "it holds the key of a customer");
+    }
+    workspace_.account_contact_trait = trait;
+  }
+  // Called as the customers' one is.
+  const std::string name =
+      workspace_.timezone_trait
+          ? schema.customer_traits[static_cast<std::size_t>(*workspace_.timezone_trait)].name
+          : "timezone";
+  const auto zone = schema.FindAccountTrait(name);
+  if (zone && schema.account_traits[static_cast<std::size_t>(*zone)].type == Type::kText) {
+    workspace_.account_timezone_trait = zone;
+  }
 }
 
 void Compiler::Caps(const Document& document) {

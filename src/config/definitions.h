@@ -292,6 +292,9 @@ struct Reenter {
 
 struct Playbook {
   std::string id, title;
+  // Whom it is about: an account's runs when it starts on a model of accounts, or on a `while` that
+  // asks about the account alone.
+  Subject of = Subject::kCustomer;
   Purpose purpose = Purpose::kMarketing;
   std::string topic;
   Status status = Status::kLive;
@@ -312,6 +315,13 @@ struct Playbook {
   std::string salt;
   std::string hash;  // Of the normalised document.
   Place place;
+};
+
+// A playbook as it once stood in a file: runs that began with it go on with it.
+struct PlaybookVersion {
+  std::string playbook, hash;
+  SourceFile file;  // Its document alone, on the lines where it stood.
+  TimePoint since;
 };
 
 struct TemplateBody {
@@ -409,6 +419,7 @@ struct FunnelDocument {
   };
 
   std::string id, title;
+  Subject of = Subject::kCustomer;
   std::vector<Stage> stages;
   Place place;
 };
@@ -448,7 +459,10 @@ struct Workspace {
   std::string sender_from, sender_reply_to, sender_postal;
   std::string customer_key = "customer_id", account_key = "account_id";
   std::optional<int> email_trait, timezone_trait, joined_trait;  // Of customers.
-  std::map<std::string, std::vector<std::string>> channels;      // Channel to connectors.
+  std::optional<int> account_trait;  // Of customers: the key of the account they belong to.
+  // Of accounts: the key of the customer who gets their messages, and their zone.
+  std::optional<int> account_contact_trait, account_timezone_trait;
+  std::map<std::string, std::vector<std::string>> channels;  // Channel to connectors.
   std::vector<std::string> tracks;
   std::map<std::string, std::string> audiences, assignees;
   std::map<std::string, int> consent;        // Channel to customer trait.
@@ -471,6 +485,7 @@ struct Workspace {
   std::vector<ConnectorSettings> connectors;
   std::vector<Model> models;
   std::vector<Playbook> playbooks;
+  std::vector<Playbook> earlier;  // Versions that runs go on with; their hash tells them apart.
   std::vector<Template> templates;
   std::vector<Layout> layouts;
   std::vector<Offer> offers;
@@ -489,6 +504,9 @@ struct Workspace {
   const Offer* FindOffer(std::string_view id) const;
   std::optional<int> FindModel(std::string_view id) const;
   std::optional<int> FindPlaybook(std::string_view id) const;
+  const Playbook* FindEarlier(std::string_view id, std::string_view hash) const;
+  // Whether a leaf is about the account: a trait of it, or a model of accounts.
+  bool IsOfAccount(const Leaf& leaf) const;
   // What leaves of kind kInsight count: the n-th insight that publishes.
   const Insight* Published(int index) const;
 };

@@ -21,7 +21,7 @@ constexpr std::array kStars = {
     StarSpec{DocumentKind::kTest, "steps[].expect.segment.*", "model"},
     StarSpec{DocumentKind::kTest, "steps[].expect.count.*", "model"},
     StarSpec{DocumentKind::kTest, "people.*.*", "trait name|account|group"},
-    StarSpec{DocumentKind::kTest, "accounts.*.*", "account trait name"},
+    StarSpec{DocumentKind::kTest, "accounts.*.*", "account trait name|group"},
 };
 
 // Names that an author chooses and expressions use must be names there.

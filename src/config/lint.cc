@@ -2,7 +2,9 @@
 // it came from.
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -11,6 +13,10 @@
 
 namespace segue {
 namespace {
+
+// Connectors whose messages stand at the vendor.
+constexpr std::array<std::string_view, 7> kNoBody = {
+    "pendo", "appcues", "churned", "mixpanel", "amplitude", "salesforce", "hubspot"};
 
 // Yes, no, or not to be known from the segment alone.
 enum class Truth { kNo, kYes, kOpen };
@@ -107,6 +113,9 @@ class Linter {
   }
 
   void Run() {
+    for (const Template& made : workspace_.templates) {
+      Carrier(made);
+    }
     for (const Playbook& playbook : workspace_.playbooks) {
       document_ = documents_.at({DocumentKind::kPlaybook, playbook.id});
       Offer(playbook);
@@ -115,6 +124,7 @@ class Linter {
       Exit(playbook);
       Shares(playbook);
       Writers(playbook);
+      Powerless(playbook);
       if (playbook.purpose == Purpose::kService) {
         report_.Info(
             "SG042", PlaceOf("purpose", playbook.place),
@@ -124,6 +134,124 @@ class Linter {
   }
 
  private:
+  // SG023
+  void Carrier(const Template& made) {
+    bool body = !made.body.body.text.empty();
+    for (const auto& [name, variant] : made.variants) {
+      body |= !variant.body.text.empty();
+    }
+    const auto channel = workspace_.channels.find(made.channel);
+    const std::string via = !made.via.empty() ? made.via
+                            : channel == workspace_.channels.end() || channel->second.empty()
+                                ? std::string()
+                                : channel->second.front();
+    const ConnectorSettings* connector = workspace_.FindConnector(via);
+    if (!body || connector == nullptr ||
+        std::find(kNoBody.begin(), kNoBody.end(), connector->type) == kNoBody.end()) {
+      return;
+    }
+    report_.Error(
+        "SG023", made.place,
+        fmt::format("{} cannot carry a body: {} sends messages that stand there", via,
+                    connector->type),
+        {}, fmt::format("write `use: {{{}: …}}` in place of the body, or another `via`", via));
+  }
+
+  // SG040
+  void Powerless(const Playbook& playbook) {
+    const int model = ModelOf(playbook);
+    if (model < 0) {
+      return;
+    }
+    const std::vector<Segment>& segments =
+        workspace_.models[static_cast<std::size_t>(model)].segments;
+    std::set<std::string> vetoes;
+    bool any = false;
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      const auto code = workspace_.pool->Find(segments[i].id);
+      const double segment = code ? static_cast<double>(*code) : -1.0;
+      if (!CanStartIn(playbook, model, static_cast<SegmentIndex>(i), segment)) {
+        continue;
+      }
+      any = true;
+      bool acts = false, free = false;
+      ForEachStep(playbook.steps, [&](const Step& step) {
+        const bool idle = step.kind == Step::Kind::kWait || step.kind == Step::Kind::kIf ||
+                          step.kind == Step::Kind::kStop;
+        acts |= !idle;
+        free |= !idle && !Vetoed(playbook, step, model, segment, vetoes);
+      });
+      if (!acts || free) {
+        return;
+      }
+    }
+    if (any) {
+      report_.Warn(
+          "SG040", playbook.place,
+          fmt::format("{} can do nothing for anybody who starts it: {} {} all of its steps",
+                      playbook.id,
+                      Join(std::vector<std::string>(vetoes.begin(), vetoes.end()), ", "),
+                      vetoes.size() == 1 ? "denies" : "deny"),
+          "name the playbook in the policy's `except`, or take it out");
+    }
+  }
+
+  // Of whose segments it is known who starts; -1: of none.
+  int ModelOf(const Playbook& playbook) const {
+    if (playbook.on.kind == Trigger::Kind::kMove) {
+      return playbook.on.model;
+    }
+    int model = -1;
+    if (playbook.on.kind == Trigger::Kind::kEvery && playbook.on.while_holds) {
+      ForEachLeaf(playbook.on.while_holds->expr, [&](const Expr& leaf) {
+        model = leaf.leaf.kind == Leaf::Kind::kSegment ? leaf.leaf.model : model;
+      });
+    }
+    return model;
+  }
+
+  static bool CanStartIn(const Playbook& playbook, int model, SegmentIndex index, double segment) {
+    const Trigger& on = playbook.on;
+    if (on.kind == Trigger::Kind::kMove && !on.to.empty() &&
+        std::find(on.to.begin(), on.to.end(), index) == on.to.end()) {
+      return false;
+    }
+    if (on.while_holds && InSegment(on.while_holds->expr, model, segment) == Truth::kNo) {
+      return false;
+    }
+    return std::none_of(playbook.when.begin(), playbook.when.end(), [&](const Condition& when) {
+      return InSegment(when.expr, model, segment) == Truth::kNo;
+    });
+  }
+
+  // Whether a policy surely denies it to everybody in that segment; its id is added.
+  bool Vetoed(const Playbook& playbook, const Step& step, int model, double segment,
+              std::set<std::string>& vetoes) const {
+    std::vector<std::string_view> words;
+    if (step.kind == Step::Kind::kSend) {
+      words = {"send", PurposeName(playbook.purpose)};
+    } else if (step.kind == Step::Kind::kTask) {
+      words = {"task"};
+    } else if (step.kind == Step::Kind::kAudience && !step.audience_add.empty()) {
+      words = {"audience_add"};
+    }
+    for (const Policy& policy : workspace_.policies) {
+      const bool denies = std::any_of(words.begin(), words.end(),
+                                      [&](std::string_view word) { return policy.Denies(word); });
+      const bool spared =
+          std::find(policy.except.begin(), policy.except.end(), playbook.id) != policy.except.end();
+      const bool applies =
+          std::all_of(policy.when.begin(), policy.when.end(), [&](const Condition& condition) {
+            return InSegment(condition.expr, model, segment) == Truth::kYes;
+          });
+      if (denies && !spared && applies) {
+        vetoes.insert(policy.id);
+        return true;
+      }
+    }
+    return false;
+  }
+
   Place PlaceOf(std::string_view key, const Place& other) const {
     const Node* node = document_->root.Find(key);
     return node == nullptr ? other : node->place;

@@ -65,6 +65,47 @@ const Document* FindWorkspace(const std::vector<Document>& documents, const Name
   return workspace;
 }
 
+// Each in a file of its own behind the others, so that its places can be told apart.
+void CompileEarlier(std::vector<PlaybookVersion> earlier, Names& names, const Compiler& compiler,
+                    Workspace& workspace) {
+  std::vector<Playbook> current = std::move(workspace.playbooks);
+  for (PlaybookVersion& version : earlier) {
+    // That of the files, or of a playbook that was taken away.
+    const auto same = std::find_if(current.begin(), current.end(), [&](const Playbook& one) {
+      return one.id == version.playbook && one.hash != version.hash;
+    });
+    if (same == current.end()) {
+      continue;
+    }
+    workspace.playbooks.clear();
+    const int file = static_cast<int>(workspace.files.size());
+    workspace.files.push_back(std::move(version.file));
+    Diagnostics problems;
+    Report report(problems);
+    std::vector<Document> documents;
+    for (YamlDocument& part : ParseYaml(file, workspace.files.back().text, false, report)) {
+      if (!part.broken && part.root.kind == Node::Kind::kMap) {
+        Document document;
+        document.kind = DocumentKind::kPlaybook;
+        document.place = part.root.items.front().place;
+        document.id = part.root.items.front().text;
+        document.root = std::move(part.root);
+        documents.push_back(std::move(document));
+      }
+    }
+    ValidateDocuments(documents, names, report);
+    if (!HasErrors(problems) && documents.size() == 1 && documents[0].id == version.playbook) {
+      Compiler again(compiler, workspace.files, report);
+      CompilePlaybook(again, documents[0]);
+    }
+    if (!HasErrors(problems) && workspace.playbooks.size() == 1) {
+      workspace.earlier.push_back(std::move(workspace.playbooks.front()));
+      workspace.earlier.back().hash = version.hash;
+    }
+  }
+  workspace.playbooks = std::move(current);
+}
+
 }  // namespace
 
 std::vector<SourceFile> ReadWorkspaceFiles(const std::string& root, Diagnostics& diagnostics) {
@@ -96,8 +137,24 @@ std::vector<SourceFile> ReadWorkspaceFiles(const std::string& root, Diagnostics&
   return files;
 }
 
+std::string DocumentAt(std::string_view text, int line) {
+  const std::vector<std::string_view> lines = Lines(text);
+  const auto begins = [&](std::size_t at) {
+    return at < lines.size() && lines[at].starts_with("---");
+  };
+  std::size_t first = line > 0 ? static_cast<std::size_t>(line) - 1 : 0;
+  while (first > 0 && !begins(first - 1)) {
+    --first;
+  }
+  std::string document(first, '\n');
+  for (std::size_t at = first; at < lines.size() && !begins(at); ++at) {
+    document.append(lines[at]).push_back('\n');
+  }
+  return document;
+}
+
 Loaded LoadWorkspace(std::vector<SourceFile> files, std::shared_ptr<TextPool> pool,
-                     bool tolerate_unbuilt) {
+                     bool tolerate_unbuilt, std::vector<PlaybookVersion> earlier) {
   Loaded loaded;
   loaded.files = std::move(files);
   for (SourceFile& file : loaded.files) {
@@ -113,7 +170,8 @@ Loaded LoadWorkspace(std::vector<SourceFile> files, std::shared_ptr<TextPool> po
   ValidateDocuments(documents, names, report);
   auto workspace = std::make_unique<Workspace>();
   workspace->pool = std::move(pool);
-  Compiler(loaded.files, names, report, *workspace).Run(documents);
+  Compiler compiler(loaded.files, names, report, *workspace);
+  compiler.Run(documents);
   Lint(*workspace, documents, report);
   if (report.full()) {
     loaded.diagnostics.push_back(
@@ -126,6 +184,9 @@ Loaded LoadWorkspace(std::vector<SourceFile> files, std::shared_ptr<TextPool> po
   }
   if (!HasErrors(loaded.diagnostics)) {
     workspace->files = loaded.files;
+    if (!report.full()) {
+      CompileEarlier(std::move(earlier), names, compiler, *workspace);
+    }
     loaded.workspace = std::move(workspace);
   }
   return loaded;

@@ -156,6 +156,35 @@ std::optional<int> Workspace::FindPlaybook(std::string_view name) const {
   return IndexById(playbooks, name);
 }
 
+const Playbook* Workspace::FindEarlier(std::string_view name, std::string_view hash) const {
+  const auto found = std::find_if(earlier.begin(), earlier.end(), [&](const Playbook& one) {
+    return one.id == name && one.hash == hash;
+  });
+  return found == earlier.end() ? nullptr : &*found;
+}
+
+bool Workspace::IsOfAccount(const Leaf& leaf) const {
+  switch (leaf.kind) {
+    case Leaf::Kind::kAccountTrait:
+      return true;
+    case Leaf::Kind::kSegment:
+    case Leaf::Kind::kScore:
+    case Leaf::Kind::kFlag:
+    case Leaf::Kind::kFeature:
+      return model_names[static_cast<std::size_t>(leaf.model)].of_account;
+    case Leaf::Kind::kNow:
+    case Leaf::Kind::kAggregate:
+    case Leaf::Kind::kTrait:
+    case Leaf::Kind::kOwnFeature:
+    case Leaf::Kind::kOwnScore:
+    case Leaf::Kind::kEventField:
+    case Leaf::Kind::kPurchaseProcess:
+    case Leaf::Kind::kInsight:
+      return false;
+  }
+  return false;
+}
+
 const Insight* Workspace::Published(int index) const {
   for (const Insight& insight : insights) {
     if (!insight.publish_as.empty() && index-- == 0) {

@@ -51,6 +51,7 @@ class TrialReader {
     }
     trial_.start = Moment(start).value_or(TimePoint{});
     trial_.only = TextsOf(root_.Find("only"));
+    Accounts();
     People();
     Cuts();
     Learned();
@@ -106,23 +107,41 @@ class TrialReader {
     return {};
   }
 
-  std::vector<std::pair<int, Value>> Traits(const Node& map) const {
+  std::vector<std::pair<int, Value>> Traits(const Node& map, bool of_account) const {
     std::vector<std::pair<int, Value>> traits;
+    const struct Schema& schema = workspace_.schema;
     for (std::size_t i = 0; i < map.keys.size(); ++i) {
-      if (const auto trait = workspace_.schema.FindCustomerTrait(map.keys[i].text)) {
+      const auto trait = of_account ? schema.FindAccountTrait(map.keys[i].text)
+                                    : schema.FindCustomerTrait(map.keys[i].text);
+      if (trait) {
         const FieldSpec& field =
-            workspace_.schema.customer_traits[static_cast<std::size_t>(*trait)];
+            (of_account ? schema.account_traits
+                        : schema.customer_traits)[static_cast<std::size_t>(*trait)];
         traits.emplace_back(*trait, ValueOf(field, map.items[i].text));
       }
     }
     return traits;
   }
 
+  void Accounts() {
+    const Node* accounts = root_.Find("accounts");
+    for (std::size_t i = 0; accounts != nullptr && i < accounts->keys.size(); ++i) {
+      trial_.accounts.push_back({accounts->keys[i].text, Traits(accounts->items[i], true),
+                                 TextAt(accounts->items[i], "group"), accounts->keys[i].place});
+    }
+  }
+
+  bool IsAnAccount(const std::string& name) const {
+    return std::any_of(trial_.accounts.begin(), trial_.accounts.end(),
+                       [&](const TrialAccount& one) { return one.name == name; });
+  }
+
   void People() {
     const Node* people = root_.Find("people");
     for (std::size_t i = 0; people != nullptr && i < people->keys.size(); ++i) {
-      TrialPerson person{people->keys[i].text, Traits(people->items[i]),
-                         TextAt(people->items[i], "group"), people->keys[i].place};
+      TrialPerson person{people->keys[i].text, Traits(people->items[i], false),
+                         TextAt(people->items[i], "group"), TextAt(people->items[i], "account"),
+                         people->keys[i].place};
       const std::optional<int> email = workspace_.email_trait;
       const bool told = std::any_of(person.traits.begin(), person.traits.end(),
                                     [&](const auto& one) { return one.first == email; });
@@ -216,7 +235,8 @@ class TrialReader {
     }
     if (const Node* set = Good(entry, "set")) {
       step.set_who = TextsOf(set->Find("who"));
-      step.set = Traits(*set);
+      step.sets_account = !step.set_who.empty() && IsAnAccount(step.set_who.front());
+      step.set = Traits(*set, step.sets_account);
     }
     if (const Node* answer = Good(entry, "answer")) {
       for (std::size_t i = 0; i < answer->keys.size(); ++i) {

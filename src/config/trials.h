@@ -19,7 +19,15 @@ namespace segue {
 struct TrialPerson {
   std::string name;
   std::vector<std::pair<int, Value>> traits;
-  std::string group;  // treated, held_out or a variant; empty: as it comes.
+  std::string group;    // treated, held_out or a variant; empty: as it comes.
+  std::string account;  // Whom they belong to; empty: nobody.
+  Place place;
+};
+
+struct TrialAccount {
+  std::string name;
+  std::vector<std::pair<int, Value>> traits;  // Of accounts; whoever is their contact, by name.
+  std::string group;
   Place place;
 };
 
@@ -71,6 +79,7 @@ struct TrialStep {
   std::optional<TrialEvent> event;
   std::vector<std::string> set_who;
   std::vector<std::pair<int, Value>> set;
+  bool sets_account = false;                   // Whom `set_who` names, and whose traits these are.
   std::map<std::string, std::string> answers;  // Connector to word.
   std::optional<TrialExpect> expect;
 };
@@ -86,6 +95,7 @@ struct Trial {
   // EVENT to r, alpha, a, b of BG/NBD; EVENT.FIELD to p, q, v of Gamma-Gamma.
   std::map<std::string, std::vector<double>> learned;
   std::map<std::string, std::string> in_force;  // Insight to rule: config/rule_text.h.
+  std::vector<TrialAccount> accounts;
   std::vector<TrialPerson> people;
   std::vector<TrialHistory> history;
   std::vector<TrialStep> steps;

@@ -21,18 +21,10 @@ constexpr std::array kUnbuilt = {
     Unbuilt{"workspace", "serve.tls", "", "TLS"},
     Unbuilt{"workspace", "serve.people", "", "people of the console"},
     Unbuilt{"source", "type", "!csv jsonl sql", "this type of source"},
-    Unbuilt{"source", "emits", "account", "rows of account traits"},
     Unbuilt{"connector", "type", "!smtp file webhook hubspot mailchimp salesforce",
             "this type of connector"},
     Unbuilt{"connector", "inbound", "", "hooks from vendors (inbound)"},
-    Unbuilt{"model", "of", "account", "models of accounts"},
-    Unbuilt{"funnel", "of", "account", "funnels of accounts"},
-    Unbuilt{"test", "accounts", "", "accounts in tests"},
     Unbuilt{"test", "load", "", "files loaded by tests"},
-    Unbuilt{"test", "account", "", "accounts in tests"},
-    Unbuilt{"step", "to", "everyone", "sending to everyone of an account"},
-    Unbuilt{"expression", "account trait", "", "traits of accounts in expressions"},
-    Unbuilt{"expression", "account model", "", "models of accounts in expressions"},
 };
 
 bool HasWord(std::string_view words, std::string_view word) {

@@ -20,6 +20,15 @@ namespace segue {
 // another.
 using CustomerIndex = std::uint32_t;
 
+// Accounts have the numbers from here on, so that whatever is kept by number (runs, moves,
+// decisions) can be about either, and neither is ever taken for the other.  More customers than
+// fit below fit into no memory.
+constexpr CustomerIndex kFirstAccount = 0x8000'0000;
+
+constexpr bool IsAccount(CustomerIndex who) {
+  return who >= kFirstAccount;
+}
+
 // Position of a fact in the ledger, counted from 1 in the order of arrival.
 using Sequence = std::uint64_t;
 
@@ -37,10 +46,11 @@ struct Event {
 // `customer.plan` is from now on `value`.  A change with an older time than the stored one is kept
 // out.
 struct TraitChange {
-  std::string customer;
-  int trait = 0;  // Index into Schema::customer_traits.
-  Value value;    // Missing: the trait is taken away.
+  std::string customer;  // Or the account's key.
+  int trait = 0;         // Index into Schema::customer_traits, or account_traits.
+  Value value;           // Missing: the trait is taken away.
   TimePoint time;
+  bool of_account = false;
 };
 
 // Two keys are one person.  The customer that was created earlier survives.

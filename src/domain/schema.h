@@ -44,6 +44,16 @@ struct Schema {
   std::optional<int> FindEvent(std::string_view name) const;
   std::optional<int> FindCustomerTrait(std::string_view name) const;
   std::optional<int> FindAccountTrait(std::string_view name) const;
+
+  // Traits of both as one list, customers' first: the number there of an account's trait, and what
+  // stands at a number.
+  int AccountTrait(int index) const { return static_cast<int>(customer_traits.size()) + index; }
+
+  const FieldSpec& TraitAt(int number) const {
+    const auto at = static_cast<std::size_t>(number);
+    return at < customer_traits.size() ? customer_traits[at]
+                                       : account_traits[at - customer_traits.size()];
+  }
 };
 
 }  // namespace segue

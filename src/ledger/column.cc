@@ -64,6 +64,14 @@ class CountColumn final : public Column {
     }
   }
 
+  double ReadOf(std::span<const CustomerIndex> customers) const override {
+    std::uint64_t count = 0;
+    for (const CustomerIndex customer : customers) {
+      count += counts_[customer];
+    }
+    return static_cast<double>(count);
+  }
+
   double Nothing() const override { return 0; }
 
   void Save(CustomerIndex customer, ByteWriter& out) const override {
@@ -110,23 +118,23 @@ class SumColumn final : public Column {
   }
 
   double Read(CustomerIndex customer) const override {
-    if (average_ && counts_[customer] == 0) {
-      return kNoData;
-    }
-    // A conversion of 128 bits is a call, and rarely needed.
-    const auto narrow = static_cast<std::int64_t>(sums_[customer]);
-    double sum = narrow == sums_[customer] ? static_cast<double>(narrow)
-                                           : static_cast<double>(sums_[customer]);
-    if (type_ == Type::kNumber) {
-      sum /= 1e6;
-    }
-    return average_ ? sum / static_cast<double>(counts_[customer]) : sum;
+    return Divided(sums_[customer], average_ ? counts_[customer] : 0);
   }
 
   void ReadMany(CustomerIndex first, std::span<double> out) const override {
     for (double& value : out) {
       value = Read(first++);  // Known here, so it is no call.
     }
+  }
+
+  double ReadOf(std::span<const CustomerIndex> customers) const override {
+    Int128 sum = 0;
+    std::uint64_t count = 0;
+    for (const CustomerIndex customer : customers) {
+      sum += sums_[customer];
+      count += average_ ? counts_[customer] : 0;
+    }
+    return Divided(sum, count);
   }
 
   double Nothing() const override { return average_ ? kNoData : 0; }
@@ -153,6 +161,19 @@ class SumColumn final : public Column {
   }
 
  private:
+  double Divided(Int128 units, std::uint64_t count) const {
+    if (average_ && count == 0) {
+      return kNoData;
+    }
+    // A conversion of 128 bits is a call, and rarely needed.
+    const auto narrow = static_cast<std::int64_t>(units);
+    double sum = narrow == units ? static_cast<double>(narrow) : static_cast<double>(units);
+    if (type_ == Type::kNumber) {
+      sum /= 1e6;
+    }
+    return average_ ? sum / static_cast<double>(count) : sum;
+  }
+
   void Change(CustomerIndex customer, const StoredEvent& event, int sign) {
     if (const auto* units = std::get_if<std::int64_t>(&event.fields[field_])) {
       sums_[customer] += Int128{*units} * sign;
@@ -250,6 +271,18 @@ class DistinctColumn final : public Column {
     for (double& value : out) {
       value = Read(first++);  // Known here, so it is no call.
     }
+  }
+
+  double ReadOf(std::span<const CustomerIndex> customers) const override {
+    std::vector<std::int64_t> codes;
+    for (const CustomerIndex customer : customers) {
+      for (const Counted& value : values_[customer]) {
+        codes.push_back(value.code);
+      }
+    }
+    std::sort(codes.begin(), codes.end());
+    const auto end = std::unique(codes.begin(), codes.end());
+    return codes.empty() ? kNoData : static_cast<double>(end - codes.begin());
   }
 
   double Nothing() const override { return kNoData; }
@@ -356,6 +389,17 @@ class ExtremeColumn final : public Column {
     for (double& value : out) {
       value = Read(first++);  // Known here, so it is no call.
     }
+  }
+
+  double ReadOf(std::span<const CustomerIndex> customers) const override {
+    std::optional<CustomerIndex> best;
+    for (const CustomerIndex customer : customers) {
+      if (times_[customer] != kNone &&
+          (!best || Beats(*best, times_[customer], field_ >= 0 ? fields_[customer].hash : 0))) {
+        best = customer;
+      }
+    }
+    return best ? Read(*best) : kNoData;
   }
 
   double Nothing() const override { return kNoData; }

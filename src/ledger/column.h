@@ -36,6 +36,8 @@ class Column {
   virtual double Read(CustomerIndex customer) const = 0;
   // Of first, first + 1, …
   virtual void ReadMany(CustomerIndex first, std::span<double> out) const = 0;
+  // Of all of these together, as if all their events were one customer's.
+  virtual double ReadOf(std::span<const CustomerIndex> customers) const = 0;
   virtual double Nothing() const = 0;
 
   virtual void Save(CustomerIndex customer, ByteWriter& out) const = 0;

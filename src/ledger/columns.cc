@@ -491,6 +491,18 @@ void Columns::Read(int aggregate, CustomerIndex first, std::span<double> out) co
             column == nullptr ? std::numeric_limits<double>::quiet_NaN() : column->Nothing());
 }
 
+double Columns::ReadOf(int aggregate, std::span<const CustomerIndex> customers) const {
+  const Column* column = inner_->columns[static_cast<std::size_t>(aggregate)].get();
+  // Who arrived since the columns were last advanced has no place in them yet.
+  std::vector<CustomerIndex> known;
+  for (const CustomerIndex customer : customers) {
+    if (customer < inner_->count) {
+      known.push_back(customer);
+    }
+  }
+  return column == nullptr ? std::numeric_limits<double>::quiet_NaN() : column->ReadOf(known);
+}
+
 void Columns::Snapshot() {
   Inner& in = *inner_;
   Transaction work(in.db);

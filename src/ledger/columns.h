@@ -41,6 +41,9 @@ class Columns {
   // no data.
   void Read(int aggregate, CustomerIndex first, std::span<double> out) const;
 
+  // The aggregate over all events of these customers together.
+  double ReadOf(int aggregate, std::span<const CustomerIndex> customers) const;
+
   // Writes all columns for the next start; inside the caller's transaction or one of its own.
   void Snapshot();
 

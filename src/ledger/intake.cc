@@ -42,13 +42,15 @@ int HashBits(Database& db) {
 
 }  // namespace
 
-Ledger::Inner::Inner(Database& database, const Schema& of, TextPool& pool)
+Ledger::Inner::Inner(Database& database, const Schema& of, TextPool& texts)
     : db(Prepared(database)),
       schema(of),
+      pool(texts),
       secret(Secret(db)),
       names(db, schema),
       customers(db, secret),
-      traits(db, names, schema, pool, customers),
+      accounts(db),
+      traits(db, names, schema, pool, customers, accounts),
       events(db, names, customers),
       index(db, HashBits(db)),
       keys(HashKeyFromHex(secret), names),
@@ -121,9 +123,39 @@ void Ledger::Inner::SavePosition() {
 }
 
 CustomerIndex Ledger::Inner::Intern(std::string_view key) {
+  const CustomerIndex before = customers.count();
   const CustomerIndex customer = customers.Intern(key);
-  traits.Grow(customers.count());
+  if (customers.count() != before) {
+    traits.Grow();
+  }
   return customer;
+}
+
+CustomerIndex Ledger::Inner::InternAccount(std::string_view key) {
+  const CustomerIndex before = accounts.count();
+  const CustomerIndex account = accounts.Intern(key);
+  if (accounts.count() != before) {
+    traits.Grow();
+    members_moved = true;
+  }
+  return account;
+}
+
+void Ledger::Inner::MeetAccount(int trait, const Value& value) {
+  if (trait != account_trait) {
+    return;
+  }
+  members_moved = true;
+  if (const auto* key = std::get_if<std::string>(&value)) {
+    InternAccount(*key);
+  }
+}
+
+void Ledger::Inner::FollowMembers() {
+  if (members_moved && account_trait >= 0) {
+    accounts.Follow(traits.Column(names.SchemaTrait(account_trait)), pool, customers);
+  }
+  members_moved = false;
 }
 
 void Ledger::Inner::Note(Change change) {
@@ -230,16 +262,23 @@ Intake Ledger::Inner::AddAgain(const Event& event, const Record& known, const Ar
 }
 
 Intake Ledger::Inner::Add(const TraitChange& change, const Arrival& arrival) {
-  if (customers.WasErased(change.customer)) {
+  const auto* text = std::get_if<std::string>(&change.value);
+  // What would name an erased customer in their account is about them.
+  if (customers.WasErased(change.of_account && text != nullptr ? *text : change.customer)) {
     return Intake::kErased;
   }
-  const CustomerIndex named = Intern(change.customer);
-  Traits::Change set{.customer = customers.Survivor(named),
-                     .trait = names.TraitOf(change.trait),
+  const CustomerIndex named =
+      change.of_account ? InternAccount(change.customer) : Intern(change.customer);
+  const int number = change.of_account ? schema.AccountTrait(change.trait) : change.trait;
+  Traits::Change set{.customer = change.of_account ? named : customers.Survivor(named),
+                     .trait = names.TraitOf(number),
                      .value = change.value,
                      .time = ToMicros(change.time),
                      .sequence = sequence + 1,
                      .source = std::string(arrival.source)};
+  if (!change.of_account) {
+    MeetAccount(set.trait, set.value);
+  }
   if (set.time > arrival.effective) {
     set.customer = named;
     const Intake waits = traits.Wait(std::move(set));
@@ -274,6 +313,7 @@ Intake Ledger::Inner::Add(const Merge& merge, const Arrival& arrival) {
   const CustomerIndex other = std::max(a, b);
   customers.Merge(survivor, other);
   traits.Merge(survivor, other);
+  members_moved = true;
   Rebuilt(survivor);
   Rebuilt(other);
   departed.insert(other);
@@ -311,6 +351,8 @@ void Ledger::Inner::EraseCustomer(CustomerIndex survivor) {
   for (const CustomerIndex member : members) {
     events.Forget(member);
     traits.Erase(member);
+    traits.EraseFromAccounts(customers.Key(member));
+    members_moved = true;
     touches.Erase(member);
     Rebuilt(member);
     departed.insert(member);

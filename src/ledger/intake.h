@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "ledger/accounts.h"
 #include "ledger/customers.h"
 #include "ledger/dedupe.h"
 #include "ledger/events.h"
@@ -32,7 +33,7 @@ constexpr std::size_t kKeysMax = 512 * 1024;
 constexpr std::size_t kChangesMax = 1'000'000;
 
 struct Ledger::Inner {
-  Inner(Database& database, const Schema& schema, TextPool& pool);
+  Inner(Database& database, const Schema& of, TextPool& texts);
 
   struct Arrival {
     std::string_view source;
@@ -51,6 +52,10 @@ struct Ledger::Inner {
   void EraseCustomer(CustomerIndex survivor);
   std::optional<Record> FindByDedupe(int kind, const std::string& text) const;
   CustomerIndex Intern(std::string_view key);
+  CustomerIndex InternAccount(std::string_view key);
+  // An account is there as soon as a customer is said to belong to it.
+  void MeetAccount(int trait, const Value& value);
+  void FollowMembers();
 
   void Changed(std::optional<StoredEvent> before, std::optional<StoredEvent> after);
   void Rebuilt(CustomerIndex customer);
@@ -69,9 +74,11 @@ struct Ledger::Inner {
 
   Database& db;
   const Schema& schema;
+  TextPool& pool;
   std::string secret;
   StoredNames names;
   Customers customers;
+  Accounts accounts;
   Traits traits;
   EventStore events;
   KeyIndex index;
@@ -85,6 +92,9 @@ struct Ledger::Inner {
   std::int64_t cause_flags = 0;
   std::size_t bulk_min = kBulkMin;
   bool following = false;
+  // The customers' trait that names their account, as stored; -1: there are none.
+  int account_trait = -1;
+  bool members_moved = false;  // Since FollowMembers.
   Changes changes;
   std::set<CustomerIndex> departed;
   Refunds refunds;

@@ -49,6 +49,44 @@ void Ledger::SetConsentTraits(const std::vector<int>& traits) {
   inner_->traits.SetConsent(std::move(stored));
 }
 
+void Ledger::SetAccountTrait(int trait) {
+  Inner& in = *inner_;
+  in.account_trait = in.names.TraitOf(trait);
+  Transaction work(in.db);
+  // Customers may have said where they belong before accounts were of interest.
+  Statement named = in.db.Prepare(
+      "SELECT DISTINCT value FROM ledger_trait WHERE trait = ? AND value IS NOT NULL "
+      "AND customer < ? ORDER BY 1");
+  named.Bind(1, std::int64_t{in.account_trait}).Bind(2, std::int64_t{kFirstAccount});
+  std::vector<std::string> keys;
+  while (named.Step()) {
+    keys.push_back(named.Text(0));
+  }
+  named.Reset();
+  for (const std::string& key : keys) {
+    in.InternAccount(key);
+  }
+  in.members_moved = true;
+  in.FollowMembers();
+  work.Commit();
+}
+
+CustomerIndex Ledger::account_count() const {
+  return inner_->accounts.count();
+}
+
+std::optional<CustomerIndex> Ledger::FindAccount(std::string_view key) const {
+  return inner_->accounts.Find(key);
+}
+
+std::optional<CustomerIndex> Ledger::AccountOf(CustomerIndex customer) const {
+  return inner_->accounts.Of(customer);
+}
+
+std::span<const CustomerIndex> Ledger::MembersOf(CustomerIndex account) const {
+  return inner_->accounts.Members(account);
+}
+
 std::vector<Intake> Ledger::Append(std::span<const Fact> facts, std::string_view source,
                                    TimePoint arrived, Duration late_limit) {
   Inner& in = *inner_;
@@ -83,6 +121,7 @@ std::vector<Intake> Ledger::Append(std::span<const Fact> facts, std::string_view
   if (in.sequence != before) {
     in.SavePosition();
   }
+  in.FollowMembers();
   work.Commit();
   return intakes;
 }
@@ -128,7 +167,9 @@ void Ledger::AdvanceTo(TimePoint now) {
   ++in.sequence;
   in.traits.Release(time, [&](const Traits::Change& change) {
     in.Touch(change.customer, TouchOfTrait(change.trait), change.time, 0);
+    in.members_moved = in.members_moved || change.trait == in.account_trait;
   });
+  in.FollowMembers();
   in.cause_time = time;
   in.cause_flags = 0;
   in.refunds.Release(time);
@@ -160,11 +201,11 @@ std::optional<CustomerIndex> Ledger::FindCustomer(std::string_view key) const {
 }
 
 const std::string& Ledger::CustomerKey(CustomerIndex customer) const {
-  return inner_->customers.Key(customer);
+  return IsAccount(customer) ? inner_->accounts.Key(customer) : inner_->customers.Key(customer);
 }
 
 bool Ledger::IsAlive(CustomerIndex customer) const {
-  return inner_->customers.IsAlive(customer);
+  return IsAccount(customer) || inner_->customers.IsAlive(customer);
 }
 
 bool Ledger::AllAlive() const {
@@ -172,7 +213,7 @@ bool Ledger::AllAlive() const {
 }
 
 CustomerIndex Ledger::Survivor(CustomerIndex customer) const {
-  return inner_->customers.Survivor(customer);
+  return IsAccount(customer) ? customer : inner_->customers.Survivor(customer);
 }
 
 const TraitState* Ledger::Trait(CustomerIndex customer, int trait) const {
@@ -187,7 +228,16 @@ std::vector<StoredEvent> Ledger::Timeline(CustomerIndex customer, int kind, Time
                                           TimePoint until) const {
   const Inner& in = *inner_;
   std::vector<StoredEvent> timeline;
-  for (const CustomerIndex member : in.customers.Members(in.customers.Survivor(customer))) {
+  std::vector<CustomerIndex> members;
+  if (IsAccount(customer)) {
+    for (const CustomerIndex belongs : in.accounts.Members(customer)) {
+      const std::vector<CustomerIndex> merged = in.customers.Members(belongs);
+      members.insert(members.end(), merged.begin(), merged.end());
+    }
+  } else {
+    members = in.customers.Members(in.customers.Survivor(customer));
+  }
+  for (const CustomerIndex member : members) {
     for (int event = 0; event < static_cast<int>(in.schema.events.size()); ++event) {
       if (kind != -1 && kind != event) {
         continue;
@@ -275,8 +325,8 @@ std::vector<Touch> Ledger::Touched(Sequence since_sequence, TimePoint since, Tim
   const Inner& in = *inner_;
   std::vector<Touch> found;
   const auto add = [&](CustomerIndex customer, bool late, bool merged) {
-    const CustomerIndex survivor = in.customers.Survivor(customer);
-    if (in.customers.IsAlive(survivor)) {
+    const CustomerIndex survivor = IsAccount(customer) ? customer : in.customers.Survivor(customer);
+    if (IsAccount(survivor) || in.customers.IsAlive(survivor)) {
       found.push_back({survivor, late, merged});
     }
   };
@@ -352,8 +402,10 @@ std::optional<std::vector<CustomerIndex>> Ledger::ChangedSince(Sequence sequence
     });
   }
   in.touches.After(sequence, [&](const TouchRow& row) {
-    changed.push_back(row.customer);
-    changed.push_back(in.customers.Survivor(row.customer));
+    if (!IsAccount(row.customer)) {  // Columns are of customers.
+      changed.push_back(row.customer);
+      changed.push_back(in.customers.Survivor(row.customer));
+    }
   });
   std::sort(changed.begin(), changed.end());
   changed.erase(std::unique(changed.begin(), changed.end()), changed.end());

@@ -115,14 +115,24 @@ class Ledger {
   bool AllAlive() const;                                 // Nobody was merged or erased.
   CustomerIndex Survivor(CustomerIndex customer) const;  // Itself unless merged.
 
-  // Null: never set.  Valid until the ledger changes.
+  // Accounts have numbers from kFirstAccount on; CustomerKey, IsAlive, Survivor, Trait and Timeline
+  // take them too.  `trait`: the customers' text trait that names their account.
+  void SetAccountTrait(int trait);
+  CustomerIndex account_count() const;
+  std::optional<CustomerIndex> FindAccount(std::string_view key) const;
+  std::optional<CustomerIndex> AccountOf(CustomerIndex customer) const;
+  // Customers who belong to it now, ascending.
+  std::span<const CustomerIndex> MembersOf(CustomerIndex account) const;
+
+  // Traits are numbered as Schema::TraitAt.  Null: never set.  Valid until the ledger changes.
   const TraitState* Trait(CustomerIndex customer, int trait) const;
-  // Traits as the executor wants them: one double per customer.  Valid until the ledger changes.
+  // Traits as the executor wants them: one double per customer, or account.  Valid until the
+  // ledger changes.
   std::span<const double> TraitColumn(int trait) const;
 
-  // Events of one customer and kind (all kinds: -1) with after < time <= until, oldest first, ties
-  // by dedupe hash.  Those that do not count are among them, and orphan refunds too, both marked as
-  // such.
+  // Events of one customer (or of all who belong to an account) and kind (all kinds: -1) with after
+  // < time <= until, oldest first, ties by dedupe hash.  Those that do not count are among them,
+  // and orphan refunds too, both marked as such.
   std::vector<StoredEvent> Timeline(CustomerIndex customer, int kind, TimePoint after,
                                     TimePoint until) const;
 
@@ -147,7 +157,7 @@ class Ledger {
 
   // Who had a fact of these kinds or traits become effective: appended after `since_sequence` with
   // time <= now, or appended earlier with a time in (since, now].  Ascending by customer, one entry
-  // each.
+  // each.  An account is touched by its own traits alone.
   std::vector<Touch> Touched(Sequence since_sequence, TimePoint since, TimePoint now,
                              std::span<const int> kinds, std::span<const int> traits) const;
   // Nobody will ask Touched for an earlier position than this any more.  Keeps the file small.

@@ -90,7 +90,12 @@ void StoredNames::AddKind(int schema_event) {
 }
 
 void StoredNames::AddTraits() {
-  for (const FieldSpec& spec : schema_.customer_traits) {
+  std::vector<FieldSpec> all = schema_.customer_traits;
+  for (FieldSpec spec : schema_.account_traits) {
+    spec.name.insert(0, "account.");  // No customer's trait has a point in its name.
+    all.push_back(std::move(spec));
+  }
+  for (const FieldSpec& spec : all) {
     auto found = std::find_if(traits_.begin(), traits_.end(), [&](const FieldSpec& known) {
       return known.name == spec.name && known.type == spec.type;
     });

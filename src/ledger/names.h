@@ -57,6 +57,7 @@ class StoredNames {
     return kind_by_schema_[static_cast<std::size_t>(schema_event)];
   }
 
+  // Of customers and accounts, numbered as Schema::TraitAt.
   int TraitOf(int schema_trait) const {
     return trait_by_schema_[static_cast<std::size_t>(schema_trait)];
   }

@@ -166,7 +166,7 @@ bool Ledger::Inner::AddRows(const std::shared_ptr<const EventRows>& added, const
   for (std::size_t row = 0; row < rows.size(); ++row) {
     owners[row] = customers.Intern(rows.customers[row]);
   }
-  traits.Grow(customers.count());
+  traits.Grow();
   events.AddRows({.rows = rows,
                   .kind = kind,
                   .customers = owners,

@@ -35,9 +35,14 @@ Value ReadValue(const Statement& row, int column, Type type) {
 }  // namespace
 
 Traits::Traits(Database& db, const StoredNames& names, const Schema& schema, TextPool& pool,
-               const Customers& customers)
-    : db_(db), names_(names), schema_(schema), pool_(pool), customers_(customers) {
-  columns_.resize(schema.customer_traits.size());
+               const Customers& customers, const Accounts& accounts)
+    : db_(db),
+      names_(names),
+      schema_(schema),
+      pool_(pool),
+      customers_(customers),
+      accounts_(accounts) {
+  columns_.resize(schema.customer_traits.size() + schema.account_traits.size());
   loaded_.assign(columns_.size(), false);
   Statement waiting = db_.Prepare(
       "SELECT sequence, time, customer, trait, value, source FROM ledger_waiting_trait");
@@ -53,10 +58,14 @@ Traits::Traits(Database& db, const StoredNames& names, const Schema& schema, Tex
   }
 }
 
-void Traits::Grow(CustomerIndex count) {
+std::size_t Traits::RowsOf(std::size_t schema_trait) const {
+  return schema_trait < schema_.customer_traits.size() ? customers_.count() : accounts_.count();
+}
+
+void Traits::Grow() {
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (loaded_[i]) {
-      columns_[i].resize(count, kMissing);
+      columns_[i].resize(RowsOf(i), kMissing);
     }
   }
 }
@@ -71,14 +80,14 @@ std::span<const double> Traits::Column(int schema_trait) const {
 // A text alone, since its values are put into the pool; of the others all that are not there yet.
 void Traits::LoadColumns(int schema_trait) const {
   const auto is_text = [&](std::size_t at) {
-    return schema_.customer_traits[at].type == Type::kText;
+    return schema_.TraitAt(static_cast<int>(at)).type == Type::kText;
   };
   const auto asked = static_cast<std::size_t>(schema_trait);
   std::string wanted;
   for (std::size_t at = 0; at < columns_.size(); ++at) {
     if (at == asked || (!loaded_[at] && !is_text(at) && !is_text(asked))) {
       loaded_[at] = true;
-      columns_[at].assign(customers_.count(), kMissing);
+      columns_[at].assign(RowsOf(at), kMissing);
       wanted += (wanted.empty() ? "" : ",") + std::to_string(names_.TraitOf(static_cast<int>(at)));
     }
   }
@@ -94,7 +103,8 @@ void Traits::LoadColumns(int schema_trait) const {
 void Traits::PutInColumn(CustomerIndex customer, int trait, const Value& value) const {
   const int at = names_.SchemaTrait(trait);
   if (at >= 0 && loaded_[static_cast<std::size_t>(at)]) {
-    columns_[static_cast<std::size_t>(at)][customer] =
+    const CustomerIndex row = IsAccount(customer) ? customer - kFirstAccount : customer;
+    columns_[static_cast<std::size_t>(at)][row] =
         IsMissing(value) ? kMissing : ValueToDouble(names_.TraitType(trait), value, pool_);
   }
 }
@@ -172,7 +182,9 @@ void Traits::Release(std::int64_t now, const std::function<void(const Change&)>&
     Change change = std::move(waiting_.begin()->second);
     waiting_.erase(waiting_.begin());
     DeleteWaiting(change.sequence);
-    change.customer = customers_.Survivor(change.customer);
+    if (!IsAccount(change.customer)) {
+      change.customer = customers_.Survivor(change.customer);
+    }
     if (Set(change) == Intake::kNew) {
       changed(change);
     }
@@ -222,7 +234,7 @@ void Traits::Merge(CustomerIndex survivor, CustomerIndex other) {
 }
 
 void Traits::Erase(CustomerIndex customer) {
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
+  for (std::size_t i = 0; i < schema_.customer_traits.size(); ++i) {
     if (loaded_[i]) {
       columns_[i][customer] = kMissing;
     }
@@ -232,6 +244,31 @@ void Traits::Erase(CustomerIndex customer) {
       .Run();
   for (auto at = waiting_.begin(); at != waiting_.end();) {
     if (at->second.customer == customer) {
+      DeleteWaiting(at->second.sequence);
+      at = waiting_.erase(at);
+    } else {
+      ++at;
+    }
+  }
+}
+
+void Traits::EraseFromAccounts(std::string_view key) {
+  std::vector<std::pair<CustomerIndex, int>> named;
+  Statement find =
+      db_.Prepare("SELECT customer, trait FROM ledger_trait WHERE customer >= ? AND value = ?");
+  find.Bind(1, std::int64_t{kFirstAccount}).Bind(2, key);
+  while (find.Step()) {
+    named.emplace_back(static_cast<CustomerIndex>(find.Int(0)), static_cast<int>(find.Int(1)));
+  }
+  find.Reset();
+  for (const auto& [account, trait] : named) {
+    Stored state = Load(account, trait).value_or(Stored());
+    state.value = Value();
+    Store(account, trait, state);
+  }
+  for (auto at = waiting_.begin(); at != waiting_.end();) {
+    const auto* text = std::get_if<std::string>(&at->second.value);
+    if (IsAccount(at->second.customer) && text != nullptr && *text == key) {
       DeleteWaiting(at->second.sequence);
       at = waiting_.erase(at);
     } else {

@@ -1,5 +1,5 @@
-// Traits: the current value of each attribute of each customer, and the changes whose time has not
-// come.
+// Traits: the current value of each attribute of each customer and account, and the changes whose
+// time has not come.
 //
 // The state lives in the file; in memory stand only the columns of doubles that expressions read.
 
@@ -12,12 +12,14 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <vector>
 
 #include "domain/schema.h"
 #include "domain/text_pool.h"
+#include "ledger/accounts.h"
 #include "ledger/customers.h"
 #include "ledger/ledger.h"
 #include "ledger/names.h"
@@ -39,7 +41,7 @@ class Traits {
 
   // Requires: all outlive it.
   Traits(Database& db, const StoredNames& names, const Schema& schema, TextPool& pool,
-         const Customers& customers);
+         const Customers& customers, const Accounts& accounts);
 
   void SetConsent(std::set<int> traits) { consent_ = std::move(traits); }
 
@@ -57,9 +59,11 @@ class Traits {
 
   void Merge(CustomerIndex survivor, CustomerIndex other);
   void Erase(CustomerIndex customer);
+  // Takes away what names this customer in accounts: whoever is their contact is named by key.
+  void EraseFromAccounts(std::string_view key);
 
-  // Room in the columns for this many customers.
-  void Grow(CustomerIndex count);
+  // Room in the columns for every customer and account that there is.
+  void Grow();
   const TraitState* Get(CustomerIndex customer, int schema_trait) const;
 
   // Read from the file when it is first asked for: most texts (addresses, names) are in no
@@ -83,6 +87,7 @@ class Traits {
   std::optional<Stored> Load(CustomerIndex customer, int trait) const;
   void Store(CustomerIndex customer, int trait, const Stored& state);
   void LoadColumns(int schema_trait) const;
+  std::size_t RowsOf(std::size_t schema_trait) const;
   void PutInColumn(CustomerIndex customer, int trait, const Value& value) const;
   std::vector<std::pair<int, Stored>> LoadAll(CustomerIndex customer) const;
   Stored Combine(int trait, const Stored& a, const Stored& b) const;
@@ -93,6 +98,7 @@ class Traits {
   const Schema& schema_;
   TextPool& pool_;
   const Customers& customers_;
+  const Accounts& accounts_;
   std::set<int> consent_;
   mutable std::vector<std::vector<double>> columns_;  // By the schema's index.
   mutable std::vector<bool> loaded_;                  // Beside columns_; the others are empty.

@@ -8,9 +8,11 @@
 
 namespace segue {
 
-Checked CheckWorkspace(std::vector<SourceFile> files, bool tolerate_unbuilt) {
+Checked CheckWorkspace(std::vector<SourceFile> files, bool tolerate_unbuilt,
+                       std::vector<PlaybookVersion> earlier) {
   Checked checked;
-  Loaded loaded = LoadWorkspace(std::move(files), std::make_shared<TextPool>(), tolerate_unbuilt);
+  Loaded loaded = LoadWorkspace(std::move(files), std::make_shared<TextPool>(), tolerate_unbuilt,
+                                std::move(earlier));
   checked.diagnostics = std::move(loaded.diagnostics);
   checked.files = std::move(loaded.files);
   if (loaded.workspace == nullptr) {

@@ -159,7 +159,14 @@ std::vector<int> ModelOrder(const Workspace& workspace) {
   std::vector<bool> done(count, false);
   // The loader refuses circles, so each round finds at least one.
   while (order.size() < count) {
-    for (std::size_t model = 0; model < count; ++model) {
+    const std::size_t before = order.size();
+    for (std::size_t at = 0; at < 2 * count; ++at) {
+      const std::size_t model = at % count;
+      // Customers before accounts, where neither reads the other.
+      const bool account = workspace.models[model].of == Subject::kAccount;
+      if (account != (at >= count) || (account && order.size() != before)) {
+        continue;
+      }
       bool ready = !done[model];
       for (std::size_t other = 0; ready && other < count; ++other) {
         ready = other == model || !uses[model][other] || done[other];
@@ -386,11 +393,14 @@ std::string Cycle::Brake(const std::vector<Move>& moves, const CycleReport& repo
     people += state_.ledger().IsAlive(customer) ? 1 : 0;
   }
   for (const auto& [model, count] : moved) {
+    const bool accounts = workspace.models[static_cast<std::size_t>(model)].of == Subject::kAccount;
+    const std::int64_t all = accounts ? state_.ledger().account_count() : people;
     const double percent =
-        100.0 * static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(people, 1));
+        100.0 * static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(all, 1));
     if (count >= kFewestMoves && percent > *workspace.max_moved_percent) {
-      return std::to_string(count) + " of " + std::to_string(people) +
-             " customers moved in model " + workspace.models[static_cast<std::size_t>(model)].id +
+      return std::to_string(count) + " of " + std::to_string(all) +
+             (accounts ? " accounts" : " customers") + " moved in model " +
+             workspace.models[static_cast<std::size_t>(model)].id +
              ", more than safety.max_moved_per_run allows";
     }
   }

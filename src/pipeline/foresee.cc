@@ -194,7 +194,9 @@ class Summary {
     filter.run = decision.run;
     filter.step = decision.step;
     for (const Delivery& delivery : state_.outbox().List(filter)) {
-      if (delivery.created != at_) {
+      // Of everybody in an account, each has a row of their own.
+      const bool theirs = IsAccount(decision.customer) || delivery.customer == decision.customer;
+      if (delivery.created != at_ || !theirs) {
         continue;
       }
       people_.insert(decision.customer);
@@ -263,8 +265,11 @@ std::int64_t LastDecision(Database& db) {
 }
 
 Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& templates, TimePoint at,
-                 const StateOptions& options) {
+                 const StateOptions& options, const Applying& applying) {
   const Transaction nothing(db);  // Never committed.
+  if (!applying.running.empty() || !applying.backfill.empty()) {
+    LeaveWord(db, workspace, applying);
+  }
   State state(db, workspace, templates, at, options);
   Cycle cycle(state, nullptr);
   cycle.OnlyNameBrakes();

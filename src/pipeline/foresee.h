@@ -58,8 +58,9 @@ struct Foreseen {
 };
 
 // Requires: `at` lies at or after the last cycle.  The database is as before when it returns.
+// `applying`: as if a person had made the files live and decided that.
 Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& templates, TimePoint at,
-                 const StateOptions& options);
+                 const StateOptions& options, const Applying& applying = {});
 
 // The same summary of what a cycle at `at` did in earnest: plan and run are compared by it.
 // `after_decision`: LastDecision before that cycle, since an earlier one may have had the same now.

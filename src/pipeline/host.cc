@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "base/check.h"
 #include "base/text.h"
+#include "pipeline/inputs.h"
 #include "pipeline/moments.h"
 
 namespace segue {
@@ -34,7 +36,7 @@ std::optional<TimePoint> Host::Happened(CustomerIndex customer, int event,
     }
     const Moment moment{until, workspace.schema.timezone};
     if (!where || IsTrue(ExecuteOnEvent(where->expr, spec, stored.fields, *workspace.pool,
-                                        &state_.inputs(), moment, customer))) {
+                                        &state_.inputs(), moment, stored.customer))) {
       return stored.time;
     }
   }
@@ -80,6 +82,15 @@ Sequence Host::LastSequence() {
 }
 
 std::vector<CustomerIndex> Host::Holding(const Condition& condition, TimePoint now) {
+  return HoldingAmong(condition, 0, state_.ledger().customer_count(), now);
+}
+
+std::vector<CustomerIndex> Host::AccountsHolding(const Condition& condition, TimePoint now) {
+  return HoldingAmong(condition, kFirstAccount, state_.ledger().account_count(), now);
+}
+
+std::vector<CustomerIndex> Host::HoldingAmong(const Condition& condition, CustomerIndex first,
+                                              CustomerIndex count, TimePoint now) {
   const Ledger& ledger = state_.ledger();
   const Moment moment{now, state_.workspace().schema.timezone};
   std::vector<CustomerIndex> all;
@@ -87,13 +98,12 @@ std::vector<CustomerIndex> Host::Holding(const Condition& condition, TimePoint n
     return all;
   }
   std::vector<double> block(kBlock);
-  for (CustomerIndex first = 0; first < ledger.customer_count();
-       first += static_cast<CustomerIndex>(kBlock)) {
-    const std::size_t size = std::min<std::size_t>(kBlock, ledger.customer_count() - first);
+  for (CustomerIndex done = 0; done < count; done += static_cast<CustomerIndex>(kBlock)) {
+    const std::size_t size = std::min<std::size_t>(kBlock, count - done);
     const std::span<double> out(block.data(), size);
-    ExecuteBlock(condition.expr, state_.inputs(), moment, first, out);
+    ExecuteBlock(condition.expr, state_.inputs(), moment, first + done, out);
     for (std::size_t i = 0; i < size; ++i) {
-      const auto customer = first + static_cast<CustomerIndex>(i);
+      const auto customer = first + done + static_cast<CustomerIndex>(i);
       if (IsTrue(out[i]) && ledger.IsAlive(customer)) {
         all.push_back(customer);
       }
@@ -102,12 +112,67 @@ std::vector<CustomerIndex> Host::Holding(const Condition& condition, TimePoint n
   return all;
 }
 
+std::vector<CustomerIndex> Host::MembersOf(CustomerIndex account) {
+  const std::span<const CustomerIndex> members = state_.ledger().MembersOf(account);
+  return {members.begin(), members.end()};
+}
+
+std::optional<CustomerIndex> Host::ContactOf(CustomerIndex account) {
+  return segue::ContactOf(state_.workspace(), state_.ledger(), account);
+}
+
+std::optional<CustomerIndex> Host::AccountOf(CustomerIndex customer) {
+  return state_.ledger().AccountOf(customer);
+}
+
+std::vector<Standing> Host::StandingIn(int model) {
+  const Segments* segments = state_.segments(model);
+  std::vector<Standing> all;
+  if (segments == nullptr) {
+    return all;
+  }
+  const Model& found = state_.workspace().models[static_cast<std::size_t>(model)];
+  // The last move of each; who was placed by the baseline has none.
+  std::map<CustomerIndex, SegmentIndex> from;
+  Statement moves =
+      state_.db().Prepare("SELECT customer, \"from\" FROM move WHERE model = ? ORDER BY id");
+  moves.Bind(1, found.id);
+  while (moves.Step()) {
+    const std::string id = moves.IsNull(1) ? std::string() : moves.Text(1);
+    const auto segment = std::find_if(found.segments.begin(), found.segments.end(),
+                                      [&](const Segment& one) { return one.id == id; });
+    from[static_cast<CustomerIndex>(moves.Int(0))] =
+        segment == found.segments.end()
+            ? kNoSegment
+            : static_cast<SegmentIndex>(segment - found.segments.begin());
+  }
+  const bool accounts = found.of == Subject::kAccount;
+  const CustomerIndex first = accounts ? kFirstAccount : 0;
+  const CustomerIndex count =
+      accounts ? state_.ledger().account_count() : state_.ledger().customer_count();
+  for (CustomerIndex i = 0; i < count; ++i) {
+    const CustomerIndex who = first + i;
+    const Membership membership = segments->Get(who);
+    if (membership.segment != kNoSegment && state_.ledger().IsAlive(who)) {
+      const auto came = from.find(who);
+      all.push_back({.customer = who,
+                     .segment = membership.segment,
+                     .from = came == from.end() ? kNoSegment : came->second,
+                     .since = membership.since});
+    }
+  }
+  return all;
+}
+
 std::vector<bool> Host::FlagColumn(int model, int flag) {
-  const CustomerIndex count = state_.ledger().customer_count();
+  const bool accounts =
+      state_.workspace().models[static_cast<std::size_t>(model)].of == Subject::kAccount;
+  const CustomerIndex count =
+      accounts ? state_.ledger().account_count() : state_.ledger().customer_count();
   std::vector<bool> all(count);
   std::vector<double> values(count);
   if (const Segments* segments = state_.segments(model)) {
-    segments->ReadFlag(flag, 0, values);
+    segments->ReadFlag(flag, accounts ? kFirstAccount : 0, values);
     std::transform(values.begin(), values.end(), all.begin(), IsTrue);
   }
   return all;
@@ -198,6 +263,11 @@ std::optional<Duration> Host::DataAge(TimePoint now) {
 Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIndex customer,
                           TimePoint now, const Wording& wording, Payload& payload) {
   RenderContext context = state_.ContextOf(customer, now);
+  const Inputs& inputs = *context.inputs;
+  const OnBehalfInputs on_behalf(inputs, state_.workspace(), wording.account.value_or(customer));
+  if (wording.account) {
+    context.inputs = &on_behalf;
+  }
   context.variant = wording.variant;
   context.names.insert(wording.names.begin(), wording.names.end());
   switch (step.kind) {
@@ -318,6 +388,20 @@ bool Host::HasOpenTask(std::string_view playbook, std::string_view step, Custome
 
 bool Host::Enqueue(const Delivery& delivery) {
   return state_.outbox().Enqueue(delivery);
+}
+
+void Host::DropOffers(std::int64_t run, std::string_view why, TimePoint now) {
+  std::vector<std::int64_t> waiting;
+  Statement select = state_.db().Prepare(
+      "SELECT id FROM outbox WHERE run = ? AND state = 0 AND key IN (SELECT delivery FROM "
+      "offer_print) ORDER BY id");
+  select.Bind(1, run);
+  while (select.Step()) {
+    waiting.push_back(select.Int(0));
+  }
+  for (const std::int64_t id : waiting) {
+    state_.outbox().Drop(id, DeliveryState::kDropped, why, now);
+  }
 }
 
 namespace {

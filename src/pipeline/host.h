@@ -31,6 +31,11 @@ class Host final : public PlaybookHost {
                                       TimePoint now) override;
   Sequence LastSequence() override;
   std::vector<CustomerIndex> Holding(const Condition& condition, TimePoint now) override;
+  std::vector<CustomerIndex> AccountsHolding(const Condition& condition, TimePoint now) override;
+  std::vector<CustomerIndex> MembersOf(CustomerIndex account) override;
+  std::optional<CustomerIndex> ContactOf(CustomerIndex account) override;
+  std::optional<CustomerIndex> AccountOf(CustomerIndex customer) override;
+  std::vector<Standing> StandingIn(int model) override;
   std::vector<bool> FlagColumn(int model, int flag) override;
   std::optional<TimePoint> LastSlot(int model) override;
   SegmentIndex Settled(int model, CustomerIndex customer) override;
@@ -52,9 +57,13 @@ class Host final : public PlaybookHost {
   bool HasOpenTask(std::string_view playbook, std::string_view step,
                    CustomerIndex customer) override;
   bool Enqueue(const Delivery& delivery) override;
+  void DropOffers(std::int64_t run, std::string_view why, TimePoint now) override;
   bool ForgetDeliveries(CustomerIndex customer, TimePoint now) override;
 
  private:
+  // Of `count` customers or accounts from `first` on.
+  std::vector<CustomerIndex> HoldingAmong(const Condition& condition, CustomerIndex first,
+                                          CustomerIndex count, TimePoint now);
   Result<void> RenderMessage(const Playbook& playbook, const Step& step,
                              const RenderContext& context, Payload& payload);
   Result<void> RenderTask(const Step& step, const RenderContext& context, Payload& payload);

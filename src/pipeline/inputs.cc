@@ -23,13 +23,36 @@ double SumToDouble(Sum sum, Type type) {
 
 }  // namespace
 
+std::optional<CustomerIndex> ContactOf(const Workspace& workspace, const Ledger& ledger,
+                                       CustomerIndex account) {
+  if (!workspace.account_contact_trait) {
+    return std::nullopt;
+  }
+  const std::span<const double> column =
+      ledger.TraitColumn(workspace.schema.AccountTrait(*workspace.account_contact_trait));
+  const std::size_t at = account - kFirstAccount;
+  if (at >= column.size() || std::isnan(column[at])) {
+    return std::nullopt;
+  }
+  const auto contact =
+      ledger.FindCustomer(workspace.pool->Text(static_cast<std::uint32_t>(column[at])));
+  return contact && ledger.IsAlive(*contact) ? contact : std::nullopt;
+}
+
 void StateInputs::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const {
-  if (leaf.kind == Leaf::Kind::kInsight) {
-    moments_.Read(leaf.model, leaf.index, first, out);
+  if (IsAccount(first)) {
+    ReadOfAccounts(leaf, first, out);
     return;
   }
-  const auto model = static_cast<std::size_t>(std::max(leaf.model, 0));
-  const Segments* segments = leaf.model < 0 ? nullptr : segments_[model].get();
+  if (workspace_.IsOfAccount(leaf)) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      out[i] = kMissing;
+      if (const auto account = ledger_.AccountOf(first + static_cast<CustomerIndex>(i))) {
+        ReadOfAccounts(leaf, *account, out.subspan(i, 1));
+      }
+    }
+    return;
+  }
   switch (leaf.kind) {
     case Leaf::Kind::kAggregate:
       columns_.Read(leaf.index, first, out);
@@ -42,41 +65,66 @@ void StateInputs::Read(const Leaf& leaf, CustomerIndex first, std::span<double> 
       return;
     }
     case Leaf::Kind::kSegment:
-      if (segments != nullptr) {
-        segments->ReadSegment(first, out, *workspace_.pool);
-        return;
-      }
-      break;
     case Leaf::Kind::kScore:
-      if (segments != nullptr) {
-        segments->ReadScore(leaf.index, first, out);
-        return;
-      }
-      break;
     case Leaf::Kind::kFlag:
-      if (segments != nullptr) {
-        segments->ReadFlag(leaf.index, first, out);
-        return;
-      }
-      break;
     case Leaf::Kind::kFeature:
-      if (segments != nullptr) {
-        segments->ReadFeature(leaf.index, first, out);
-        return;
-      }
-      break;
+      ReadOfModel(leaf, first, out);
+      return;
     case Leaf::Kind::kPurchaseProcess:
       processes_.Read(leaf, fits_.empty() ? processes_.in_force() : fits_, first, out);
+      return;
+    case Leaf::Kind::kInsight:
+      moments_.Read(leaf.model, leaf.index, first, out);
       return;
     case Leaf::Kind::kNow:
     case Leaf::Kind::kAccountTrait:
     case Leaf::Kind::kOwnFeature:
     case Leaf::Kind::kOwnScore:
     case Leaf::Kind::kEventField:
-    case Leaf::Kind::kInsight:
       break;
   }
   std::fill(out.begin(), out.end(), kMissing);
+}
+
+void StateInputs::ReadOfAccounts(const Leaf& leaf, CustomerIndex first,
+                                 std::span<double> out) const {
+  if (leaf.kind == Leaf::Kind::kAccountTrait) {
+    const std::span<const double> column =
+        ledger_.TraitColumn(workspace_.schema.AccountTrait(leaf.index));
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const std::size_t at = first - kFirstAccount + i;
+      out[i] = at < column.size() ? column[at] : kMissing;
+    }
+    return;
+  }
+  if (workspace_.IsOfAccount(leaf)) {
+    ReadOfModel(leaf, first, out);
+    return;
+  }
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const CustomerIndex account = first + static_cast<CustomerIndex>(i);
+    out[i] = kMissing;
+    if (leaf.kind == Leaf::Kind::kAggregate) {
+      out[i] = columns_.ReadOf(leaf.index, ledger_.MembersOf(account));
+    } else if (const auto contact = ContactOf(workspace_, ledger_, account)) {
+      Read(leaf, *contact, out.subspan(i, 1));
+    }
+  }
+}
+
+void StateInputs::ReadOfModel(const Leaf& leaf, CustomerIndex first, std::span<double> out) const {
+  const Segments* segments = segments_[static_cast<std::size_t>(leaf.model)].get();
+  if (segments == nullptr) {
+    std::fill(out.begin(), out.end(), kMissing);
+  } else if (leaf.kind == Leaf::Kind::kSegment) {
+    segments->ReadSegment(first, out, *workspace_.pool);
+  } else if (leaf.kind == Leaf::Kind::kScore) {
+    segments->ReadScore(leaf.index, first, out);
+  } else if (leaf.kind == Leaf::Kind::kFlag) {
+    segments->ReadFlag(leaf.index, first, out);
+  } else {
+    segments->ReadFeature(leaf.index, first, out);
+  }
 }
 
 void RunInputs::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const {
@@ -152,6 +200,7 @@ void ForEachFactRead(const Expr& expr, const AggregateCatalog& aggregates,
   } else if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kTrait) {
     visit(false, expr.leaf.index);
   }
+  // What is of an account is the caller's to add: it takes the workspace to tell.
   for (const Expr& arg : expr.args) {  // A parsed tree: its depth is limited.
     ForEachFactRead(arg, aggregates, visit);
   }

@@ -25,9 +25,19 @@ std::optional<TimePoint> BaselineOf(State& state, const Model& model) {
   return find.Step() && !find.IsNull(0) ? std::optional(FromMicros(find.Int(0))) : std::nullopt;
 }
 
+// Whom a model is about.
+struct Crowd {
+  CustomerIndex first = 0, count = 0;
+};
+
+Crowd CrowdOf(State& state, const Model& model) {
+  return model.of == Subject::kAccount ? Crowd{kFirstAccount, state.ledger().account_count()}
+                                       : Crowd{0, state.ledger().customer_count()};
+}
+
 struct StoredMove {
-  CustomerIndex customer = 0;
-  int from = -1, to = -1;  // Places of Movement::segments.
+  CustomerIndex customer = 0;  // From 0, of accounts too.
+  int from = -1, to = -1;      // Places of Movement::segments.
   TimePoint at;
 };
 
@@ -57,7 +67,7 @@ std::vector<StoredMove> MovesAfter(State& state, const Model& model, TimePoint a
   while (select.Step()) {
     const auto customer = static_cast<CustomerIndex>(select.Int(0));
     if (state.ledger().IsAlive(customer)) {
-      moves.push_back({.customer = customer,
+      moves.push_back({.customer = customer - CrowdOf(state, model).first,
                        .from = place(select, 1),
                        .to = place(select, 2),
                        .at = FromMicros(select.Int(3))});
@@ -100,13 +110,14 @@ std::vector<double> ValueBySegment(State& state, int model, const Expr& expr, st
                                    TimePoint now) {
   std::vector<double> value(segments, 0);
   const Moment moment{now, state.workspace().models[static_cast<std::size_t>(model)].timezone};
-  const CustomerIndex count = state.ledger().customer_count();
+  const Crowd crowd = CrowdOf(state, state.workspace().models[static_cast<std::size_t>(model)]);
+  const CustomerIndex count = crowd.count;
   std::vector<double> block(kBlock);
   for (CustomerIndex first = 0; first < count; first += static_cast<CustomerIndex>(kBlock)) {
     const std::span<double> out(block.data(), std::min<std::size_t>(kBlock, count - first));
-    ExecuteBlock(expr, state.inputs(), moment, first, out);
+    ExecuteBlock(expr, state.inputs(), moment, crowd.first + first, out);
     for (std::size_t i = 0; i < out.size(); ++i) {
-      const auto customer = first + static_cast<CustomerIndex>(i);
+      const auto customer = crowd.first + first + static_cast<CustomerIndex>(i);
       const SegmentIndex segment = state.segments(model)->Get(customer).segment;
       if (segment != kNoSegment && state.ledger().IsAlive(customer) && !std::isnan(out[i])) {
         value[segment] += out[i];
@@ -117,12 +128,12 @@ std::vector<double> ValueBySegment(State& state, int model, const Expr& expr, st
 }
 
 // Where everybody stands, and since when as far as it was watched.
-struct Standing {
+struct Stand {
   std::vector<int> segment;
   std::vector<TimePoint> since;
 };
 
-void Fill(const std::vector<StoredMove>& moves, Standing standing, Movement& movement) {
+void Fill(const std::vector<StoredMove>& moves, Stand standing, Movement& movement) {
   const std::vector<int> before = standing.segment;
   std::vector<Stay> stays;
   const auto stay = [&](CustomerIndex customer, TimePoint until, bool ended) {
@@ -180,11 +191,12 @@ Result<Movement> MovementOf(State& state, int index, const MovementOptions& opti
     return feature.error();
   }
   const std::vector<StoredMove> moves = MovesAfter(state, model, movement.from, movement.segments);
-  const CustomerIndex count = state.ledger().customer_count();
-  Standing standing{std::vector<int>(count, -1), std::vector<TimePoint>(count, movement.from)};
+  const Crowd crowd = CrowdOf(state, model);
+  const CustomerIndex count = crowd.count;
+  Stand standing{std::vector<int>(count, -1), std::vector<TimePoint>(count, movement.from)};
   for (CustomerIndex customer = 0; customer < count; ++customer) {
-    const SegmentIndex now_in = segments->Get(customer).segment;
-    if (now_in != kNoSegment && state.ledger().IsAlive(customer)) {
+    const SegmentIndex now_in = segments->Get(crowd.first + customer).segment;
+    if (now_in != kNoSegment && state.ledger().IsAlive(crowd.first + customer)) {
       standing.segment[customer] = static_cast<int>(now_in);
     }
   }

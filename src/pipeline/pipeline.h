@@ -43,7 +43,9 @@ struct Checked {
   std::vector<SourceFile> files;
 };
 
-Checked CheckWorkspace(std::vector<SourceFile> files, bool tolerate_unbuilt = false);
+// `earlier`: see LoadWorkspace.
+Checked CheckWorkspace(std::vector<SourceFile> files, bool tolerate_unbuilt = false,
+                       std::vector<PlaybookVersion> earlier = {});
 
 class Moments;    // pipeline/moments.h
 class SqlReader;  // sources/sql.h

@@ -119,6 +119,9 @@ ProcessNames NamedProcesses(const Workspace& workspace) {
   for (const Playbook& playbook : workspace.playbooks) {
     ForEachExpression(playbook, collect(nullptr));
   }
+  for (const Playbook& playbook : workspace.earlier) {
+    ForEachExpression(playbook, collect(nullptr));
+  }
   for (const Policy& policy : workspace.policies) {
     std::for_each(policy.when.begin(), policy.when.end(),
                   [visit = collect(nullptr)](const Condition& one) { visit(one.expr); });

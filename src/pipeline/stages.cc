@@ -97,7 +97,10 @@ std::vector<double> WhenTrue(State& state, const Expr& expr, TimePoint now) {
 
 std::vector<FunnelPart> FunnelNow(State& state, const FunnelDocument& funnel, int model,
                                   TimePoint now) {
-  const CustomerIndex count = state.ledger().customer_count();
+  const bool accounts = funnel.of == Subject::kAccount;
+  const CustomerIndex base = accounts ? kFirstAccount : 0;
+  const CustomerIndex count =
+      accounts ? state.ledger().account_count() : state.ledger().customer_count();
   const Moment moment{now, state.workspace().schema.timezone};
   std::vector<FunnelPath> all(count);
   for (FunnelPath& path : all) {
@@ -106,10 +109,12 @@ std::vector<FunnelPart> FunnelNow(State& state, const FunnelDocument& funnel, in
   std::vector<double> block(kBlock);
   for (std::size_t stage = 0; stage < funnel.stages.size(); ++stage) {
     const Expr& when = funnel.stages[stage].when.expr;
-    const std::vector<double> days = WhenTrue(state, when, now);
+    // Of whole accounts it is not kept when something became true.
+    const std::vector<double> days =
+        accounts ? std::vector<double>(count, kUnknown) : WhenTrue(state, when, now);
     for (CustomerIndex first = 0; first < count; first += static_cast<CustomerIndex>(kBlock)) {
       const std::span<double> out(block.data(), std::min<std::size_t>(kBlock, count - first));
-      ExecuteBlock(when, state.inputs(), moment, first, out);
+      ExecuteBlock(when, state.inputs(), moment, base + first, out);
       for (std::size_t i = 0; i < out.size(); ++i) {
         if (IsTrue(out[i])) {
           all[first + i].reached[stage] = days[first + i];
@@ -120,11 +125,11 @@ std::vector<FunnelPart> FunnelNow(State& state, const FunnelDocument& funnel, in
   const Segments* segments = model < 0 ? nullptr : state.segments(model);
   std::vector<FunnelPath> paths;
   for (CustomerIndex customer = 0; customer < count; ++customer) {
-    if (!state.ledger().IsAlive(customer)) {
+    if (!state.ledger().IsAlive(base + customer)) {
       continue;
     }
-    if (segments != nullptr && segments->Get(customer).segment != kNoSegment) {
-      all[customer].segment = static_cast<int>(segments->Get(customer).segment);
+    if (segments != nullptr && segments->Get(base + customer).segment != kNoSegment) {
+      all[customer].segment = static_cast<int>(segments->Get(base + customer).segment);
     }
     paths.push_back(std::move(all[customer]));
   }

@@ -1,5 +1,7 @@
 // State: opens every stage over one state file and joins them for the two loops.
 
+#include "segments/state.h"
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -76,6 +78,12 @@ void AddReads(const Expr& expr, const Workspace& workspace, FactsRead& reads,
   } else if (expr.op == Op::kLeaf && expr.leaf.model >= 0) {
     models.insert(expr.leaf.model);
   }
+  if (expr.op == Op::kLeaf && workspace.IsOfAccount(expr.leaf) && workspace.account_trait) {
+    reads.traits.insert(*workspace.account_trait);
+  }
+  if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kAccountTrait) {
+    reads.traits.insert(workspace.schema.AccountTrait(expr.leaf.index));
+  }
   for (const Expr& arg : expr.args) {
     AddReads(arg, workspace, reads, models);
   }
@@ -94,6 +102,10 @@ FactsRead ReadsOf(int model, const Workspace& workspace) {
                       [&](const Expr& expr) { AddReads(expr, workspace, reads, more); });
     wanted.insert(more.begin(), more.end());
   }
+  if (workspace.models[static_cast<std::size_t>(model)].of == Subject::kAccount &&
+      workspace.account_trait) {
+    reads.traits.insert(*workspace.account_trait);  // Whoever joins brings their events along.
+  }
   // What takes an event back changes it too.
   for (std::size_t kind = 0; kind < workspace.schema.events.size(); ++kind) {
     const std::optional<int> reverses = workspace.schema.events[kind].reverses;
@@ -107,30 +119,40 @@ FactsRead ReadsOf(int model, const Workspace& workspace) {
 // Who changed since a model's last slot is asked only when somebody may move.
 class LedgerPopulation final : public Population {
  public:
+  struct Since {
+    Sequence sequence = 0;
+    TimePoint time;
+  };
+
   // `before` may be null.
   LedgerPopulation(const Ledger& ledger, const Inputs& inputs, std::unique_ptr<Inputs> before,
-                   FactsRead reads, Sequence sequence, TimePoint since, TimePoint now)
+                   FactsRead reads, Subject of, Since since, TimePoint now)
       : ledger_(ledger),
         inputs_(inputs),
+        account_inputs_(inputs),
         before_(std::move(before)),
         reads_(std::move(reads)),
-        sequence_(sequence),
+        base_(of == Subject::kAccount ? kFirstAccount : 0),
         since_(since),
         now_(now) {}
 
-  CustomerIndex count() const override { return ledger_.customer_count(); }
+  CustomerIndex count() const override {
+    return IsAccount(base_) ? ledger_.account_count() : ledger_.customer_count();
+  }
 
-  bool IsAlive(CustomerIndex customer) const override { return ledger_.IsAlive(customer); }
+  bool IsAlive(CustomerIndex customer) const override { return ledger_.IsAlive(base_ + customer); }
 
-  bool AllAlive() const override { return ledger_.AllAlive(); }
+  bool AllAlive() const override { return IsAccount(base_) || ledger_.AllAlive(); }
 
   void Prepare() const override { Find(0); }
 
   const std::string& Key(CustomerIndex customer) const override {
-    return ledger_.CustomerKey(customer);
+    return ledger_.CustomerKey(base_ + customer);
   }
 
-  const Inputs& inputs() const override { return inputs_; }
+  const Inputs& inputs() const override {
+    return IsAccount(base_) ? static_cast<const Inputs&>(account_inputs_) : inputs_;
+  }
 
   const Inputs* inputs_before() const override { return before_.get(); }
 
@@ -150,22 +172,56 @@ class LedgerPopulation final : public Population {
  private:
   const Touch* Find(CustomerIndex customer) const {
     if (!touched_) {
-      const std::vector<int> kinds(reads_.kinds.begin(), reads_.kinds.end());
-      const std::vector<int> traits(reads_.traits.begin(), reads_.traits.end());
-      touched_ = ledger_.Touched(sequence_, since_, now_, kinds, traits);
+      Ask();
     }
     const auto found =
-        std::lower_bound(touched_->begin(), touched_->end(), customer,
+        std::lower_bound(touched_->begin(), touched_->end(), base_ + customer,
                          [](const Touch& touch, CustomerIndex c) { return touch.customer < c; });
-    return found == touched_->end() || found->customer != customer ? nullptr : &*found;
+    return found == touched_->end() || found->customer != base_ + customer ? nullptr : &*found;
+  }
+
+  void Ask() const {
+    const std::vector<int> kinds(reads_.kinds.begin(), reads_.kinds.end());
+    const std::vector<int> traits(reads_.traits.begin(), reads_.traits.end());
+    touched_ = ledger_.Touched(since_.sequence, since_.time, now_, kinds, traits);
+    std::vector<Touch> more;
+    for (const Touch& touch : *touched_) {
+      if (IsAccount(base_) && !IsAccount(touch.customer)) {
+        // What a customer does, their account does; that two of them were one is no news to it.
+        if (const auto account = ledger_.AccountOf(touch.customer)) {
+          more.push_back({.customer = *account, .late = touch.late});
+        }
+      } else if (!IsAccount(base_) && IsAccount(touch.customer)) {
+        for (const CustomerIndex member : ledger_.MembersOf(touch.customer)) {
+          more.push_back({.customer = member, .late = touch.late});
+        }
+      }
+    }
+    if (more.empty()) {
+      return;
+    }
+    touched_->insert(touched_->end(), more.begin(), more.end());
+    std::stable_sort(touched_->begin(), touched_->end(),
+                     [](const Touch& a, const Touch& b) { return a.customer < b.customer; });
+    std::vector<Touch> once;
+    for (const Touch& touch : *touched_) {
+      if (once.empty() || once.back().customer != touch.customer) {
+        once.push_back(touch);
+      } else {
+        once.back().late = once.back().late || touch.late;
+        once.back().merged = once.back().merged || touch.merged;
+      }
+    }
+    touched_ = std::move(once);
   }
 
   const Ledger& ledger_;
   const Inputs& inputs_;
+  AccountInputs account_inputs_;
   std::unique_ptr<Inputs> before_;
   FactsRead reads_;
-  Sequence sequence_;
-  TimePoint since_;
+  CustomerIndex base_;  // Number of the first whom the model is about.
+  Since since_;
   TimePoint now_;
   mutable std::optional<std::vector<Touch>> touched_;
 };
@@ -177,6 +233,8 @@ std::set<int> TraitsInModels(const Workspace& workspace) {
       ForEachLeaf(expr, [&](const Expr& leaf) {
         if (leaf.leaf.kind == Leaf::Kind::kTrait) {
           traits.insert(leaf.leaf.index);
+        } else if (leaf.leaf.kind == Leaf::Kind::kAccountTrait) {
+          traits.insert(workspace.schema.AccountTrait(leaf.leaf.index));
         }
       });
     });
@@ -216,6 +274,9 @@ struct State::Inner {
     for (const int trait : TraitsInModels(workspace)) {
       ledger.TraitColumn(trait);  // Models read on several threads, and then it must be there.
     }
+    if (workspace.account_trait) {
+      ledger.SetAccountTrait(*workspace.account_trait);
+    }
     moments.Advance(columns.edge());
     for (std::size_t model = 0; model < workspace.models.size(); ++model) {
       reads.push_back(ReadsOf(static_cast<int>(model), workspace));
@@ -230,6 +291,7 @@ struct State::Inner {
 
   static Database& Prepared(Database& db) {
     db.Ensure("pipeline", kStateTables);
+    EnsureSegmentTables(db);
     return db;
   }
 
@@ -331,11 +393,9 @@ std::unique_ptr<Population> State::PopulationOf(int model, TimePoint now) {
   Statement position =
       inner_->db.Prepare("SELECT sequence, now FROM model_position WHERE model = ?");
   position.Bind(1, found.id);
-  Sequence sequence = 0;
-  TimePoint since{};
+  LedgerPopulation::Since since;
   if (position.Step()) {
-    sequence = static_cast<Sequence>(position.Int(0));
-    since = FromMicros(position.Int(1));
+    since = {static_cast<Sequence>(position.Int(0)), FromMicros(position.Int(1))};
   }
   position.Reset();
   std::unique_ptr<Inputs> before;
@@ -346,7 +406,7 @@ std::unique_ptr<Population> State::PopulationOf(int model, TimePoint now) {
   }
   return std::make_unique<LedgerPopulation>(inner_->ledger, inner_->inputs, std::move(before),
                                             inner_->reads[static_cast<std::size_t>(model)],
-                                            sequence, since, now);
+                                            found.of, since, now);
 }
 
 double State::Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
@@ -364,13 +424,23 @@ double State::Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,
 
 Zone State::ZoneOf(CustomerIndex customer) const {
   const Workspace& workspace = inner_->workspace;
-  if (workspace.timezone_trait) {
-    const TraitState* state = inner_->ledger.Trait(customer, *workspace.timezone_trait);
+  const auto named = [&](CustomerIndex who, int trait) -> std::optional<Zone> {
+    const TraitState* state = inner_->ledger.Trait(who, trait);
     const std::string* name = state == nullptr ? nullptr : std::get_if<std::string>(&state->value);
-    if (name != nullptr) {
-      if (Result<Zone> zone = Zone::Find(*name)) {
-        return *zone;
-      }
+    const Result<Zone> zone = name == nullptr ? Result<Zone>(Error("")) : Zone::Find(*name);
+    return zone ? std::optional(*zone) : std::nullopt;
+  };
+  if (workspace.timezone_trait && !IsAccount(customer)) {
+    if (const auto zone = named(customer, *workspace.timezone_trait)) {
+      return *zone;
+    }
+  }
+  const std::optional<CustomerIndex> account =
+      IsAccount(customer) ? customer : inner_->ledger.AccountOf(customer);
+  if (account && workspace.account_timezone_trait) {
+    const int trait = workspace.schema.AccountTrait(*workspace.account_timezone_trait);
+    if (const auto zone = named(*account, trait)) {
+      return *zone;
     }
   }
   return workspace.schema.timezone;

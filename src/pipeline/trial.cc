@@ -46,26 +46,46 @@ bool Draws(const Playbook& playbook, const std::string& group, const std::string
 
 constexpr int kKeysTried = 100'000;
 
+// Somebody of a test whose key decides about arms.
+struct Named {
+  std::string name, group;
+  Subject is = Subject::kCustomer;
+};
+
 // A key for everybody, such that chance puts them where the test wants them: `lara`, or `lara-17`.
 // Empty where there is none.
-std::string KeyFor(const TrialPerson& person, const Workspace& workspace) {
-  const auto holds_out = [](const Playbook& playbook) { return playbook.holdout_percent > 0; };
+std::string KeyFor(const Named& named, const Workspace& workspace) {
+  const auto holds_out = [&](const Playbook& playbook) {
+    return playbook.of == named.is && playbook.holdout_percent > 0;
+  };
   // Who is held out by no experiment can only be held out by all of them.
   const bool by_all =
-      person.group == "held_out" &&
+      named.group == "held_out" &&
       std::none_of(workspace.playbooks.begin(), workspace.playbooks.end(), holds_out);
-  for (int i = 0; i < (person.group.empty() ? 1 : kKeysTried); ++i) {
-    std::string key = person.name + (i == 0 ? "" : "-" + std::to_string(i));
+  for (int i = 0; i < (named.group.empty() ? 1 : kKeysTried); ++i) {
+    std::string key = named.name + (i == 0 ? "" : "-" + std::to_string(i));
     const bool global = workspace.holdout && Bucket(workspace.holdout->salt, "", key) <
                                                  Buckets(workspace.holdout->share_percent);
-    if (person.group.empty() ||
-        (global == by_all &&
-         std::all_of(workspace.playbooks.begin(), workspace.playbooks.end(),
-                     [&](const Playbook& one) { return Draws(one, person.group, key); }))) {
+    if (named.group.empty() ||
+        (global == by_all && std::all_of(workspace.playbooks.begin(), workspace.playbooks.end(),
+                                         [&](const Playbook& one) {
+                                           return one.of != named.is ||
+                                                  Draws(one, named.group, key);
+                                         }))) {
       return key;
     }
   }
   return {};
+}
+
+// What an account's arm is when the test does not say: that of the people in it.
+std::string GroupOf(const TrialAccount& account, const Trial& trial) {
+  for (const TrialPerson& person : trial.people) {
+    if (account.group.empty() && person.account == account.name && !person.group.empty()) {
+      return person.group;
+    }
+  }
+  return account.group;
 }
 
 // A fact that has not happened yet.
@@ -172,12 +192,40 @@ class Life {
              TraitChange{keys_.at(person.name), trait, value, trial_.start - kLongBefore}});
       }
     }
+    Belong();
     for (const TrialHistory& history : trial_.history) {
       for (const std::string& who : history.what.who) {
         Occurrences(history, who);
       }
     }
     Sort();
+  }
+
+  void Belong() {
+    const TimePoint then = trial_.start - kLongBefore;
+    for (const TrialAccount& account : trial_.accounts) {
+      for (const auto& [trait, value] : account.traits) {
+        held_.push_back({then, AccountTrait(account.name, trait, value, then)});
+      }
+    }
+    for (const TrialPerson& person : trial_.people) {
+      if (!person.account.empty() && workspace_.account_trait) {
+        held_.push_back({then, TraitChange{keys_.at(person.name), *workspace_.account_trait,
+                                           keys_.at(person.account), then}});
+      }
+    }
+  }
+
+  // Who is an account's contact is named as all people of a test are.
+  TraitChange AccountTrait(const std::string& account, int trait, Value value,
+                           TimePoint time) const {
+    const auto* name = std::get_if<std::string>(&value);
+    if (name != nullptr && workspace_.account_contact_trait == trait) {
+      if (const auto person = keys_.find(*name); person != keys_.end()) {
+        value = person->second;
+      }
+    }
+    return {keys_.at(account), trait, std::move(value), time, true};
   }
 
   void Occurrences(const TrialHistory& history, const std::string& who) {
@@ -277,7 +325,8 @@ class Life {
     for (const std::string& who : step.set_who) {
       const TimePoint at = MomentOf(step, who);
       for (const auto& [trait, value] : step.set) {
-        held_.push_back({at, TraitChange{keys_.at(who), trait, value, at}});
+        held_.push_back({at, step.sets_account ? AccountTrait(who, trait, value, at)
+                                               : TraitChange{keys_.at(who), trait, value, at}});
       }
     }
     Sort();
@@ -336,17 +385,23 @@ TrialResult RunTrial(const Workspace& workspace, const Templates& templates, con
   const Workspace staged = Staged(workspace, trial);
   TrialResult result;
   std::map<std::string, std::string> keys;
-  for (const TrialPerson& person : trial.people) {
-    keys[person.name] = KeyFor(person, staged);
-    if (keys[person.name].empty()) {
+  const auto give_key = [&](const Named& named, const Place& place) {
+    keys[named.name] = KeyFor(named, staged);
+    if (keys[named.name].empty()) {
       result.failures.push_back(
           {Severity::kError,
            trial.id,
-           person.place,
-           fmt::format("nobody can be `{}` in all of these playbooks at once", person.group),
+           place,
+           fmt::format("nobody can be `{}` in all of these playbooks at once", named.group),
            {},
            "name fewer playbooks under `only`"});
     }
+  };
+  for (const TrialPerson& person : trial.people) {
+    give_key({person.name, person.group}, person.place);
+  }
+  for (const TrialAccount& account : trial.accounts) {
+    give_key({account.name, GroupOf(account, trial), Subject::kAccount}, account.place);
   }
   if (!result.failures.empty()) {
     return result;

@@ -196,34 +196,60 @@ void TrialChecker::Collect(State& state) {
 
 void TrialChecker::Segments(State& state, const TrialExpect& expect) {
   const Workspace& workspace = state.workspace();
+  const auto is_account = [&](const std::string& name) {
+    return std::any_of(trial_.accounts.begin(), trial_.accounts.end(),
+                       [&](const TrialAccount& one) { return one.name == name; });
+  };
+  const auto of_accounts = [&](const std::string& model) {
+    const auto index = workspace.FindModel(model);
+    return index && workspace.models[static_cast<std::size_t>(*index)].of == Subject::kAccount;
+  };
+  // Whoever is named; else everybody whom the model is about.
+  const auto asked = [&](const std::string& model) {
+    std::vector<std::string> names = expect.who;
+    for (const TrialPerson& person : trial_.people) {
+      if (expect.who.empty() && !of_accounts(model)) {
+        names.push_back(person.name);
+      }
+    }
+    for (const TrialAccount& account : trial_.accounts) {
+      if (expect.who.empty() && of_accounts(model)) {
+        names.push_back(account.name);
+      }
+    }
+    return names;
+  };
   const auto segment_of = [&](const std::string& model, const std::string& person) -> std::string {
     const auto index = workspace.FindModel(model);
     const auto* segments = index ? state.segments(*index) : nullptr;
-    const auto customer = state.ledger().FindCustomer(keys_.at(person));
-    if (segments == nullptr || !customer) {
+    std::optional<CustomerIndex> who = state.ledger().FindCustomer(keys_.at(person));
+    if (is_account(person)) {
+      who = state.ledger().FindAccount(keys_.at(person));
+    } else if (who && of_accounts(model)) {
+      who = state.ledger().AccountOf(*who);
+    }
+    if (segments == nullptr || !who) {
       return "none";
     }
-    const SegmentIndex segment = segments->Get(*customer).segment;
+    const SegmentIndex segment = segments->Get(*who).segment;
     return segment == kNoSegment
                ? "none"
                : workspace.models[static_cast<std::size_t>(*index)].segments[segment].id;
   };
   for (const TrialSegment& wanted : expect.segments) {
     int count = 0;
-    for (const TrialPerson& person : trial_.people) {
-      if (!IsOneOf(expect.who, person.name)) {
-        continue;
-      }
-      const std::string got = segment_of(wanted.model, person.name);
+    for (const std::string& name : asked(wanted.model)) {
+      const std::string got = segment_of(wanted.model, name);
       count += got == wanted.segment ? 1 : 0;
       if (!wanted.count && got != wanted.segment) {
-        Fail(wanted.place, fmt::format("{} is in {} of {}, not in {}", person.name, got,
-                                       wanted.model, wanted.segment));
+        Fail(wanted.place,
+             fmt::format("{} is in {} of {}, not in {}", name, got, wanted.model, wanted.segment));
       }
     }
     if (wanted.count && *wanted.count != count) {
-      Fail(wanted.place, fmt::format("{} people are in {} of {}, not {}", count, wanted.segment,
-                                     wanted.model, *wanted.count));
+      Fail(wanted.place, fmt::format("{} {} are in {} of {}, not {}", count,
+                                     of_accounts(wanted.model) ? "accounts" : "people",
+                                     wanted.segment, wanted.model, *wanted.count));
     }
   }
 }

@@ -20,13 +20,13 @@ std::string BucketText(int bucket) {
 
 }  // namespace
 
-bool PlaybookEngine::PassesGlobalHoldout(const DueStart& due, const Subject& subject,
+bool PlaybookEngine::PassesGlobalHoldout(const Playbook& playbook, const Subject& subject,
                                          TimePoint now) {
-  const Purpose purpose = playbook(due.playbook).purpose;
+  const Purpose purpose = playbook.purpose;
   if (!workspace_.holdout || (purpose != Purpose::kMarketing && purpose != Purpose::kProduct)) {
     return true;
   }
-  const int bucket = Bucket(workspace_.holdout->salt, "", host_.CustomerKey(due.customer));
+  const int bucket = Bucket(workspace_.holdout->salt, "", host_.CustomerKey(subject.customer));
   Subject asked = subject;
   const std::string where = FormatPlace(workspace_.holdout->place, workspace_.files);
   asked.where = where;
@@ -62,7 +62,7 @@ const Policy* PlaybookEngine::Vetoes(int index, CustomerIndex customer,
 bool PlaybookEngine::PassesPolicies(const ActiveRun& run, const Subject& subject,
                                     const std::vector<std::string_view>& what, TimePoint now) {
   bool asked = false;
-  const Policy* vetoes = Vetoes(run.playbook, run.customer, what, asked, now);
+  const Policy* vetoes = Vetoes(run.playbook, subject.customer, what, asked, now);
   if (vetoes == nullptr) {
     if (asked) {
       Say(now, subject, Gate::kPolicy, true, "", "none applies");

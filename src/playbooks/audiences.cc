@@ -15,8 +15,14 @@ constexpr std::string_view kAudience = "audience";
 void PlaybookEngine::Audience(ActiveRun& run, int index, TimePoint now) {
   const StepNode& at = node(run, index);
   const Step& step = *at.step;
-  const Subject subject = SubjectOf(run, index);
+  Subject subject = SubjectOf(run, index);
   const bool add = !step.audience_add.empty();
+  const CustomerIndex person = PersonOf(run);
+  if (IsAccount(person)) {
+    Refuse(subject, Gate::kAddress, "no_address", NoContact(), now);
+    return;
+  }
+  subject.customer = person;
   if (at.connectors.empty()) {
     Refuse(subject, Gate::kRender, "render_error", "no connector carries the channel audience",
            now);
@@ -27,37 +33,47 @@ void PlaybookEngine::Audience(ActiveRun& run, int index, TimePoint now) {
               !PassesPolicies(run, subject, {"audience_add"}, now) ||
               !PassesTopicConsent(run, subject, now) ||
               !PassesConsent(run, subject, std::string(kAudience), now) ||
-              !PassesSuppression(run, subject, AddressOf(run.customer), now))) {
+              !PassesSuppression(subject, AddressOf(person), now))) {
     return;
   }
   const std::string& audience = add ? step.audience_add : step.audience_remove;
+  if (!add && !IsInAudience(audience, person)) {
+    Say(now, subject, Gate::kOutbox, true, "", "nobody put them into " + ListName(audience));
+    return;
+  }
   bool promised = false;
   for (const std::string& connector : at.connectors) {
     Payload payload;
     payload.channel = kAudience;
-    payload.to = AddressOf(run.customer);
+    payload.to = AddressOf(person);
     payload.name = ListName(audience);
     payload.values["action"] = add ? "add" : "remove";
-    promised |=
-        Promise(run, index, DeliveryKind::kAudience, connector, std::move(payload), now, now);
+    promised |= Promise(run, subject, {index, DeliveryKind::kAudience, person}, connector,
+                        std::move(payload), now, now);
   }
   if (!promised) {
     return;
   }
   Statement forget = db_.Prepare("DELETE FROM audience_member WHERE audience = ? AND customer = ?");
-  forget.Bind(1, audience).Bind(2, std::int64_t{run.customer}).Run();
+  forget.Bind(1, audience).Bind(2, std::int64_t{person}).Run();
   if (add) {
     Statement keep = db_.Prepare(
         "INSERT INTO audience_member(audience, customer, key, address, playbook, run) VALUES (?, "
         "?, ?, ?, ?, ?)");
     keep.Bind(1, audience)
-        .Bind(2, std::int64_t{run.customer})
-        .Bind(3, host_.CustomerKey(run.customer))
-        .Bind(4, AddressOf(run.customer))
+        .Bind(2, std::int64_t{person})
+        .Bind(3, host_.CustomerKey(person))
+        .Bind(4, AddressOf(person))
         .Bind(5, playbook(run.playbook).id)
         .Bind(6, run.id)
         .Run();
   }
+}
+
+bool PlaybookEngine::IsInAudience(const std::string& audience, CustomerIndex customer) const {
+  Statement find = db_.Prepare("SELECT 1 FROM audience_member WHERE audience = ? AND customer = ?");
+  find.Bind(1, audience).Bind(2, std::int64_t{customer});
+  return find.Step();
 }
 
 std::string PlaybookEngine::ListName(const std::string& audience) const {
@@ -66,8 +82,9 @@ std::string PlaybookEngine::ListName(const std::string& audience) const {
 }
 
 std::string PlaybookEngine::AddressOf(CustomerIndex customer) {
-  return workspace_.email_trait ? host_.TextTrait(customer, *workspace_.email_trait)
-                                : std::string();
+  return workspace_.email_trait && !IsAccount(customer)
+             ? host_.TextTrait(customer, *workspace_.email_trait)
+             : std::string();
 }
 
 void PlaybookEngine::LeaveAudiences(const Leaving& who, TimePoint now) {

@@ -80,7 +80,7 @@ CapRoom RoomUnderCaps(const std::vector<Cap>& caps, std::string_view purpose,
 
 std::optional<TimePoint> PlaybookEngine::PassesCaps(const ActiveRun& run, const Subject& subject,
                                                     const std::string& channel, TimePoint now) {
-  const Playbook& playbook = this->playbook(run.playbook);
+  const Playbook& playbook = this->playbook(run);
   if (workspace_.caps.empty()) {
     return now;
   }
@@ -88,11 +88,11 @@ std::optional<TimePoint> PlaybookEngine::PassesCaps(const ActiveRun& run, const 
   for (const Cap& cap : workspace_.caps) {
     longest = std::max(longest, cap.within);
   }
-  std::vector<CountedMessage> sent = host_.Messages(run.customer, now - longest);
+  std::vector<CountedMessage> sent = host_.Messages(subject.customer, now - longest);
   if (run.held_out) {  // A ghost counts what it would have got.
     Statement ghosts =
         db_.Prepare("SELECT at, purpose, channel FROM ghost_message WHERE customer = ? AND at > ?");
-    ghosts.Bind(1, std::int64_t{run.customer}).Bind(2, ToMicros(now - longest));
+    ghosts.Bind(1, std::int64_t{subject.customer}).Bind(2, ToMicros(now - longest));
     while (ghosts.Step()) {
       sent.push_back({FromMicros(ghosts.Int(0)), ghosts.Text(1), ghosts.Text(2)});
     }

@@ -11,6 +11,7 @@
 //   mirror.cc     moves that are written to the CRM
 //   audiences.cc  lists at an ad tool, and leaving them
 //   runs.cc       how runs, pending starts and decisions are stored
+//   versions.cc   what becomes of runs when their playbook is edited, and who starts late
 //   time.cc       quiet hours and the next wall time
 //
 // Active runs and pending starts are held in memory and written through; everything else is in the
@@ -79,10 +80,11 @@ struct FlagWatch {
 struct ActiveRun {
   std::int64_t id = 0;
   int playbook = 0;
-  CustomerIndex customer = 0;
+  int earlier = -1;            // The version that it goes by, when it is not that of the files.
+  CustomerIndex customer = 0;  // Or account.
   std::int64_t move = 0;
   TimePoint started;
-  std::string hash;           // Of the playbook as it was when the run began or last went on.
+  std::string hash;           // Of the version that it goes by.
   int step = StepNode::kEnd;  // The wait that it stands at.
   std::optional<TimePoint> wakes;
   bool goal_was_true = false;  // `goal.when` held when the run began.
@@ -133,9 +135,16 @@ class PlaybookEngine {
     return *programs_[static_cast<std::size_t>(index)].playbook;
   }
 
+  // What the run goes by: of the version that it began with.
   const PlaybookProgram& program(const ActiveRun& run) const {
-    return programs_[static_cast<std::size_t>(run.playbook)];
+    return run.earlier < 0 ? programs_[static_cast<std::size_t>(run.playbook)]
+                           : earlier_[static_cast<std::size_t>(run.earlier)];
   }
+
+  const Playbook& playbook(const ActiveRun& run) const { return *program(run).playbook; }
+
+  // Where in `earlier_` the version stands; -1: it is that of the files, or not known any more.
+  int FindEarlier(int playbook, std::string_view hash) const;
 
   const StepNode& node(const ActiveRun& run, int index) const {
     return program(run).nodes[static_cast<std::size_t>(index)];
@@ -145,13 +154,23 @@ class PlaybookEngine {
   bool StandsStill(int playbook) const;
   const Pause* PausedByHand(int playbook) const;
 
+  // versions.cc
+  // Texts of the files' versions, for runs that begin with them.
+  void KeepVersions(TimePoint now);
+  // The word that was left for these playbooks; taken, so that it is heard once.
+  std::optional<Applying> TakeWord();
+  // What becomes of a run whose playbook was edited.
+  void FollowEdit(ActiveRun& run, std::string_view choice, TimePoint now);
+  void Backfill(int playbook, TimePoint now);
+
   // runs.cc
   void Load();
   void LoadRuns();
   void LoadPending();
   // Compares the files with what they were when the state was last used.
-  void Reconcile(TimePoint now);
-  void ReconcileRuns(TimePoint now, const std::map<std::string, bool>& left_pause);
+  void Reconcile(TimePoint now, std::string_view running);
+  void ReconcileRuns(TimePoint now, std::string_view running,
+                     const std::map<std::string, bool>& left_pause);
   void ForgetWatches();
   void MergeLanes(int playbook, CustomerIndex survivor, TimePoint now);
   void InsertRun(const ActiveRun& run);
@@ -171,6 +190,8 @@ class PlaybookEngine {
   };
 
   void Audience(ActiveRun& run, int index, TimePoint now);
+  // Whether a run put them there and none took them out.
+  bool IsInAudience(const std::string& audience, CustomerIndex customer) const;
   std::string ListName(const std::string& audience) const;
   // Their email address; empty when there is none.
   std::string AddressOf(CustomerIndex customer);
@@ -190,8 +211,7 @@ class PlaybookEngine {
   // Finds what this step is to print, or says why it may not; takes nothing yet.
   std::optional<Grant> PassesOffer(const ActiveRun& run, const Subject& subject,
                                    TimePoint not_before, TimePoint now);
-  bool PassesBudget(const Offer& offer, const ActiveRun& run, const Subject& subject, Grant& grant,
-                    TimePoint now);
+  bool PassesBudget(const Offer& offer, const Subject& subject, Grant& grant, TimePoint now);
   std::map<std::string, std::string> NamesOf(const Grant& grant) const;
   void TakeRedemptions(TimePoint now);
 
@@ -208,7 +228,7 @@ class PlaybookEngine {
   void TakeOver(const DueStart& due, TimePoint now);
   // Who finds no room is asked again on the next day.
   bool PassesPerDay(const DueStart& due, const Subject& subject, TimePoint now);
-  bool PassesGlobalHoldout(const DueStart& due, const Subject& subject, TimePoint now);
+  bool PassesGlobalHoldout(const Playbook& playbook, const Subject& subject, TimePoint now);
   // The first policy that denies any of these; `asked`: whether any could.
   const Policy* Vetoes(int playbook, CustomerIndex customer,
                        const std::vector<std::string_view>& what, bool& asked, TimePoint now);
@@ -218,6 +238,7 @@ class PlaybookEngine {
 
   // mirror.cc
   void MirrorMove(const Move& move);
+  void MirrorFor(CustomerIndex customer, const Move& move);
 
   // occasions.cc
   void LoadWatches();
@@ -227,6 +248,8 @@ class PlaybookEngine {
   void FlagTurned(const FlagWatch& watch, CustomerIndex customer, bool on, TimePoint now);
   void TakeEvents(TimePoint now);
   void TakeEvery(TimePoint now);
+  // Customers or accounts for whom `while` holds now.
+  std::vector<CustomerIndex> HoldingWhile(int playbook, TimePoint now);
   void SetEvery(int playbook, CustomerIndex customer, TimePoint at);
   void ForgetOccasions(CustomerIndex gone, std::optional<CustomerIndex> survivor);
   // What starts this one, in words.
@@ -235,6 +258,8 @@ class PlaybookEngine {
   // Whether what it waits for still holds.
   bool StillThere(int playbook, CustomerIndex customer, const PendingStart& start, TimePoint now);
   std::string FlagName(int model, int flag) const;
+  // Number of the first whom a model is about.
+  CustomerIndex FirstOf(int model) const;
 
   // triggers.cc
   void TakeMove(const Move& move);
@@ -274,6 +299,15 @@ class PlaybookEngine {
   // gates.cc
   // Each runs one step that goes out; what is refused is skipped.
   void Send(ActiveRun& run, int index, TimePoint now);
+  void SendTo(ActiveRun& run, int index, CustomerIndex person, const std::string& carrier,
+              TimePoint now);
+  // Who gets a message of the run.
+  std::vector<CustomerIndex> Recipients(const ActiveRun& run, const Step& step);
+  // The customer whom tasks and changes are about; the account itself where it has no contact.
+  CustomerIndex PersonOf(const ActiveRun& run);
+  std::string NoContact() const;
+  // A text trait of the customer or the account, whichever of the two `who` is.
+  std::string TextOf(const Leaf& leaf, CustomerIndex who);
   void Task(ActiveRun& run, int index, TimePoint now);
   void Tell(ActiveRun& run, int index, TimePoint now);
   bool Refuse(const Subject& subject, Gate gate, std::string_view reason, std::string_view detail,
@@ -283,16 +317,23 @@ class PlaybookEngine {
   bool PassesTopicConsent(const ActiveRun& run, const Subject& subject, TimePoint now);
   bool PassesConsent(const ActiveRun& run, const Subject& subject, const std::string& channel,
                      TimePoint now);
-  bool PassesSuppression(const ActiveRun& run, const Subject& subject, const std::string& address,
-                         TimePoint now);
+  bool PassesSuppression(const Subject& subject, const std::string& address, TimePoint now);
   bool PassesAddress(const Subject& subject, const std::string& address, TimePoint now);
   bool PassesSameAddress(const Subject& subject, const std::string& address,
                          const Template& message, TimePoint now);
-  TimePoint HoldForQuietHours(const ActiveRun& run, const Subject& subject,
-                              const std::string& channel, TimePoint due, TimePoint now);
+  TimePoint HoldForQuietHours(const Subject& subject, const std::string& channel, TimePoint due,
+                              TimePoint now);
+
+  // One delivery of a step: what, and about whom.
+  struct Wish {
+    int index = 0;
+    DeliveryKind kind = DeliveryKind::kMessage;
+    CustomerIndex person = 0;
+  };
+
   // Renders and promises one delivery, or says why not.  True when it is promised.
-  bool Promise(ActiveRun& run, int index, DeliveryKind kind, const std::string& connector,
-               Payload payload, TimePoint not_before, TimePoint now);
+  bool Promise(ActiveRun& run, const Subject& subject, const Wish& wish,
+               const std::string& connector, Payload payload, TimePoint not_before, TimePoint now);
 
   Database& db_;
   const Workspace& workspace_;
@@ -300,6 +341,7 @@ class PlaybookEngine {
   Offers offers_;
   Pauses pauses_;
   std::vector<PlaybookProgram> programs_;
+  std::vector<PlaybookProgram> earlier_;    // As Workspace::earlier.
   std::vector<std::vector<int>> by_model_;  // Playbooks that listen to each model's moves.
   std::vector<std::map<CustomerIndex, PendingStart>> pending_;  // By playbook.
   std::map<int, std::int64_t> started_today_;  // By playbook, of those that were asked.

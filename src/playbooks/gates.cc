@@ -66,7 +66,7 @@ bool PlaybookEngine::Refuse(const Subject& subject, Gate gate, std::string_view 
 }
 
 bool PlaybookEngine::PassesGoalAndExit(ActiveRun& run, const Subject& subject, TimePoint now) {
-  const Playbook& playbook = this->playbook(run.playbook);
+  const Playbook& playbook = this->playbook(run);
   if (AskEnd(run, now)) {
     return false;
   }
@@ -84,13 +84,13 @@ bool PlaybookEngine::PassesGoalAndExit(ActiveRun& run, const Subject& subject, T
 
 bool PlaybookEngine::PassesTopicConsent(const ActiveRun& run, const Subject& subject,
                                         TimePoint now) {
-  const Playbook& playbook = this->playbook(run.playbook);
+  const Playbook& playbook = this->playbook(run);
   const auto topic = workspace_.topic_consent.find(playbook.topic);
   if (topic == workspace_.topic_consent.end() || playbook.purpose == Purpose::kService) {
     return true;
   }
   std::string since;
-  const std::optional<bool> answer = host_.YesNoTrait(run.customer, topic->second, &since);
+  const std::optional<bool> answer = host_.YesNoTrait(subject.customer, topic->second, &since);
   const std::string detail = YesNoText(TraitName(workspace_.schema, topic->second), answer, since);
   if (answer == false) {
     return Refuse(subject, Gate::kTopicConsent, "no_topic_consent", detail, now);
@@ -102,7 +102,7 @@ bool PlaybookEngine::PassesTopicConsent(const ActiveRun& run, const Subject& sub
 bool PlaybookEngine::PassesConsent(const ActiveRun& run, const Subject& subject,
                                    const std::string& channel, TimePoint now) {
   // A list at an ad tool is advertising, whatever the playbook is for.
-  if (playbook(run.playbook).purpose == Purpose::kService && channel != "audience") {
+  if (playbook(run).purpose == Purpose::kService && channel != "audience") {
     Say(now, subject, Gate::kConsent, true, "", "service needs none");
     return true;
   }
@@ -112,7 +112,7 @@ bool PlaybookEngine::PassesConsent(const ActiveRun& run, const Subject& subject,
     return true;
   }
   std::string since;
-  const std::optional<bool> answer = host_.YesNoTrait(run.customer, consent->second, &since);
+  const std::optional<bool> answer = host_.YesNoTrait(subject.customer, consent->second, &since);
   const std::string detail =
       YesNoText(TraitName(workspace_.schema, consent->second), answer, since);
   if (answer != true) {
@@ -122,9 +122,9 @@ bool PlaybookEngine::PassesConsent(const ActiveRun& run, const Subject& subject,
   return true;
 }
 
-bool PlaybookEngine::PassesSuppression(const ActiveRun& run, const Subject& subject,
-                                       const std::string& address, TimePoint now) {
-  const std::string why = host_.Suppressed(run.customer, address);
+bool PlaybookEngine::PassesSuppression(const Subject& subject, const std::string& address,
+                                       TimePoint now) {
+  const std::string why = host_.Suppressed(subject.customer, address);
   if (!why.empty()) {
     return Refuse(subject, Gate::kSuppression, "suppressed", why, now);
   }
@@ -165,9 +165,8 @@ bool PlaybookEngine::PassesSameAddress(const Subject& subject, const std::string
   return true;
 }
 
-TimePoint PlaybookEngine::HoldForQuietHours(const ActiveRun& run, const Subject& subject,
-                                            const std::string& channel, TimePoint due,
-                                            TimePoint now) {
+TimePoint PlaybookEngine::HoldForQuietHours(const Subject& subject, const std::string& channel,
+                                            TimePoint due, TimePoint now) {
   const std::optional<QuietHours>& quiet = workspace_.quiet_hours;
   const auto held = [&] {
     const auto& channels = quiet->channels;
@@ -177,7 +176,8 @@ TimePoint PlaybookEngine::HoldForQuietHours(const ActiveRun& run, const Subject&
   if (!quiet || !held()) {
     return due;
   }
-  const Zone zone = quiet->customer_zone ? host_.ZoneOf(run.customer) : workspace_.schema.timezone;
+  const Zone zone =
+      quiet->customer_zone ? host_.ZoneOf(subject.customer) : workspace_.schema.timezone;
   const TimePoint at = AfterQuietHours(*quiet, due, zone);
   if (at == due) {
     Say(now, subject, Gate::kQuietHours, true, "", zone.Format(due) + " " + zone.name());
@@ -186,6 +186,22 @@ TimePoint PlaybookEngine::HoldForQuietHours(const ActiveRun& run, const Subject&
         "until " + FormatTime(at) + ", " + zone.Format(at) + " " + zone.name());
   }
   return at;
+}
+
+std::vector<CustomerIndex> PlaybookEngine::Recipients(const ActiveRun& run, const Step& step) {
+  if (!IsAccount(run.customer)) {
+    return {run.customer};
+  }
+  if (step.to_everyone) {
+    return host_.MembersOf(run.customer);
+  }
+  const std::optional<CustomerIndex> contact = host_.ContactOf(run.customer);
+  return contact ? std::vector{*contact} : std::vector<CustomerIndex>();
+}
+
+CustomerIndex PlaybookEngine::PersonOf(const ActiveRun& run) {
+  return IsAccount(run.customer) ? host_.ContactOf(run.customer).value_or(run.customer)
+                                 : run.customer;
 }
 
 void PlaybookEngine::Send(ActiveRun& run, int index, TimePoint now) {
@@ -203,16 +219,35 @@ void PlaybookEngine::Send(ActiveRun& run, int index, TimePoint now) {
            now);
     return;
   }
+  const std::vector<CustomerIndex> people = Recipients(run, *at.step);
+  if (people.empty()) {
+    Refuse(subject, Gate::kAddress, "no_address",
+           at.step->to_everyone ? "nobody belongs to this account" : NoContact(), now);
+  }
+  for (const CustomerIndex person : people) {
+    SendTo(run, index, person, carrier, now);
+  }
+}
+
+// Every gate is asked of the person who would be written to, whomever the run is about.
+void PlaybookEngine::SendTo(ActiveRun& run, int index, CustomerIndex person,
+                            const std::string& carrier, TimePoint now) {
+  const StepNode& at = node(run, index);
   const Template& message = *at.message;
+  Subject subject = SubjectOf(run, index);
+  subject.customer = person;
   const std::string address =
-      message.channel != kEmail ? host_.CustomerKey(run.customer) : AddressOf(run.customer);
-  std::vector<std::string_view> denied = {"send", PurposeName(playbook(run.playbook).purpose)};
+      message.channel != kEmail ? host_.CustomerKey(person) : AddressOf(person);
+  std::vector<std::string_view> denied = {"send", PurposeName(playbook(run).purpose)};
   if (at.prints_offer) {
     denied.push_back("offer");
   }
+  if (IsAccount(run.customer) && !PassesGlobalHoldout(playbook(run), subject, now)) {
+    return;
+  }
   if (!PassesPolicies(run, subject, denied, now) || !PassesTopicConsent(run, subject, now) ||
       !PassesConsent(run, subject, message.channel, now) ||
-      !PassesSuppression(run, subject, address, now) || !PassesAddress(subject, address, now) ||
+      !PassesSuppression(subject, address, now) || !PassesAddress(subject, address, now) ||
       !PassesSameAddress(subject, address, message, now)) {
     return;
   }
@@ -220,14 +255,36 @@ void PlaybookEngine::Send(ActiveRun& run, int index, TimePoint now) {
   if (!room) {
     return;
   }
-  const TimePoint not_before = HoldForQuietHours(run, subject, message.channel, *room, now);
+  const TimePoint not_before = HoldForQuietHours(subject, message.channel, *room, now);
   Payload payload;
   payload.channel = message.channel;
   payload.template_id = message.id;
   payload.to = address;
   const auto& use = UseOf(message, run.variant);
   payload.name = use.contains(carrier) ? use.at(carrier) : "";  // Of the others' it learns nothing.
-  Promise(run, index, DeliveryKind::kMessage, carrier, std::move(payload), not_before, now);
+  Promise(run, subject, {index, DeliveryKind::kMessage, person}, carrier, std::move(payload),
+          not_before, now);
+}
+
+std::string PlaybookEngine::NoContact() const {
+  if (!workspace_.account_contact_trait) {
+    return "keys.account_contact names no trait, so this account has no contact";
+  }
+  const int trait = workspace_.schema.AccountTrait(*workspace_.account_contact_trait);
+  return "account." + workspace_.schema.TraitAt(trait).name + " names no customer";
+}
+
+std::string PlaybookEngine::TextOf(const Leaf& leaf, CustomerIndex who) {
+  const bool of_account = leaf.kind == Leaf::Kind::kAccountTrait;
+  std::optional<CustomerIndex> whose = who;
+  if (of_account != IsAccount(who)) {
+    whose = of_account ? host_.AccountOf(who) : host_.ContactOf(who);
+  }
+  if (!whose) {
+    return "";
+  }
+  return host_.TextTrait(*whose,
+                         of_account ? workspace_.schema.AccountTrait(leaf.index) : leaf.index);
 }
 
 void PlaybookEngine::Task(ActiveRun& run, int index, TimePoint now) {
@@ -247,16 +304,15 @@ void PlaybookEngine::Task(ActiveRun& run, int index, TimePoint now) {
                       now)) {
     return;
   }
+  const CustomerIndex person = PersonOf(run);
   Payload payload;
   payload.channel = "task";
-  payload.to = AddressOf(run.customer);
+  payload.to = AddressOf(person);
   payload.due = now + step.due;
   payload.priority = step.priority;
   if (step.assignee_trait) {
     const Leaf& leaf = step.assignee_trait->leaf;
-    if (leaf.kind == Leaf::Kind::kTrait) {
-      payload.assignee = host_.TextTrait(run.customer, leaf.index);
-    }
+    payload.assignee = TextOf(leaf, run.customer);
     if (payload.assignee.empty()) {
       Refuse(subject, Gate::kAddress, "no_address", leaf.name + " no data", now);
       return;
@@ -267,14 +323,15 @@ void PlaybookEngine::Task(ActiveRun& run, int index, TimePoint now) {
   }
   Say(now, subject, Gate::kAddress, true, "", payload.assignee);
   if (step.unless_open) {
-    if (host_.HasOpenTask(playbook(run.playbook).id, step.id, run.customer)) {
+    if (host_.HasOpenTask(playbook(run).id, step.id, person)) {
       Refuse(subject, Gate::kSameAddress, "same_address",
              "an earlier task of this step is still open", now);
       return;
     }
     Say(now, subject, Gate::kSameAddress, true, "", "no earlier task of this step is open");
   }
-  Promise(run, index, DeliveryKind::kTask, at.connectors.front(), std::move(payload), now, now);
+  Promise(run, subject, {index, DeliveryKind::kTask, person}, at.connectors.front(),
+          std::move(payload), now, now);
 }
 
 void PlaybookEngine::Tell(ActiveRun& run, int index, TimePoint now) {
@@ -286,28 +343,29 @@ void PlaybookEngine::Tell(ActiveRun& run, int index, TimePoint now) {
            std::string("no connector carries the channel ") + (set ? "profile" : "analytics"), now);
     return;
   }
+  const CustomerIndex person = PersonOf(run);
   for (const std::string& connector : at.connectors) {
     Payload payload;
     payload.channel = set ? "profile" : "analytics";
-    payload.to = AddressOf(run.customer);
+    payload.to = AddressOf(person);
     payload.name = at.step->track;
-    Promise(run, index, set ? DeliveryKind::kSet : DeliveryKind::kTrack, connector,
-            std::move(payload), now, now);
+    Promise(run, subject, {index, set ? DeliveryKind::kSet : DeliveryKind::kTrack, person},
+            connector, std::move(payload), now, now);
   }
 }
 
-bool PlaybookEngine::Promise(ActiveRun& run, int index, DeliveryKind kind,
+bool PlaybookEngine::Promise(ActiveRun& run, const Subject& subject, const Wish& wish,
                              const std::string& connector, Payload payload, TimePoint not_before,
                              TimePoint now) {
-  const StepNode& at = node(run, index);
-  const Subject subject = SubjectOf(run, index);
-  const Playbook& playbook = this->playbook(run.playbook);
+  const StepNode& at = node(run, wish.index);
+  const Playbook& playbook = this->playbook(run);
+  const DeliveryKind kind = wish.kind;
   Delivery delivery;
   delivery.kind = kind;
   delivery.connector = connector;
   delivery.purpose = PurposeName(playbook.purpose);
-  delivery.customer = run.customer;
-  delivery.customer_key = host_.CustomerKey(run.customer);
+  delivery.customer = wish.person;
+  delivery.customer_key = host_.CustomerKey(wish.person);
   delivery.playbook = playbook.id;
   delivery.run = run.id;
   delivery.step = at.step->id;
@@ -317,7 +375,7 @@ bool PlaybookEngine::Promise(ActiveRun& run, int index, DeliveryKind kind,
   delivery.created = now;
   delivery.not_before = not_before;
   delivery.stale_after = not_before + workspace_.stale_after;
-  Wording wording{.variant = run.variant, .names = {}};
+  Wording wording{.variant = run.variant, .names = {}, .account = {}};
   std::optional<Grant> grant;
   if (at.prints_offer) {
     grant = PassesOffer(run, subject, not_before, now);
@@ -326,13 +384,16 @@ bool PlaybookEngine::Promise(ActiveRun& run, int index, DeliveryKind kind,
     }
     wording.names = NamesOf(*grant);
   }
+  if (IsAccount(run.customer) && !IsAccount(wish.person)) {
+    wording.account = run.customer;
+  }
   const Result<void> rendered =
-      host_.Render(playbook, *at.step, run.customer, now, wording, delivery.payload);
+      host_.Render(playbook, *at.step, wish.person, now, wording, delivery.payload);
   if (!rendered) {
     return Refuse(subject, Gate::kRender, "render_error", rendered.error().message(), now);
   }
   Say(now, subject, Gate::kRender, true, "", "");
-  if (playbook.status == Status::kShadow) {
+  if (this->playbook(run.playbook).status == Status::kShadow) {
     return Refuse(subject, Gate::kOutbox, "shadow", "for " + connector, now);
   }
   if (kind == DeliveryKind::kMessage || kind == DeliveryKind::kTask) {

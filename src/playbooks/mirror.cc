@@ -6,8 +6,20 @@
 
 namespace segue {
 
+// The segment of an account is written for each customer who belongs to it: that is where sales and
+// ads look.
 void PlaybookEngine::MirrorMove(const Move& move) {
-  if (!host_.IsAlive(move.customer)) {
+  if (!IsAccount(move.customer)) {
+    MirrorFor(move.customer, move);
+    return;
+  }
+  for (const CustomerIndex member : host_.MembersOf(move.customer)) {
+    MirrorFor(member, move);
+  }
+}
+
+void PlaybookEngine::MirrorFor(CustomerIndex customer, const Move& move) {
+  if (!host_.IsAlive(customer)) {
     return;
   }
   const Model& model = workspace_.models[static_cast<std::size_t>(move.model)];
@@ -20,14 +32,14 @@ void PlaybookEngine::MirrorMove(const Move& move) {
       delivery.kind = DeliveryKind::kSet;
       delivery.connector = connector;
       delivery.purpose = PurposeName(Purpose::kService);
-      delivery.customer = move.customer;
-      delivery.customer_key = host_.CustomerKey(move.customer);
+      delivery.customer = customer;
+      delivery.customer_key = host_.CustomerKey(customer);
       delivery.playbook = "mirror";
       delivery.step = model.id + "." + mirror.field;
       delivery.key = DeliveryKey(workspace_.id, delivery.customer_key, delivery.playbook, move.id,
                                  delivery.step, connector);
       delivery.payload.channel = "profile";
-      delivery.payload.to = AddressOf(move.customer);
+      delivery.payload.to = AddressOf(customer);
       delivery.payload.values[mirror.field] =
           move.to == kNoSegment ? "none" : model.segments[move.to].id;
       delivery.created = delivery.not_before = move.at;

@@ -22,6 +22,11 @@ std::string PlaybookEngine::FlagName(int model, int flag) const {
   return found.id + "." + found.flags[static_cast<std::size_t>(flag)].name;
 }
 
+CustomerIndex PlaybookEngine::FirstOf(int model) const {
+  const Model& found = workspace_.models[static_cast<std::size_t>(model)];
+  return found.of == segue::Subject::kAccount ? kFirstAccount : 0;
+}
+
 void PlaybookEngine::LoadWatches() {
   for (const PlaybookProgram& program : programs_) {
     const Trigger& on = program.playbook->on;
@@ -47,7 +52,7 @@ void PlaybookEngine::LoadWatches() {
     Statement on = db_.Prepare("SELECT customer FROM flag_on WHERE flag = ?");
     on.Bind(1, FlagName(watch.model, watch.flag));
     while (on.Step()) {
-      const auto customer = static_cast<std::size_t>(on.Int(0));
+      const std::size_t customer = static_cast<CustomerIndex>(on.Int(0)) - FirstOf(watch.model);
       watch.on.resize(std::max(watch.on.size(), customer + 1));
       watch.on[customer] = true;
     }
@@ -93,7 +98,7 @@ void PlaybookEngine::TakeFlag(FlagWatch& watch, TimePoint now) {
     if (on[i] == watch.on[i]) {
       continue;
     }
-    const auto customer = static_cast<CustomerIndex>(i);
+    const CustomerIndex customer = FirstOf(watch.model) + static_cast<CustomerIndex>(i);
     (on[i] ? add : take).Bind(1, name).Bind(2, Number(customer)).Run();
     if (!silent || !on[i]) {
       FlagTurned(watch, customer, on[i], now);
@@ -174,6 +179,12 @@ void PlaybookEngine::TakeEvents(TimePoint now) {
   }
 }
 
+std::vector<CustomerIndex> PlaybookEngine::HoldingWhile(int index, TimePoint now) {
+  const Condition& holds = *playbook(index).on.while_holds;
+  return playbook(index).of == segue::Subject::kAccount ? host_.AccountsHolding(holds, now)
+                                                        : host_.Holding(holds, now);
+}
+
 void PlaybookEngine::TakeEvery(TimePoint now) {
   next_every_.reset();
   for (std::size_t i = 0; i < programs_.size(); ++i) {
@@ -182,7 +193,7 @@ void PlaybookEngine::TakeEvery(TimePoint now) {
       continue;
     }
     const bool first_look = first_look_.contains(static_cast<int>(i));
-    for (const CustomerIndex customer : host_.Holding(*on.while_holds, now)) {
+    for (const CustomerIndex customer : HoldingWhile(static_cast<int>(i), now)) {
       const auto last = every_[i].find(customer);
       if (first_look && last == every_[i].end()) {
         SetEvery(static_cast<int>(i), customer, now);
@@ -211,7 +222,7 @@ void PlaybookEngine::SetEvery(int index, CustomerIndex customer, TimePoint at) {
 
 void PlaybookEngine::ForgetOccasions(CustomerIndex gone, std::optional<CustomerIndex> survivor) {
   for (FlagWatch& watch : watches_) {
-    if (gone < watch.on.size()) {
+    if (!IsAccount(FirstOf(watch.model)) && gone < watch.on.size()) {
       watch.on[gone] = false;
     }
   }
@@ -243,8 +254,11 @@ std::string PlaybookEngine::Occasion(int index, CustomerIndex customer, const Pe
   std::string detail;
   switch (on.kind) {
     case Trigger::Kind::kMove:
-      detail =
-          "moved " + SegmentName(index, start.from) + " to " + SegmentName(index, start.to) + at;
+      detail = start.move == 0
+                   ? "was in " + SegmentName(index, start.to) + " already since " +
+                         FormatTime(start.at) + ", and a person asked for these too (backfill)"
+                   : "moved " + SegmentName(index, start.from) + " to " +
+                         SegmentName(index, start.to) + at;
       break;
     case Trigger::Kind::kFlag:
       detail = FlagName(on.model, on.flag) + " turned on" + at;

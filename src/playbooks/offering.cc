@@ -18,9 +18,12 @@ constexpr std::string_view kRedeemedSeen = "offers.redeemed_seen";
 
 std::optional<Grant> PlaybookEngine::PassesOffer(const ActiveRun& run, const Subject& subject,
                                                  TimePoint not_before, TimePoint now) {
-  const Playbook& playbook = this->playbook(run.playbook);
+  const Playbook& playbook = this->playbook(run);
   const Offer* offer = workspace_.FindOffer(playbook.offer);
-  SEGUE_CHECK(offer != nullptr);  // The loader refuses a message that prints none (SG020).
+  if (offer == nullptr) {  // The loader refuses it (SG020), but of an earlier version.
+    Refuse(subject, Gate::kOffer, "no_code", "this version of the playbook has no offer", now);
+    return std::nullopt;
+  }
   Subject asked = subject;
   const std::string where = FormatPlace(offer->place, workspace_.files);
   asked.where = where;
@@ -28,8 +31,8 @@ std::optional<Grant> PlaybookEngine::PassesOffer(const ActiveRun& run, const Sub
     Refuse(asked, Gate::kOffer, "no_code", offer->id + ": " + std::string(detail), now);
     return std::nullopt;
   };
-  const Zone zone = host_.ZoneOf(run.customer);
-  if (std::optional<Grant> mine = offers_.OfRun(offer->id, run.id)) {
+  const Zone zone = host_.ZoneOf(subject.customer);
+  if (std::optional<Grant> mine = offers_.OfRun(offer->id, run.id, subject.customer)) {
     if (mine->state == GrantState::kRedeemed) {
       return refuse("they have used it");
     }
@@ -42,12 +45,12 @@ std::optional<Grant> PlaybookEngine::PassesOffer(const ActiveRun& run, const Sub
   }
   Grant grant;
   grant.offer = offer->id;
-  grant.customer = run.customer;
+  grant.customer = subject.customer;
   grant.run = run.id;
   grant.reserved = now;
   grant.expires = ValidUntil(offer->valid, now, zone);
   const int had =
-      offers_.CountOf(offer->id, run.customer, now - offer->per_customer_within, run.held_out);
+      offers_.CountOf(offer->id, subject.customer, now - offer->per_customer_within, run.held_out);
   if (had >= offer->per_customer) {
     return refuse(std::to_string(offer->per_customer) + " per " +
                   FormatDuration(offer->per_customer_within) + ", and they had " +
@@ -57,14 +60,14 @@ std::optional<Grant> PlaybookEngine::PassesOffer(const ActiveRun& run, const Sub
     return refuse("it would end at " + zone.Format(grant.expires) +
                   ", before the message goes out");
   }
-  const std::string chance = host_.CustomerKey(run.customer) + "/" + std::to_string(run.id) + "/" +
-                             std::to_string(ToMicros(now));
+  const std::string chance = host_.CustomerKey(subject.customer) + "/" + std::to_string(run.id) +
+                             "/" + std::to_string(ToMicros(now));
   if (!offers_.FindCode(*offer, host_.SecretKey(), chance, grant)) {
     return refuse("no code is left in " + offer->pool_file);
   }
   Say(now, asked, Gate::kOffer, true, "",
       offer->id + ", valid until " + zone.Format(grant.expires));
-  if (!PassesBudget(*offer, run, asked, grant, now)) {
+  if (!PassesBudget(*offer, asked, grant, now)) {
     return std::nullopt;
   }
   if (run.held_out) {
@@ -73,17 +76,18 @@ std::optional<Grant> PlaybookEngine::PassesOffer(const ActiveRun& run, const Sub
   return grant;
 }
 
-bool PlaybookEngine::PassesBudget(const Offer& offer, const ActiveRun& run, const Subject& subject,
-                                  Grant& grant, TimePoint now) {
+bool PlaybookEngine::PassesBudget(const Offer& offer, const Subject& subject, Grant& grant,
+                                  TimePoint now) {
   if (!offer.budget || !offer.cost) {
     return true;
   }
-  const double cost = host_.Evaluate(offer.cost->expr, run.customer, now, std::nullopt, nullptr);
+  const double cost =
+      host_.Evaluate(offer.cost->expr, subject.customer, now, std::nullopt, nullptr);
   if (std::isnan(cost)) {
-    return Refuse(
-        subject, Gate::kBudget, "over_budget",
-        "what it may cost is not known: " + Looked(*offer.cost, run.customer, now, std::nullopt),
-        now);
+    return Refuse(subject, Gate::kBudget, "over_budget",
+                  "what it may cost is not known: " +
+                      Looked(*offer.cost, subject.customer, now, std::nullopt),
+                  now);
   }
   const std::string& currency = workspace_.schema.currency;
   grant.cost = std::max<std::int64_t>(0, std::llround(cost));

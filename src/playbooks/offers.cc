@@ -151,9 +151,11 @@ std::int64_t Offers::MonthOf(TimePoint at) const {
   return std::int64_t{date.year} * 12 + date.month - 1;
 }
 
-std::optional<Grant> Offers::OfRun(std::string_view offer, std::int64_t run) {
-  Statement find = db_.Prepare(Newest("g.offer = ? AND g.run = ? AND g.state <> 2"));
-  find.Bind(1, offer).Bind(2, run);
+std::optional<Grant> Offers::OfRun(std::string_view offer, std::int64_t run,
+                                   CustomerIndex customer) {
+  Statement find =
+      db_.Prepare(Newest("g.offer = ? AND g.run = ? AND g.customer = ? AND g.state <> 2"));
+  find.Bind(1, offer).Bind(2, run).Bind(3, std::int64_t{customer});
   return ReadGrant(find);
 }
 

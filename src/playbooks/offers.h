@@ -68,8 +68,8 @@ class Offers {
   // Requires: both outlive it.
   Offers(Database& db, const Workspace& workspace);
 
-  // What this run got of the offer and did not return; the newest.
-  std::optional<Grant> OfRun(std::string_view offer, std::int64_t run);
+  // What this customer got of the offer in this run and did not return; the newest.
+  std::optional<Grant> OfRun(std::string_view offer, std::int64_t run, CustomerIndex customer);
   // How often a customer got it after that moment.  `ghosts`: what held-out runs would have got
   // counts too.
   int CountOf(std::string_view offer, CustomerIndex customer, TimePoint after, bool ghosts);

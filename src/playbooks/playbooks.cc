@@ -119,6 +119,9 @@ PlaybookEngine::PlaybookEngine(Database& db, const Workspace& workspace, Playboo
       by_model_.at(static_cast<std::size_t>(playbook.on.model)).push_back(static_cast<int>(i));
     }
   }
+  for (const Playbook& playbook : workspace.earlier) {
+    earlier_.push_back(CompilePlaybook(playbook, workspace));
+  }
   pending_.resize(programs_.size());
   running_.resize(programs_.size());
   Load();
@@ -139,13 +142,19 @@ PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> mov
   summary_ = {};
   data_stale_.reset();
   started_today_.clear();
-  if (pauses_.Refresh() || !reconciled_) {
-    Reconcile(now);
+  const std::optional<Applying> word = TakeWord();
+  if (pauses_.Refresh() || !reconciled_ || word) {
+    Reconcile(now, word ? std::string_view(word->running) : std::string_view());
     reconciled_ = true;
   }
   for (const Move& move : moves) {
     TakeMove(move);
     MirrorMove(move);
+  }
+  for (const std::string& late : word ? word->backfill : std::vector<std::string>()) {
+    if (const std::optional<int> index = workspace_.FindPlaybook(late)) {
+      Backfill(*index, now);
+    }
   }
   TakeRedemptions(now);
   offers_.Expire(now);

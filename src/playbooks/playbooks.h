@@ -41,7 +41,33 @@ struct CountedMessage {
 struct Wording {
   std::string variant;
   std::map<std::string, std::string> names;  // offer.code, offer.expires, offer.terms
+  // In whose name the customer is written to, where the run is an account's.
+  std::optional<CustomerIndex> account = {};
 };
+
+// Where somebody stands in a model.
+struct Standing {
+  CustomerIndex customer = 0;  // Or account.
+  SegmentIndex segment = kNoSegment;
+  SegmentIndex from = kNoSegment;  // Where they came from, as far as it is known.
+  TimePoint since;
+};
+
+// What a person decided when they made new files live.
+struct Applying {
+  // For runs that began with an earlier version of their playbook: finish (or empty) lets them,
+  // move takes them over to the new one, stop ends them.
+  std::string running;
+  // Playbooks that also start whoever is in their segment, has their flag or fulfils their `while`
+  // already.
+  std::vector<std::string> backfill;
+};
+
+// Leaves word for the next Advance with these playbooks.  In the caller's transaction.
+void LeaveWord(Database& db, const Workspace& workspace, const Applying& applying);
+
+// Of all versions that runs go on with, the texts.
+std::vector<PlaybookVersion> VersionsInUse(Database& db);
 
 // What playbooks ask of the other stages; the pipeline answers.
 class PlaybookHost {
@@ -68,7 +94,24 @@ class PlaybookHost {
   virtual Sequence LastSequence() = 0;
   // Every customer for whom it holds now, ascending.
   virtual std::vector<CustomerIndex> Holding(const Condition& condition, TimePoint now) = 0;
-  // By customer, whether a flag is yes as of the model's last slot.
+
+  // The same of accounts.
+  virtual std::vector<CustomerIndex> AccountsHolding(const Condition& /*condition*/,
+                                                     TimePoint /*now*/) {
+    return {};
+  }
+
+  // Who belongs to an account, ascending; who gets its messages; whom a customer belongs to.
+  virtual std::vector<CustomerIndex> MembersOf(CustomerIndex /*account*/) { return {}; }
+
+  virtual std::optional<CustomerIndex> ContactOf(CustomerIndex /*account*/) { return {}; }
+
+  virtual std::optional<CustomerIndex> AccountOf(CustomerIndex /*customer*/) { return {}; }
+
+  // Everybody who is in a segment of the model, ascending.
+  virtual std::vector<Standing> StandingIn(int /*model*/) { return {}; }
+
+  // By customer (or account, from 0), whether a flag is yes as of the model's last slot.
   virtual std::vector<bool> FlagColumn(int model, int flag) = 0;
   // Of a model; nothing before its baseline.
   virtual std::optional<TimePoint> LastSlot(int model) = 0;
@@ -78,7 +121,8 @@ class PlaybookHost {
 
   virtual const std::string& CustomerKey(CustomerIndex customer) = 0;
   virtual bool IsAlive(CustomerIndex customer) = 0;
-  virtual std::string TextTrait(CustomerIndex customer, int trait) = 0;  // Empty: missing.
+  // Numbered as Schema::TraitAt.  Empty: missing.
+  virtual std::string TextTrait(CustomerIndex customer, int trait) = 0;
   // yes, no or never answered; since when and from which source, for people.
   virtual std::optional<bool> YesNoTrait(CustomerIndex customer, int trait, std::string* since) = 0;
   virtual Zone ZoneOf(CustomerIndex customer) = 0;
@@ -102,6 +146,10 @@ class PlaybookHost {
   virtual bool HasOpenTask(std::string_view playbook, std::string_view step,
                            CustomerIndex customer) = 0;
   virtual bool Enqueue(const Delivery& delivery) = 0;
+
+  // Drops what a run promised, waits still, and prints its offer: `why` it is not wanted any more.
+  virtual void DropOffers(std::int64_t /*run*/, std::string_view /*why*/, TimePoint /*now*/) {}
+
   // Blanks what was promised for an erased customer; false while some of it is still to be done.
   virtual bool ForgetDeliveries(CustomerIndex customer, TimePoint now) = 0;
 };
@@ -116,6 +164,8 @@ struct RunInfo {
   std::string end_reason;  // done goal exit stopped taken_over merged
   std::string step;        // Where it stands.
   std::optional<TimePoint> wakes;
+  std::string hash;                        // Of the version that it goes by …
+  std::optional<TimePoint> version_since;  // … and since when that is known.
 };
 
 // What one Advance did, for progress and tests.

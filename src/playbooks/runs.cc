@@ -125,6 +125,7 @@ std::int64_t Number(CustomerIndex customer) {
 
 void PlaybookEngine::Load() {
   db_.Ensure("playbooks", kTables);
+  VersionsInUse(db_);  // Makes their table.
   last_run_ = std::stoll(db_.GetSetting(kLastRun).value_or("0"));
   stored_last_run_ = last_run_;
   LoadRuns();
@@ -150,6 +151,9 @@ void PlaybookEngine::LoadRuns() {
     run.move = select.Int(3);
     run.hash = select.Text(4);
     run.started = FromMicros(select.Int(5));
+    if (run.hash != this->playbook(run.playbook).hash) {
+      run.earlier = FindEarlier(run.playbook, run.hash);
+    }
     const auto& by_id = program(run).by_id;
     const auto step = by_id.find(select.Text(6));
     run.step = step == by_id.end() ? StepNode::kEnd : step->second;
@@ -195,7 +199,7 @@ void PlaybookEngine::LoadPending() {
   }
 }
 
-void PlaybookEngine::Reconcile(TimePoint now) {
+void PlaybookEngine::Reconcile(TimePoint now, std::string_view running) {
   std::map<std::string, std::pair<std::string, bool>>
       before;  // Playbook to hash and whether it stood still.
   Statement select = db_.Prepare("SELECT playbook, hash, stood_still FROM playbook_state");
@@ -234,7 +238,8 @@ void PlaybookEngine::Reconcile(TimePoint now) {
     }
   }
   ForgetWatches();
-  ReconcileRuns(now, left_pause);
+  KeepVersions(now);
+  ReconcileRuns(now, running, left_pause);
 }
 
 // Flags that nobody waits for any more: should somebody again, that look is the first.
@@ -257,7 +262,8 @@ void PlaybookEngine::ForgetWatches() {
   }
 }
 
-void PlaybookEngine::ReconcileRuns(TimePoint now, const std::map<std::string, bool>& left_pause) {
+void PlaybookEngine::ReconcileRuns(TimePoint now, std::string_view running,
+                                   const std::map<std::string, bool>& left_pause) {
   Statement select =
       db_.Prepare("SELECT id, playbook, customer, step FROM run WHERE ended IS NULL ORDER BY id");
   while (select.Step()) {
@@ -280,14 +286,10 @@ void PlaybookEngine::ReconcileRuns(TimePoint now, const std::map<std::string, bo
   for (auto& [id, run] : active_) {
     const Playbook& now_in_force = playbook(run.playbook);
     if (run.hash != now_in_force.hash) {
-      if (run.step == StepNode::kEnd || node(run, run.step).step->kind != Step::Kind::kWait) {
-        End(run, "stopped", program(run).where,
-            "the playbook was edited, and the step it waited at is gone", now);
-        SaveRun(run, now);
+      FollowEdit(run, running, now);
+      if (!run.end_reason.empty()) {
         continue;
       }
-      run.hash = now_in_force.hash;
-      SaveRun(run, now);
     }
     // Leaving a pause never catches up.
     run.overdue = run.overdue || (left_pause.at(now_in_force.id) && run.wakes &&
@@ -335,6 +337,7 @@ void PlaybookEngine::SaveRun(const ActiveRun& run, TimePoint now) {
 }
 
 void PlaybookEngine::StorePending(int index, CustomerIndex customer, PendingStart& start) {
+  const bool moved = playbook(index).on.kind == Trigger::Kind::kMove;
   Statement insert = db_.Prepare(
       "INSERT OR REPLACE INTO pending_start(playbook, customer, move, from_segment, to_segment, "
       "at, due, said_stale) "
@@ -342,8 +345,8 @@ void PlaybookEngine::StorePending(int index, CustomerIndex customer, PendingStar
   insert.Bind(1, playbook(index).id)
       .Bind(2, Number(customer))
       .Bind(3, start.move)
-      .Bind(4, start.move == 0 ? std::string() : SegmentName(index, start.from))
-      .Bind(5, start.move == 0 ? std::string() : SegmentName(index, start.to))
+      .Bind(4, moved ? SegmentName(index, start.from) : std::string())
+      .Bind(5, moved ? SegmentName(index, start.to) : std::string())
       .Bind(6, ToMicros(start.at))
       .Bind(7, ToMicros(start.due))
       .Bind(8, std::int64_t{start.said_stale})
@@ -469,11 +472,12 @@ void PlaybookEngine::Erased(CustomerIndex customer, TimePoint now) {
 
 std::vector<RunInfo> PlaybookEngine::Runs(std::optional<CustomerIndex> customer,
                                           std::string_view playbook_id, bool active_only) const {
-  Statement select = db_.Prepare(std::string("SELECT id, playbook, customer, move, started, ended, "
-                                             "reason, step, wakes FROM run WHERE ") +
-                                 (customer ? "customer = ?1" : "?1 < 0") +
-                                 (active_only ? " AND ended IS NULL" : "") +
-                                 " AND (?2 = '' OR playbook = ?2) ORDER BY id");
+  Statement select = db_.Prepare(
+      std::string("SELECT id, run.playbook, customer, move, started, ended, reason, step, wakes, "
+                  "run.hash, v.since FROM run LEFT JOIN playbook_version v ON v.playbook = "
+                  "run.playbook AND v.hash = run.hash WHERE ") +
+      (customer ? "customer = ?1" : "?1 < 0") + (active_only ? " AND ended IS NULL" : "") +
+      " AND (?2 = '' OR run.playbook = ?2) ORDER BY id");
   select.Bind(1, customer ? Number(*customer) : std::int64_t{-1}).Bind(2, playbook_id);
   std::vector<RunInfo> all;
   while (select.Step()) {
@@ -485,7 +489,9 @@ std::vector<RunInfo> PlaybookEngine::Runs(std::optional<CustomerIndex> customer,
                    .ended = TimeAt(select, 5),
                    .end_reason = select.Text(6),
                    .step = select.Text(7),
-                   .wakes = TimeAt(select, 8)});
+                   .wakes = TimeAt(select, 8),
+                   .hash = select.Text(9),
+                   .version_since = TimeAt(select, 10)});
   }
   return all;
 }

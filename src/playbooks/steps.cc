@@ -49,6 +49,10 @@ void PlaybookEngine::End(ActiveRun& run, std::string_view reason, std::string_vi
        .where = where},
       Gate::kEnd, true, reason, detail);
   ++summary_.ended;
+  // Nobody is given a price for what they have done already: the code goes back.
+  if (reason == "goal" || reason == "exit" || reason == "taken_over") {
+    host_.DropOffers(run.id, reason, now);
+  }
   if (reason != "done") {
     LeaveAudiences({.run = run.id, .customer = run.customer, .word = "end"}, now);
   }
@@ -59,7 +63,7 @@ void PlaybookEngine::RemoveOver() {
 }
 
 std::optional<std::string> PlaybookEngine::GoalReached(const ActiveRun& run, TimePoint now) {
-  const Goal& goal = *playbook(run.playbook).goal;
+  const Goal& goal = *playbook(run).goal;
   const TimePoint last = run.started + goal.within;
   if (goal.event) {
     const std::optional<TimePoint> happened =
@@ -77,7 +81,7 @@ std::optional<std::string> PlaybookEngine::GoalReached(const ActiveRun& run, Tim
 }
 
 bool PlaybookEngine::AskEnd(ActiveRun& run, TimePoint now) {
-  const Playbook& playbook = this->playbook(run.playbook);
+  const Playbook& playbook = this->playbook(run);
   if (playbook.goal && !run.goal_at) {
     if (const std::optional<std::string> reached = GoalReached(run, now)) {
       run.goal_at = now;

@@ -147,7 +147,7 @@ bool PlaybookEngine::PassesStart(const DueStart& due, TimePoint now, bool& keep)
     keep = true;
     return false;
   }
-  return PassesGlobalHoldout(due, subject, now);
+  return PassesGlobalHoldout(playbook, subject, now);
 }
 
 bool PlaybookEngine::PassesDataAge(const DueStart& due, const Subject& subject, TimePoint now) {

@@ -54,6 +54,7 @@ struct Segments::Inner {
         workspace(workspace_in),
         model_index(model_in),
         model(workspace_in.models[static_cast<std::size_t>(model_in)]),
+        base(model.of == Subject::kAccount ? kFirstAccount : 0),
         state(db_in, model, FeaturesAreRead(workspace_in, model_in)) {
     for (const std::string& id : state.segment_ids()) {
       workspace.pool->Intern(id);  // Readers on several threads must find it there.
@@ -70,6 +71,9 @@ struct Segments::Inner {
     }
     ShowLines();
   }
+
+  // Of a customer or account, its place in this model's columns.
+  CustomerIndex At(CustomerIndex who) const { return who - base; }
 
   bool Edited() const { return state.last_slot && state.hash != model.hash; }
 
@@ -162,6 +166,7 @@ struct Segments::Inner {
   const Workspace& workspace;
   int model_index;
   const Model& model;
+  const CustomerIndex base;  // Number of the first whom the model is about.
   ModelState state;
   std::vector<std::string> basis;
   std::map<std::string, LineSet> pinned;

@@ -186,8 +186,9 @@ const Lines& Segments::lines() const {
   return inner_->shown;
 }
 
-Membership Segments::Get(CustomerIndex customer) const {
+Membership Segments::Get(CustomerIndex who) const {
   const ModelState& state = inner_->state;
+  const CustomerIndex customer = inner_->At(who);
   Membership membership;
   if (customer >= state.count()) {
     membership.scores.assign(inner_->model.scores.size(), kMissing);
@@ -232,7 +233,7 @@ void Segments::ReadSegment(CustomerIndex first, std::span<double> out, TextPool&
     codes.push_back(pool.Intern(id));
   }
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
+    const CustomerIndex customer = inner_->At(first) + static_cast<CustomerIndex>(i);
     const SegmentIndex segment =
         customer < state.count() ? state.settled(customer).segment : kNoSegment;
     out[i] = segment == kNoSegment ? kMissing : codes[segment];
@@ -242,7 +243,7 @@ void Segments::ReadSegment(CustomerIndex first, std::span<double> out, TextPool&
 void Segments::ReadScore(int score, CustomerIndex first, std::span<double> out) const {
   const ModelState& state = inner_->state;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
+    const CustomerIndex customer = inner_->At(first) + static_cast<CustomerIndex>(i);
     out[i] = customer < state.count() ? state.score(static_cast<std::size_t>(score), customer)
                                       : kMissing;
   }
@@ -251,7 +252,7 @@ void Segments::ReadScore(int score, CustomerIndex first, std::span<double> out) 
 void Segments::ReadFlag(int flag, CustomerIndex first, std::span<double> out) const {
   const ModelState& state = inner_->state;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
+    const CustomerIndex customer = inner_->At(first) + static_cast<CustomerIndex>(i);
     const bool inside = customer < state.count() && state.is_inside(customer);
     out[i] = !inside ? kMissing : state.flag(static_cast<std::size_t>(flag), customer) ? 1 : 0;
   }
@@ -260,15 +261,16 @@ void Segments::ReadFlag(int flag, CustomerIndex first, std::span<double> out) co
 void Segments::ReadFeature(int feature, CustomerIndex first, std::span<double> out) const {
   const ModelState& state = inner_->state;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
+    const CustomerIndex customer = inner_->At(first) + static_cast<CustomerIndex>(i);
     out[i] = customer < state.count() ? state.feature(static_cast<std::size_t>(feature), customer)
                                       : kMissing;
   }
 }
 
-std::vector<std::string> Segments::Explain(const Population& people, CustomerIndex customer,
+std::vector<std::string> Segments::Explain(const Population& people, CustomerIndex who,
                                            TimePoint now, const TextPool& /*pool*/) const {
   const Inner& inner = *inner_;
+  const CustomerIndex customer = inner.At(who);
   const std::vector<LineSet> lines = inner.LinesInForce();
   const std::vector<bool> margins = inner.Margins();
   Scorer scorer(inner.model, people, {now, inner.model.timezone});
@@ -278,7 +280,7 @@ std::vector<std::string> Segments::Explain(const Population& people, CustomerInd
   scorer.ComputeAnswers();
   const WhyContext why{inner.model, inner.workspace, scorer, lines, margins, inner.state};
   std::vector<std::string> texts = ExplainAnswer(why, customer);
-  const Membership membership = Get(customer);
+  const Membership membership = Get(who);
   for (std::size_t flag = 0; flag < inner.model.flags.size(); ++flag) {
     texts.push_back(inner.model.flags[flag].name + ": " + (membership.flags[flag] ? "yes" : "no") +
                     ", as of the last slot");
@@ -300,7 +302,8 @@ std::vector<std::string> Segments::Explain(const Population& people, CustomerInd
   return texts;
 }
 
-void Segments::Forget(CustomerIndex customer) {
+void Segments::Forget(CustomerIndex who) {
+  const CustomerIndex customer = inner_->At(who);
   if (customer < inner_->state.count()) {
     inner_->state.Clear(customer);
     inner_->forgotten = true;

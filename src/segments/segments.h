@@ -2,7 +2,8 @@
 // holds, causes, lines) is primary state and is kept here, apart from scoring.
 //
 // One Segments holds one model's state: per customer the settled segment, the scores, what is
-// pending, the flags and the features as of the last slot.
+// pending, the flags and the features as of the last slot.  A model of accounts has accounts in the
+// customers' place: they have their numbers from kFirstAccount on everywhere but in its Population.
 
 #pragma once
 
@@ -53,6 +54,7 @@ class Population {
   // Whatever is worked out only when somebody may move, is worked out now.
   virtual void Prepare() const {}
 
+  // Whoever the model is about, numbered from 0 to count - 1.
   virtual CustomerIndex count() const = 0;
   virtual bool IsAlive(CustomerIndex customer) const = 0;
 

@@ -106,7 +106,7 @@ void Segments::Inner::Part::MoveTo(Settled& settled, CustomerIndex customer, Cau
   DropWait(customer);
   Move move;
   move.model = inner.model_index;
-  move.customer = customer;
+  move.customer = inner.base + customer;
   move.from = inner.Shown(settled.segment);
   move.to = settled.answer;
   move.cause = cause;

@@ -107,6 +107,10 @@ std::vector<int> MapNames(const std::string& stored, const std::string& present)
 
 }  // namespace
 
+void EnsureSegmentTables(Database& db) {
+  db.Ensure("segments", kTables);
+}
+
 ModelState::ModelState(Database& db, const Model& model, bool keeps_features)
     : db_(db),
       model_(model),
@@ -115,7 +119,7 @@ ModelState::ModelState(Database& db, const Model& model, bool keeps_features)
       values_(model.scores.size()),
       flags_(model.flags.size()),
       features_(model.features.size()) {
-  db.Ensure("segments", kTables);
+  EnsureSegmentTables(db);
   for (const Segment& segment : model.segments) {
     segment_ids_.push_back(segment.id);
   }

@@ -30,6 +30,9 @@
 
 namespace segue {
 
+// The tables are there before any model is: who moved can be asked of a workspace without one.
+void EnsureSegmentTables(Database& db);
+
 struct Settled {
   static constexpr std::uint8_t kPlaced = 1;  // Ever in a segment.
   static constexpr std::uint8_t kInside =

@@ -113,6 +113,9 @@ bool FeaturesAreRead(const Workspace& workspace, int model) {
   for (const Playbook& playbook : workspace.playbooks) {
     search.In(playbook);
   }
+  for (const Playbook& playbook : workspace.earlier) {
+    search.In(playbook);
+  }
   for (const Template& one : workspace.templates) {
     search.In(one);
   }

@@ -23,20 +23,26 @@ Result<RowReader> RowReader::Make(const Source& source, const Workspace& workspa
 }
 
 std::optional<Error> RowReader::FindColumns() {
-  if (!source_.emits_event && !source_.emits_customer) {
-    return Error(
-        "a source of rows gives events or customers' traits; rows of accounts are not read");
+  if (!source_.emits_event && !source_.emits_customer && !source_.emits_account) {
+    return Error("a source of rows gives events, or the traits of customers or accounts");
   }
   const EventSpec* event = nullptr;
   if (source_.emits_event) {
     event = &workspace_.schema.events[static_cast<std::size_t>(*source_.emits_event)];
   }
-  const std::vector<FieldSpec>& fields = event ? event->fields : workspace_.schema.customer_traits;
+  const std::vector<FieldSpec>& fields = event ? event->fields
+                                         : source_.emits_customer
+                                             ? workspace_.schema.customer_traits
+                                             : workspace_.schema.account_traits;
 
-  const ColumnMap* key = FindMap(workspace_.customer_key);
+  const std::string& key_name =
+      source_.emits_account ? workspace_.account_key : workspace_.customer_key;
+  const ColumnMap* key = FindMap(key_name);
   const Result<std::size_t> customer =
-      FindColumn(key ? std::string_view(Trim(key->expression)) : workspace_.customer_key,
-                 key ? "map: " + workspace_.customer_key : "the customer's key");
+      FindColumn(key ? std::string_view(Trim(key->expression)) : key_name,
+                 key                     ? "map: " + key_name
+                 : source_.emits_account ? "the account's key"
+                                         : "the customer's key");
   if (!customer) {
     return customer.error();
   }
@@ -101,8 +107,9 @@ std::optional<Error> RowReader::FindInputs(const std::vector<FieldSpec>& fields)
     any = any || input.column || input.formula;
     inputs_.push_back(std::move(input));
   }
-  if (!any && source_.emits_customer) {
-    return Error(fmt::format("{} names no trait of customers, and map fills none", Header()));
+  if (!any && !source_.emits_event) {
+    return Error(fmt::format("{} names no trait of {}, and map fills none", Header(),
+                             source_.emits_account ? "accounts" : "customers"));
   }
   return std::nullopt;
 }

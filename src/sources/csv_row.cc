@@ -255,7 +255,8 @@ RowResult<bool> RowReader::ReadTraits(Fields fields, std::string_view customer, 
     batch.facts.emplace_back(TraitChange{.customer = std::string(customer),
                                          .trait = input.index,
                                          .value = std::move(typed->value),
-                                         .time = time});
+                                         .time = time,
+                                         .of_account = source_.emits_account});
   }
   batch.rounded += rounded;
   return true;

@@ -85,14 +85,15 @@ class JsonRows final : public JsonLineReader {
         add(column);
       }
     };
-    add_target(workspace.customer_key);
+    add_target(source.emits_account ? workspace.account_key : workspace.customer_key);
     add(source.time_column);
     add(source.version_column);
     add(source.currency_column);
     const Schema& schema = workspace.schema;
     const std::vector<FieldSpec>& fields =
-        source.emits_event ? schema.events[static_cast<std::size_t>(*source.emits_event)].fields
-                           : schema.customer_traits;
+        source.emits_event     ? schema.events[static_cast<std::size_t>(*source.emits_event)].fields
+        : source.emits_account ? schema.account_traits
+                               : schema.customer_traits;
     for (const FieldSpec& field : fields) {
       add_target(field.name);
     }

@@ -55,7 +55,7 @@ class Bag {
   std::map<std::string, const JsonField*> snake_;
 };
 
-// One kind of event, or the traits of customers.
+// One kind of event, or the traits of customers or accounts.
 struct Shape {
   std::unique_ptr<Source> source;  // Rows of this shape; the reader refers to it.
   std::vector<std::string> columns;
@@ -87,6 +87,16 @@ class SegmentCalls final : public JsonLineReader {
         return shape.error();
       }
       traits_ = std::move(*shape);
+    }
+    if (!schema.account_traits.empty()) {
+      Source rows = Rows();
+      rows.emits_account = true;
+      rows.map.front().target = workspace_.account_key;
+      Result<Shape> shape = MakeShape(std::move(rows), schema.account_traits, "account");
+      if (!shape) {
+        return shape.error();
+      }
+      accounts_ = std::move(*shape);
     }
     return std::nullopt;
   }
@@ -190,7 +200,7 @@ class SegmentCalls final : public JsonLineReader {
   const Source& source_;
   const Workspace& workspace_;
   std::vector<Shape> events_;  // As Schema::events.
-  Shape traits_;
+  Shape traits_, accounts_;
 };
 
 // The text of a value that stands on the line itself; empty if there is none.
@@ -357,7 +367,8 @@ RowResult<bool> SegmentCalls::TakeIdentify(const JsonFields& fields, const Line&
   return TakeRow(traits_, std::move(*cells), kPrefix, line, batch);
 }
 
-// Who belongs to which account: the customer's trait that is called as keys.account says.
+// Who belongs to which account: the customer's trait that is called as keys.account says.  And
+// what is said about the account, by whomever.
 RowResult<bool> SegmentCalls::TakeGroup(const JsonFields& fields, const Line& line,
                                         Batch& batch) const {
   const RowResult<std::string> user = TextOf(fields, "userId");
@@ -368,6 +379,19 @@ RowResult<bool> SegmentCalls::TakeGroup(const JsonFields& fields, const Line& li
   }
   if (group->empty()) {
     return RowProblem("groupId", "the line does not say which account it is about");
+  }
+  if (accounts_.reader != nullptr) {
+    RowResult<std::vector<std::string_view>> cells = CellsOf(accounts_, fields, "traits.");
+    if (!cells) {
+      return cells.error();
+    }
+    (*cells)[0] = *group;
+    (*cells)[1] = *time;
+    const std::size_t bad_before = batch.bad.size();
+    const RowResult<bool> taken = TakeRow(accounts_, std::move(*cells), "traits.", line, batch);
+    if (!taken || batch.bad.size() > bad_before || user->empty()) {
+      return taken;  // A bad line is bad as a whole.
+    }
   }
   const auto column =
       std::find(traits_.columns.begin(), traits_.columns.end(), workspace_.account_key);

@@ -371,6 +371,44 @@ on: {every: 30d, while: rfm in ['good', 'other']}
 do:
   - send: hello
 )"},
+    {"SG023", R"(connector: crm
+type: hubspot
+auth: {token: env:HUBSPOT}
+---
+template: note
+channel: email
+via: crm
+subject: "Hello"
+body: |
+  Hello.
+)"},
+    {"SG040", R"(policy: calm
+when: rfm in ['fading', 'other']
+deny: [marketing]
+why: They asked for peace.
+---
+playbook: powerless
+purpose: marketing
+on: {model: rfm, to: fading}
+do:
+  - send: hello
+limits: {reenter: never}
+---
+playbook: has_a_task_too
+purpose: marketing
+on: {model: rfm, to: fading}
+do:
+  - send: hello
+  - task: {title: Call, for: desk, due: 1d}
+limits: {reenter: never}
+---
+playbook: for_others_too
+purpose: marketing
+on: {model: rfm}
+do:
+  - send: hello
+limits: {reenter: never}
+)"},
     {"SG060", R"(connector: hook
 type: webhook
 auth: {url: "https://hooks.example/abc", sign: s3cr3t}
@@ -488,13 +526,13 @@ TEST_CASE("a secret that stands in a file is found, and no text shows it") {
 
 TEST_CASE("the JSON form has one object for each problem") {
   const Loaded loaded =
-      Load(SmallFiles("funnel: p\nof: account\nstages: [{id: a, when: yes}]\n---\n"
+      Load(SmallFiles("connector: p\ntype: slack\n---\n"
                       "funnel: q\nof: nobody\nstages: [{id: a, when: yes}]\n"));
   CHECK(
       DiagnosticsToJson(Problems(loaded), loaded.files) ==
-      R"([{"code":"SG099","severity":"error","file":"rules/test.yaml","line":2,"column":1,"length":2,)"
-      R"("message":"funnels of accounts: not built yet","help":"take it out for now; nothing runs that would do less than its file says"},)"
-      R"({"code":"SG004","severity":"error","file":"rules/test.yaml","line":6,"column":5,"length":6,)"
+      R"([{"code":"SG099","severity":"error","file":"rules/test.yaml","line":2,"column":1,"length":4,)"
+      R"("message":"this type of connector: not built yet","help":"take it out for now; nothing runs that would do less than its file says"},)"
+      R"({"code":"SG004","severity":"error","file":"rules/test.yaml","line":5,"column":5,"length":6,)"
       R"("message":"`of` cannot be `nobody`","note":"one of customer, account"}])");
 }
 

@@ -111,8 +111,8 @@ TEST_CASE("a jsonl source is rows with emits, and calls in the Segment shape wit
               "customer.email: mail}\n")
             .empty());
   CHECK(Found(lines + "map: {order_placd: x}\n")
-            .find("SG002 6: no event, EVENT.FIELD or "
-                  "customer.TRAIT is called `order_placd`") == 0);
+            .find("SG002 6: no event, EVENT.FIELD, "
+                  "customer.TRAIT or account.TRAIT is called `order_placd`") == 0);
   CHECK(
       Found(lines + "map: {order_placed.amount: f(x)}\n").find("SG005 6: `order_placed.amount`") ==
       0);

@@ -45,11 +45,20 @@ TEST_CASE_FIXTURE(Ads, "who joins an audience is asked for the consent of that c
 }
 
 TEST_CASE_FIXTURE(Ads, "a step takes them out without asking anybody") {
-  Add("ads", {TakeOut("0")});
+  Add("ads", {Join("0"), WaitStep("1", kDay), TakeOut("2")});
+  Start();
+  host.lists.clear();
   host.answers[{kLara, kAdsTrait}] = false;
   host.suppressed[kLara] = "complaint";
-  Start();
+  RunAfter(kDay);
   CHECK(host.lists == Lines{"lara remove Slipping (Segue) lara@example.com"});
+}
+
+TEST_CASE_FIXTURE(Ads, "whom nobody put into a list, the ad tool is told nothing about") {
+  Add("ads", {TakeOut("0")});
+  Start();
+  CHECK(host.lists.empty());
+  CHECK(Row(Gate::kOutbox, kLara).detail == "nobody put them into Slipping (Segue)");
 }
 
 TEST_CASE_FIXTURE(Ads, "a run that ends early takes them out, one that is done does not") {

@@ -31,9 +31,9 @@ void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work)
     }
   };
   // Asking reads a file of the system's.
-  static const std::size_t cores = std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
+  static const std::size_t kCores = std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
   std::vector<std::thread> others;
-  for (std::size_t i = 1; i < std::min({cores, parts, kThreadsMax}); ++i) {
+  for (std::size_t i = 1; i < std::min({kCores, parts, kThreadsMax}); ++i) {
     others.emplace_back(run);
   }
   run();

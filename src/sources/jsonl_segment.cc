@@ -388,7 +388,7 @@ RowResult<bool> SegmentCalls::TakeGroup(const JsonFields& fields, const Line& li
     (*cells)[0] = *group;
     (*cells)[1] = *time;
     const std::size_t bad_before = batch.bad.size();
-    const RowResult<bool> taken = TakeRow(accounts_, std::move(*cells), "traits.", line, batch);
+    RowResult<bool> taken = TakeRow(accounts_, std::move(*cells), "traits.", line, batch);
     if (!taken || batch.bad.size() > bad_before || user->empty()) {
       return taken;  // A bad line is bad as a whole.
     }

@@ -367,20 +367,21 @@ class DataLint {
   }
 
   const std::set<std::string>& Seen(int event, int field) {
-    const auto [found, fresh] = seen_.try_emplace({event, field});
-    if (fresh) {
+    const auto entry = seen_.try_emplace({event, field});
+    std::set<std::string>& texts = entry.first->second;
+    if (entry.second) {
       EventParts parts;
       parts.fields = {field};
       state_.ledger().Scan(
           event, TimePoint::min(), TimePoint::max(), parts, [&](const StoredEvent& stored) {
             const auto* text =
                 std::get_if<std::string>(&stored.fields[static_cast<std::size_t>(field)]);
-            if (text != nullptr && found->second.size() < kSeenMax) {
-              found->second.insert(*text);
+            if (text != nullptr && texts.size() < kSeenMax) {
+              texts.insert(*text);
             }
           });
     }
-    return found->second;
+    return texts;
   }
 
   // Those who would start a playbook if they came to it now, as far as the data says.

@@ -280,7 +280,7 @@ void AddPerson(const FirstRun& run, const std::optional<Outcome>& outcome, Exper
 }
 
 // Gives the figures of each segment that somebody entered in.
-void TakeParts(std::map<std::size_t, Experiment> parts, const Goal& goal,
+void TakeParts(std::map<std::size_t, Experiment>&& parts, const Goal& goal,
                const std::vector<std::string>& names, bool final_look, Experiment& whole) {
   std::vector<double> p;
   for (auto& [place, part] : parts) {

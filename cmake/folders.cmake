@@ -1,5 +1,5 @@
 # segue_folder(NAME NEEDS folders... USES packages... TOGETHER [ALONE files...]): a static library of every .cc in src/NAME.
-# TOGETHER: where a first build has to be quick, six files are compiled as one; not those that are ALONE, because an unnamed
+# TOGETHER: where a first build has to be quick, neighbours are compiled as one; not those that are ALONE, because an unnamed
 # namespace of theirs has a name that a neighbour's has too.
 # A folder that has no .cc yet becomes an interface library, so that the table in CMakeLists.txt can stand whole.
 function(segue_folder name)
@@ -18,7 +18,7 @@ function(segue_folder name)
       target_precompile_headers(segue_${name} REUSE_FROM segue_headers)
     endif()
     if(SEGUE_TOGETHER AND arg_TOGETHER)
-      set_target_properties(segue_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+      set_target_properties(segue_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${SEGUE_TOGETHER})
       list(TRANSFORM arg_ALONE PREPEND src/${name}/)
       set_source_files_properties(${arg_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     endif()

@@ -133,6 +133,9 @@ int OneCycle(const Common& common, bool past_brake) {
     Dispatcher dispatcher(state, ResolveSecrets);
     SystemClock clock;
     calls = DispatchAll(state, dispatcher, *home, common.state, clock);
+    for (std::string& alarm : dispatcher.Alarms()) {
+      report.warnings.push_back(std::move(alarm));
+    }
     for (const ConnectorHealth& health : dispatcher.Health()) {
       if (health.paused && !health.words.empty()) {
         report.warnings.push_back("connector " + health.id + ": paused until " +

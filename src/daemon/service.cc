@@ -99,6 +99,7 @@ struct Service::Inner {
   void Save(TimePoint now);
   void Failed(std::string_view what, TimePoint now);
   void Tell(TimePoint now);
+  void TellAlarms();
   void Sleep(TimePoint now);
   void Soon();
 
@@ -210,6 +211,7 @@ void Service::Inner::Turn() {
   try {
     if (running == nullptr && now >= not_before) {
       running = std::make_unique<Running>(db, files, parts, now);
+      TellAlarms();
       sd_notify(0, "READY=1");
       spdlog::info("at work: {} models, {} playbooks, {} connectors",
                    files->workspace->models.size(), files->workspace->playbooks.size(),
@@ -337,6 +339,7 @@ void Service::Inner::Swap(TimePoint now) {
   files = std::move(next_files);
   generation_from += std::int64_t{1} << 40;
   running = std::make_unique<Running>(db, files, parts, now);
+  TellAlarms();
   next_cycle = TimePoint::min();
   paused.clear();
   sd_notify(0, "READY=1");
@@ -364,6 +367,12 @@ void Service::Inner::Failed(std::string_view what, TimePoint now) {
   replies.clear();
   next_cycle = TimePoint::min();
   not_before = now + kPauseAfterFailure;
+}
+
+void Service::Inner::TellAlarms() {
+  for (const std::string& alarm : running->dispatcher.Alarms()) {
+    spdlog::warn("{}", alarm);
+  }
 }
 
 // Says once when a connector stops being called, and once when it is called again.

@@ -195,13 +195,22 @@ Reply Transfer::Inner::Failed(CURLcode code) const {
   return {NothingSent(code) ? Reply::Kind::kNotSent : Reply::Kind::kLost, 0, {}, {}, words};
 }
 
+// Of all that the server said, the last line that begins with the status: what follows it answers
+// our goodbye.
+static std::string LastWords(std::string_view said, std::string_view status) {
+  std::string_view last;
+  for (const std::string_view line : Split(said, '\n')) {
+    if (line.starts_with(status)) {
+      last = Trim(line);
+    }
+  }
+  return std::string(last);
+}
+
 Reply Transfer::Inner::ConcludeSmtp(CURLcode code) {
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-  const std::string_view words = Trim(reply.body);
-  const std::size_t last_line = words.rfind('\n');
-  reply.body =
-      std::string(last_line == std::string_view::npos ? words : words.substr(last_line + 1));
+  reply.body = LastWords(reply.body, std::to_string(status));
   // A refusal (4xx, 5xx) is an answer although libcurl calls it an error; an unencrypted line is
   // not.
   const bool refusal =

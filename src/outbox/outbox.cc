@@ -272,6 +272,34 @@ void Outbox::Drop(std::int64_t id, DeliveryState state, std::string_view reason,
   work.Commit();
 }
 
+void Outbox::Readdress(std::int64_t id, std::string_view address, TimePoint now) {
+  Transaction work(db_);
+  std::optional<Stored> row = Load(id);
+  SEGUE_CHECK(row.has_value() && row->delivery.kind == DeliveryKind::kMessage &&
+              !row->first_attempt);
+  row->delivery.payload.to = address;
+  db_.Prepare("UPDATE outbox SET payload = ?, address = ? WHERE id = ?")
+      .Bind(1, PayloadToJson(row->delivery.payload))
+      .Bind(2, AddressKey(address))
+      .Bind(3, id)
+      .Run();
+  Note(*row, row->delivery.state, now, "readdressed", "");
+  work.Commit();
+}
+
+void Outbox::DropStale(std::string_view connector, TimePoint now) {
+  std::vector<std::int64_t> late;
+  Statement select =
+      db_.Prepare("SELECT id FROM outbox WHERE connector = ? AND state = 0 AND stale_after < ?");
+  select.Bind(1, connector).Bind(2, ToMicros(now));
+  while (select.Step()) {
+    late.push_back(select.Int(0));
+  }
+  for (const std::int64_t id : late) {
+    Drop(id, State::kDropped, "stale", now);
+  }
+}
+
 void Outbox::Release(std::int64_t id, TimePoint not_before) {
   Transaction work(db_);
   std::optional<Stored> row = Load(id);

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -87,6 +88,11 @@ class Outbox {
   // Ends waiting ones, and claimed ones that nobody was called for yet: consent withdrawn, run
   // ended, address not allowed. Requires: state is kDropped, kSuppressed or kRefused.
   void Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now);
+  // A message that was never tried goes to where the customer can be reached now.
+  void Readdress(std::int64_t id, std::string_view address, TimePoint now);
+  // Drops what waited for a connector until it was too late: nobody claims for one that no file
+  // names any more.
+  void DropStale(std::string_view connector, TimePoint now);
   // Puts a claimed delivery back without counting an attempt (rate limit).
   void Release(std::int64_t id, TimePoint not_before);
 
@@ -108,6 +114,8 @@ class Outbox {
   // Oldest first.
   std::vector<Attempt> Attempts(std::int64_t id) const;
   OutboxCounts Count() const;
+  // How many wait, by connector.
+  std::map<std::string, std::int64_t> Waiting() const;
   // The next moment at which some delivery of the connector becomes due or a lease runs out.
   std::optional<TimePoint> NextDue(std::string_view connector) const;
 
@@ -115,8 +123,8 @@ class Outbox {
   void CountCall(std::string_view connector, std::int64_t day);
   std::int64_t CallsOn(std::string_view connector, std::int64_t day) const;
 
-  // Whether this template was promised to this address at or after now - within, and was not
-  // refused, suppressed or dropped (same-address gate).
+  // Same-address gate: whether this template waits for this address or is on its way there, or was
+  // accepted, or became unknown, at or after now - within.
   bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
                   Duration within) const;
   // Whether an earlier task of this step was promised and not refused or dropped.  Tools do not

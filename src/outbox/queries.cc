@@ -75,6 +75,16 @@ OutboxCounts Outbox::Count() const {
           .dead = by_state[7]};
 }
 
+std::map<std::string, std::int64_t> Outbox::Waiting() const {
+  std::map<std::string, std::int64_t> all;
+  Statement select =
+      db_.Prepare("SELECT connector, count(*) FROM outbox WHERE state = 0 GROUP BY connector");
+  while (select.Step()) {
+    all[select.Text(0)] = select.Int(1);
+  }
+  return all;
+}
+
 std::optional<TimePoint> Outbox::NextDue(std::string_view connector) const {
   Statement select = db_.Prepare(
       "SELECT min(due) FROM (SELECT min(not_before) AS due FROM outbox WHERE connector = ?1 AND "
@@ -100,8 +110,8 @@ std::int64_t Outbox::CallsOn(std::string_view connector, std::int64_t day) const
 bool Outbox::AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
                         Duration within) const {
   Statement select = db_.Prepare(
-      "SELECT 1 FROM outbox WHERE address = ? AND address <> '' AND template = ? AND created >= ? "
-      "AND state NOT IN (3, 4, 6) LIMIT 1");
+      "SELECT 1 FROM outbox WHERE address = ? AND address <> '' AND template = ? AND (state IN (0, "
+      "1) OR (state IN (2, 5) AND changed >= ?)) LIMIT 1");
   select.Bind(1, AddressKey(address)).Bind(2, template_id).Bind(3, ToMicros(now - within));
   return select.Step();
 }

@@ -31,35 +31,36 @@ Reply Accepted() {
   return reply;
 }
 
-void CountRuns(Database& db, BacktestPlaybook& one) {
-  Statement runs = db.Prepare(
-      "SELECT arm = 'held_out', reason, count(*) FROM run WHERE playbook = ? GROUP BY 1, 2");
-  runs.Bind(1, one.id);
+using ByPlaybook = std::map<std::string, BacktestPlaybook>;
+
+void CountRuns(Database& db, ByPlaybook& all) {
+  Statement runs =
+      db.Prepare("SELECT playbook, arm = 'held_out', reason, count(*) FROM run GROUP BY 1, 2, 3");
   while (runs.Step()) {
-    const std::int64_t count = runs.Int(2);
+    BacktestPlaybook& one = all[runs.Text(0)];
+    const std::int64_t count = runs.Int(3);
     one.started += count;
-    one.held_out += runs.Int(0) != 0 ? count : 0;
-    const std::string reason = runs.Text(1);
+    one.held_out += runs.Int(1) != 0 ? count : 0;
+    const std::string reason = runs.Text(2);
     one.ended[reason.empty() ? "running" : reason] += count;
   }
 }
 
-void CountRefused(Database& db, BacktestPlaybook& one) {
+void CountRefused(Database& db, ByPlaybook& all) {
   Statement refused = db.Prepare(
-      "SELECT reason, step = '', count(*) FROM decision WHERE playbook = ? AND passed = 0 AND "
-      "reason <> '' GROUP BY 1, 2");
-  refused.Bind(1, one.id);
+      "SELECT playbook, reason, step = '', count(*) FROM decision WHERE passed = 0 AND reason <> "
+      "'' GROUP BY 1, 2, 3");
   while (refused.Step()) {
-    (refused.Int(1) != 0 ? one.refused_start : one.refused_step)[refused.Text(0)] += refused.Int(2);
+    BacktestPlaybook& one = all[refused.Text(0)];
+    (refused.Int(2) != 0 ? one.refused_start : one.refused_step)[refused.Text(1)] += refused.Int(3);
   }
   // Asked again at the moment of sending.
   Statement dropped = db.Prepare(
-      "SELECT a.words, count(*) FROM attempt a JOIN outbox o ON o.id = a.delivery WHERE o.playbook "
-      "= ? AND o.state IN (4, 6) AND a.to_state IN (4, 6) AND a.from_state <> a.to_state GROUP BY "
-      "1");
-  dropped.Bind(1, one.id);
+      "SELECT o.playbook, a.words, count(*) FROM attempt a JOIN outbox o ON o.id = a.delivery "
+      "WHERE o.state IN (4, 6) AND a.to_state IN (4, 6) AND a.from_state <> a.to_state GROUP BY 1, "
+      "2");
   while (dropped.Step()) {
-    one.refused_step[dropped.Text(0)] += dropped.Int(1);
+    all[dropped.Text(0)].refused_step[dropped.Text(1)] += dropped.Int(2);
   }
 }
 
@@ -104,28 +105,25 @@ namespace {
 void Gather(State& state, const BacktestOptions& options, Backtest& result) {
   const Zone& zone = state.workspace().schema.timezone;
   result.sends = SendsOf(state, options.playbooks);
+  ByPlaybook all;
+  CountRuns(state.db(), all);
+  CountRefused(state.db(), all);
+  std::set<std::pair<std::string, std::string>> people;
+  for (const BacktestSend& send : result.sends) {
+    BacktestPlaybook& one = all[send.playbook];
+    ++one.sent;
+    ++one.sent_by_month[zone.Format(send.at).substr(0, 7)];
+    one.people += people.emplace(send.playbook, send.customer_key).second ? 1 : 0;
+  }
   for (const Playbook& playbook : state.workspace().playbooks) {
     const bool asked = options.playbooks.empty()
                            ? playbook.status != Status::kDraft
                            : std::find(options.playbooks.begin(), options.playbooks.end(),
                                        playbook.id) != options.playbooks.end();
-    if (!asked) {
-      continue;
+    if (asked) {
+      result.playbooks.push_back(std::move(all[playbook.id]));
+      result.playbooks.back().id = playbook.id;
     }
-    BacktestPlaybook one;
-    one.id = playbook.id;
-    CountRuns(state.db(), one);
-    CountRefused(state.db(), one);
-    std::set<std::string> people;
-    for (const BacktestSend& send : result.sends) {
-      if (send.playbook == one.id) {
-        ++one.sent;
-        ++one.sent_by_month[zone.Format(send.at).substr(0, 7)];
-        people.insert(send.customer_key);
-      }
-    }
-    one.people = static_cast<std::int64_t>(people.size());
-    result.playbooks.push_back(std::move(one));
   }
 }
 

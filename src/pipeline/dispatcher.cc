@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/check.h"
 #include "pipeline/host.h"
 #include "pipeline/limits.h"
@@ -60,6 +62,7 @@ struct Dispatcher::Inner {
   std::int64_t last_call = 0;
   Secrets known;  // Of all connectors: one tool's words may repeat what another was told.
   Pauses pauses;
+  std::vector<std::string> nameless;  // Connectors that no file names, for whom something waits.
 
   void StartLine(Line& line, TimePoint now, std::vector<Call>& calls);
   std::vector<std::vector<Delivery>> Claim(Line& line, int attempts, TimePoint now);
@@ -67,7 +70,8 @@ struct Dispatcher::Inner {
   std::int64_t DayOf(TimePoint now) const;
   TimePoint NextDay(TimePoint now) const;
   bool Make(Line& line, TimePoint now);
-  bool StillWanted(const Line& line, const Delivery& delivery, TimePoint now);
+  bool StillWanted(const Line& line, Delivery& delivery, TimePoint now);
+  bool Reaches(Delivery& delivery, TimePoint now);
   bool HeldBack(const Delivery& delivery, TimePoint now);
   void Step(Work work, TimePoint now, std::vector<Call>& calls);
   void Split(Work work, TimePoint now, std::vector<Call>& calls);
@@ -77,7 +81,7 @@ struct Dispatcher::Inner {
 Dispatcher::Dispatcher(State& state,
                        std::function<Result<Secrets>(const ConnectorSettings&)> secrets)
     : inner_(std::make_unique<Inner>(
-          Inner{state, std::move(secrets), {}, {}, 0, {}, Pauses(state.db())})) {
+          Inner{state, std::move(secrets), {}, {}, 0, {}, Pauses(state.db()), {}})) {
   for (const ConnectorSettings& settings : state.workspace().connectors) {
     inner_->lines.push_back(std::make_unique<Inner::Line>());
     inner_->lines.back()->settings = &settings;
@@ -90,6 +94,11 @@ Dispatcher::Dispatcher(State& state,
   inner_->known.insert(state.options().secrets.begin(), state.options().secrets.end());
   inner_->known["serve.sign"] = state.options().links_key;
   state.outbox().BreakLeases();
+  for (const auto& [connector, count] : state.outbox().Waiting()) {
+    if (state.workspace().FindConnector(connector) == nullptr) {
+      inner_->nameless.push_back(connector);
+    }
+  }
 }
 
 Dispatcher::~Dispatcher() = default;
@@ -97,6 +106,9 @@ Dispatcher::~Dispatcher() = default;
 std::vector<Call> Dispatcher::Start(TimePoint now) {
   std::vector<Call> calls;
   inner_->pauses.Refresh();
+  for (const std::string& connector : inner_->nameless) {
+    inner_->state.outbox().DropStale(connector, now);
+  }
   for (const std::unique_ptr<Inner::Line>& line : inner_->lines) {
     inner_->StartLine(*line, now, calls);
   }
@@ -213,8 +225,29 @@ bool Dispatcher::Inner::Make(Line& line, TimePoint now) {
   return true;
 }
 
+// Whoever moved to another mailbox since the promise is reached there.  What was tried already
+// stays as it is: that the same key says the same is what lets a tool recognise it.
+bool Dispatcher::Inner::Reaches(Delivery& delivery, TimePoint now) {
+  const std::optional<std::string> address =
+      delivery.attempts > 0 ? std::nullopt : state.NewAddress(delivery);
+  if (!address) {
+    return true;
+  }
+  if (!address->empty() && state.outbox().AddressHas(*address, delivery.payload.template_id, now,
+                                                     state.workspace().stale_after)) {
+    state.outbox().Drop(delivery.id, DeliveryState::kDropped, "same_address", now);
+    return false;
+  }
+  state.outbox().Readdress(delivery.id, *address, now);
+  delivery.payload.to = *address;
+  return true;
+}
+
 // Asked again at the moment of sending; ends or puts back what must not go out now.
-bool Dispatcher::Inner::StillWanted(const Line& line, const Delivery& delivery, TimePoint now) {
+bool Dispatcher::Inner::StillWanted(const Line& line, Delivery& delivery, TimePoint now) {
+  if (!Reaches(delivery, now)) {
+    return false;
+  }
   const std::string refusal =
       now > delivery.stale_after ? "stale" : state.MayNotSend(delivery, now);
   if (!refusal.empty()) {
@@ -391,6 +424,23 @@ std::vector<ConnectorHealth> Dispatcher::Health() const {
       health.paused = line->breaker.until();
     }
     all.push_back(std::move(health));
+  }
+  return all;
+}
+
+std::vector<std::string> Dispatcher::Alarms() const {
+  std::vector<std::string> all;
+  if (inner_->nameless.empty()) {
+    return all;
+  }
+  const std::map<std::string, std::int64_t> waiting = inner_->state.outbox().Waiting();
+  for (const std::string& connector : inner_->nameless) {
+    if (const auto found = waiting.find(connector); found != waiting.end()) {
+      all.push_back(fmt::format(
+          "{} {} for connector {}, which no file names: give it back its name, or drop them with "
+          "`segue outbox drop`; what is late is dropped as stale",
+          found->second, found->second == 1 ? "delivery waits" : "deliveries wait", connector));
+    }
   }
   return all;
 }

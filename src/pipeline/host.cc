@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <utility>
 
 #include "base/check.h"
@@ -79,6 +80,16 @@ std::vector<std::string> Host::FreshCodes(int event, Sequence after, TimePoint s
 
 Sequence Host::LastSequence() {
   return state_.ledger().last_sequence();
+}
+
+std::vector<CustomerIndex> Host::Stirred(Sequence after, TimePoint since, TimePoint now) {
+  std::vector<int> kinds(state_.workspace().schema.events.size());
+  std::iota(kinds.begin(), kinds.end(), 0);
+  std::vector<CustomerIndex> all;
+  for (const Touch& touch : state_.ledger().Touched(after, since, now, kinds, {})) {
+    all.push_back(touch.customer);
+  }
+  return all;
 }
 
 std::vector<CustomerIndex> Host::Holding(const Condition& condition, TimePoint now) {

@@ -30,6 +30,7 @@ class Host final : public PlaybookHost {
   std::vector<std::string> FreshCodes(int event, Sequence after, TimePoint since,
                                       TimePoint now) override;
   Sequence LastSequence() override;
+  std::vector<CustomerIndex> Stirred(Sequence after, TimePoint since, TimePoint now) override;
   std::vector<CustomerIndex> Holding(const Condition& condition, TimePoint now) override;
   std::vector<CustomerIndex> AccountsHolding(const Condition& condition, TimePoint now) override;
   std::vector<CustomerIndex> MembersOf(CustomerIndex account) override;

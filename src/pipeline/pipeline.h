@@ -111,6 +111,9 @@ class State {
   Zone ZoneOf(CustomerIndex customer) const;
   // What {{ }} may name in a message to this customer: links, sender.
   RenderContext ContextOf(CustomerIndex customer, TimePoint now) const;
+  // Where the customer of a mail can be reached now, if that is not where it was promised to;
+  // empty: nowhere.
+  std::optional<std::string> NewAddress(const Delivery& delivery) const;
   // Why this delivery may not go out at this moment (no_consent, suppressed, no_code …); empty
   // when it may.
   std::string MayNotSend(const Delivery& delivery, TimePoint now) const;
@@ -214,6 +217,8 @@ class Dispatcher {
   std::optional<TimePoint> Next(TimePoint now) const;
   // In the order of the files.
   std::vector<ConnectorHealth> Health() const;
+  // What nobody will send: see Outbox::DropStale.
+  std::vector<std::string> Alarms() const;
 
  private:
   struct Inner;

@@ -470,6 +470,17 @@ RenderContext State::ContextOf(CustomerIndex customer, TimePoint now) const {
   return context;
 }
 
+std::optional<std::string> State::NewAddress(const Delivery& delivery) const {
+  const Workspace& workspace = inner_->workspace;
+  if (delivery.kind != DeliveryKind::kMessage || delivery.payload.channel != "email" ||
+      !workspace.email_trait || !inner_->ledger.IsAlive(delivery.customer)) {
+    return std::nullopt;
+  }
+  std::string address = inner_->host->TextTrait(delivery.customer, *workspace.email_trait);
+  return ToLower(address) == ToLower(delivery.payload.to) ? std::nullopt
+                                                          : std::optional(std::move(address));
+}
+
 std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
   const Workspace& workspace = inner_->workspace;
   const auto action = delivery.payload.values.find("action");
@@ -483,6 +494,9 @@ std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
   }
   if (delivery.kind != DeliveryKind::kMessage) {
     return "";
+  }
+  if (delivery.payload.to.empty()) {
+    return "no_address";
   }
   if (!workspace.allow_only.empty() &&
       std::none_of(workspace.allow_only.begin(), workspace.allow_only.end(),

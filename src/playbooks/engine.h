@@ -42,6 +42,7 @@ struct StepNode {
   int then_first = kEnd;  // `if`: where yes goes; an empty branch goes to `next`.
   int else_first = kEnd;
   std::string where;                    // file:line
+  bool until_by_events = false;         // See OnlyEventsTurn.
   const Template* message = nullptr;    // `send`
   bool prints_offer = false;            // A text of it names offer.*
   std::vector<std::string> connectors;  // Who carries it.
@@ -55,7 +56,12 @@ struct PlaybookProgram {
   int first = StepNode::kEnd;
   std::map<std::string, int, std::less<>> by_id;
   std::string where, where_trigger, where_goal, where_exit;
+  bool goal_by_events = false, exit_by_events = false;  // See OnlyEventsTurn.
 };
+
+// Whether nothing but events of the run's customer can change the answer: no passing of time, no
+// trait and no segment.  Such a condition need not be asked of those for whom nothing happened.
+bool OnlyEventsTurn(const Expr& expr, const Workspace& workspace);
 
 PlaybookProgram CompilePlaybook(const Playbook& playbook, const Workspace& workspace);
 
@@ -280,6 +286,8 @@ class PlaybookEngine {
   void WatchGoals(TimePoint now);
   void ResumeWaits(TimePoint now);
   void ResumeWait(ActiveRun& run, TimePoint now);
+  // False when the answer must be what it was in the last Advance.
+  bool MayHaveTurned(const ActiveRun& run, bool by_events) const;
   // Asks goal and exit; true when the run is over.
   bool AskEnd(ActiveRun& run, TimePoint now);
   // What reached the goal, in words; nothing when it is not reached.
@@ -358,6 +366,9 @@ class PlaybookEngine {
   std::int64_t last_run_ = 0, stored_last_run_ = 0;
   bool reconciled_ = false;
   std::optional<bool> data_stale_;  // Asked once per Advance.
+  // For whom an event took effect since the last Advance, ascending; nothing: everybody is asked.
+  std::optional<std::vector<CustomerIndex>> stirred_;
+  Sequence last_sequence_ = 0;  // Of the facts that the last Advance knew.
   std::optional<TimePoint> last_now_;
   PlaybookSummary summary_;
   std::optional<Statement> say_;  // By far the most frequent statement: a dozen rows for each run.

@@ -83,6 +83,7 @@ int AddSteps(const std::vector<Step>& steps, int after, const Workspace& workspa
     node.next = next;
     node.where = FormatPlace(step->place, workspace.files);
     node.message = step->kind == Step::Kind::kSend ? workspace.FindTemplate(step->send) : nullptr;
+    node.until_by_events = step->until && OnlyEventsTurn(step->until->expr, workspace);
     node.connectors = Carriers(*step, node.message, workspace);
     node.prints_offer = PrintsOffer(*step, node.message);
     node.then_first = AddSteps(step->then_steps, next, workspace, program);
@@ -96,8 +97,22 @@ int AddSteps(const std::vector<Step>& steps, int after, const Workspace& workspa
 
 }  // namespace
 
+bool OnlyEventsTurn(const Expr& expr, const Workspace& workspace) {
+  if (expr.op == Op::kLeaf) {
+    return expr.leaf.kind == Leaf::Kind::kEventField ||
+           (expr.leaf.kind == Leaf::Kind::kAggregate &&
+            workspace.aggregates.all()[static_cast<std::size_t>(expr.leaf.index)].in_run);
+  }
+  return expr.op != Op::kDays &&
+         std::all_of(expr.args.begin(), expr.args.end(),
+                     [&](const Expr& arg) { return OnlyEventsTurn(arg, workspace); });
+}
+
 PlaybookProgram CompilePlaybook(const Playbook& playbook, const Workspace& workspace) {
   PlaybookProgram program;
+  const auto by_events = [&](const std::optional<Condition>& condition) {
+    return !condition || OnlyEventsTurn(condition->expr, workspace);
+  };
   program.playbook = &playbook;
   program.where = FormatPlace(playbook.place, workspace.files);
   program.where_trigger = FormatPlace(playbook.on.place, workspace.files);
@@ -105,6 +120,9 @@ PlaybookProgram CompilePlaybook(const Playbook& playbook, const Workspace& works
       playbook.goal ? FormatPlace(playbook.goal->place, workspace.files) : std::string();
   program.where_exit =
       playbook.exit ? FormatPlace(playbook.exit->place, workspace.files) : std::string();
+  program.goal_by_events =
+      playbook.goal && by_events(playbook.goal->where) && by_events(playbook.goal->when);
+  program.exit_by_events = by_events(playbook.exit);
   program.first = AddSteps(playbook.steps, StepNode::kEnd, workspace, program);
   return program;
 }
@@ -143,9 +161,12 @@ PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> mov
   data_stale_.reset();
   started_today_.clear();
   const std::optional<Applying> word = TakeWord();
+  stirred_.reset();
   if (pauses_.Refresh() || !reconciled_ || word) {
     Reconcile(now, word ? std::string_view(word->running) : std::string_view());
     reconciled_ = true;
+  } else if (last_now_ && *last_now_ <= now) {
+    stirred_ = host_.Stirred(last_sequence_, *last_now_, now);
   }
   for (const Move& move : moves) {
     TakeMove(move);
@@ -173,6 +194,7 @@ PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> mov
   }
   SaveCounter();
   last_now_ = now;
+  last_sequence_ = host_.LastSequence();
   SayFarewells();
   return summary_;
 }

@@ -92,6 +92,10 @@ class PlaybookHost {
                                               TimePoint now) = 0;
   // Of the newest fact.
   virtual Sequence LastSequence() = 0;
+
+  // Customers, ascending, for whom an event took effect (or was amended or taken back, or who were
+  // merged): one that arrived after the sequence, or earlier with a time in (since, now].
+  virtual std::vector<CustomerIndex> Stirred(Sequence after, TimePoint since, TimePoint now) = 0;
   // Every customer for whom it holds now, ascending.
   virtual std::vector<CustomerIndex> Holding(const Condition& condition, TimePoint now) = 0;
 

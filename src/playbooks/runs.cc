@@ -43,7 +43,7 @@ CREATE TABLE run(
   reason TEXT NOT NULL,
   UNIQUE(playbook, customer, move)
 ) STRICT;
-CREATE INDEX run_customer ON run(customer);
+CREATE INDEX run_customer ON run(customer, playbook, started);
 CREATE INDEX run_started ON run(playbook, started);
 CREATE TABLE ghost_message(
   customer INTEGER NOT NULL,

@@ -80,9 +80,14 @@ std::optional<std::string> PlaybookEngine::GoalReached(const ActiveRun& run, Tim
   return std::nullopt;
 }
 
+bool PlaybookEngine::MayHaveTurned(const ActiveRun& run, bool by_events) const {
+  return !by_events || !stirred_ || IsAccount(run.customer) ||
+         std::binary_search(stirred_->begin(), stirred_->end(), run.customer);
+}
+
 bool PlaybookEngine::AskEnd(ActiveRun& run, TimePoint now) {
   const Playbook& playbook = this->playbook(run);
-  if (playbook.goal && !run.goal_at) {
+  if (playbook.goal && !run.goal_at && MayHaveTurned(run, program(run).goal_by_events)) {
     if (const std::optional<std::string> reached = GoalReached(run, now)) {
       run.goal_at = now;
       if (playbook.goal->ends_run) {
@@ -100,7 +105,8 @@ bool PlaybookEngine::AskEnd(ActiveRun& run, TimePoint now) {
       SaveRun(run, now);
     }
   }
-  if (playbook.exit && Holds(*playbook.exit, run.customer, now, run.started)) {
+  if (playbook.exit && MayHaveTurned(run, program(run).exit_by_events) &&
+      Holds(*playbook.exit, run.customer, now, run.started)) {
     End(run, "exit", program(run).where_exit,
         Looked(*playbook.exit, run.customer, now, run.started), now);
     SaveRun(run, now);
@@ -167,7 +173,8 @@ void PlaybookEngine::ResumeWait(ActiveRun& run, TimePoint now) {
   const StepNode& at = node(run, index);
   const Step& step = *at.step;
   SEGUE_CHECK(step.kind == Step::Kind::kWait && run.wakes.has_value());
-  const bool met = step.until && Holds(*step.until, run.customer, now, run.started);
+  const bool met = step.until && MayHaveTurned(run, at.until_by_events) &&
+                   Holds(*step.until, run.customer, now, run.started);
   if (!met && *run.wakes > now) {
     return;
   }

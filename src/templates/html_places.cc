@@ -75,7 +75,8 @@ struct HtmlState {
       return true;
     }
     // What an address begins with decides what may follow; in other attributes it does not matter.
-    const bool same_value = !a.in_address() || a.value.empty() == b.value.empty();
+    const bool same_value = !a.in_address() || (a.value.empty() == b.value.empty() &&
+                                                HostHasEnded(a.value) == HostHasEnded(b.value));
     return a.where == b.where && a.tag == b.tag && a.attribute == b.attribute && same_value &&
            (a.where != Where::kQuoted || a.quote == b.quote);
   }
@@ -314,7 +315,7 @@ class Placer {
         return;
       case HtmlState::Where::kQuoted:
         PlaceInAttribute(value);
-        s.value += 'x';
+        s.value += s.value.empty() && value.is_link() ? kLinkHost : "x";
         return;
       case HtmlState::Where::kAfterEquals:
       case HtmlState::Where::kUnquoted:
@@ -364,6 +365,9 @@ class Placer {
         scheme.starts_with("data:")) {
       report(fmt::format("{} stands in an address that a browser runs", value.written),
              "use an https: address");
+    } else if (!HostHasEnded(s.value)) {
+      report(fmt::format("{} stands in the host of an address", value.written),
+             "write the host out, and a / before the first value");
     }
   }
 

@@ -465,7 +465,34 @@ void CollectAddresses(const std::vector<MarkdownBlock>& blocks,
   }
 }
 
-// [text]({{ customer.x }}) would let a customer's trait choose where a link leads.
+// [text](https://shop{{ customer.x }}) would let a customer's trait choose where a link leads.
+void CheckAddress(const std::string& address, const std::vector<const ValueOf*>& values,
+                  const TextWithValues& text, Diagnostics& diagnostics) {
+  std::string begun;
+  for (std::size_t i = 0; i < address.size(); ++i) {
+    if (address[i] != kMarkBegin) {
+      begun += address[i];
+      continue;
+    }
+    const ValueOf& value = *values[std::stoul(address.substr(i + 1))];
+    i = address.find(kMarkEnd, i);
+    if (begun.empty() && value.is_link()) {
+      begun = kLinkHost;
+    } else if (HostHasEnded(begun)) {
+      begun += 'x';
+    } else {
+      diagnostics.push_back(
+          {Severity::kError, "SG025", PlaceIn(text, value.begin, value.end - value.begin),
+           fmt::format("{} stands {}", value.written,
+                       begun.empty() ? "where an address begins" : "in the host of an address"),
+           "",
+           begun.empty() ? "begin the address with {{ links.NAME }}, or write it out"
+                         : "write the host out, and a / before the first value"});
+      return;
+    }
+  }
+}
+
 void CheckAddresses(const CompiledText& compiled, const TextWithValues& text,
                     Diagnostics& diagnostics) {
   std::string markdown;
@@ -474,21 +501,27 @@ void CheckAddresses(const CompiledText& compiled, const TextWithValues& text,
   std::vector<std::string> addresses;
   CollectAddresses(ParseMarkdown(markdown), addresses);
   for (const std::string& address : addresses) {
-    if (!address.starts_with(kMarkBegin)) {
-      continue;
-    }
-    const std::size_t index = std::stoul(address.substr(1));
-    if (!values[index]->is_link()) {
-      diagnostics.push_back(
-          {Severity::kError, "SG025",
-           PlaceIn(text, values[index]->begin, values[index]->end - values[index]->begin),
-           fmt::format("{} stands where an address begins", values[index]->written), "",
-           "begin the address with {{ links.NAME }}, or write it out"});
-    }
+    CheckAddress(address, values, text, diagnostics);
   }
 }
 
 }  // namespace
+
+bool HostHasEnded(std::string_view begun) {
+  begun = Trim(begun);
+  const std::string scheme = ToLower(begun.substr(0, begun.find(':')));
+  if (begun.size() > scheme.size() && (scheme == "mailto" || scheme == "tel" || scheme == "sms")) {
+    return true;
+  }
+  const std::size_t slashes = begun.find("://");
+  if (slashes != std::string_view::npos) {
+    return begun.find_first_of("/?#", slashes + 3) != std::string_view::npos;
+  }
+  if (begun.starts_with('/')) {
+    return begun.size() > 1 && begun[1] != '/' && begun[1] != '\\';
+  }
+  return begun.starts_with('#') || begun.starts_with('?');
+}
 
 TextCompiler::TextCompiler(const Workspace& workspace, Diagnostics& diagnostics,
                            bool tolerate_unbuilt)

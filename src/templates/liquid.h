@@ -72,6 +72,13 @@ struct ValueOf {
   bool is_link() const { return name.starts_with("links."); }
 };
 
+// Whether an address that is written out this far leads to the same place whatever follows: its
+// host has ended.
+bool HostHasEnded(std::string_view begun);
+
+// What a link of ours counts as, so that no value can lengthen its host.
+constexpr std::string_view kLinkHost = "https://link";
+
 struct TextNode {
   enum class Kind : std::uint8_t {
     kLiteral,

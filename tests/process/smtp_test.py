@@ -59,6 +59,8 @@ def main():
     check("<a href=" in mail.get_body(("html",)).get_content(), "the HTML part has it too")
     check(counts["accepted"] == 1 and counts["refused"] == 1 and counts["waiting"] == 1,
           f"550 is refused for good, 452 is tried again, no consent promises nothing: {counts}")
+    refused = bench.run("outbox", "--in", "refused", "--json")
+    check("550 5.1.1 no such mailbox" in refused, f"the server's own words are kept: {refused}")
 
 
 if __name__ == "__main__":

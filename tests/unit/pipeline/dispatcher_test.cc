@@ -15,7 +15,8 @@ namespace {
 constexpr std::string_view kDispatcherFiles = R"(workspace: lines
 timezone: UTC
 currency: EUR
-traits: {customer: {name: text}}
+traits: {customer: {name: text, mail: text}}
+keys: {email: customer.mail}
 channels: {analytics: [one, two], profile: crm}
 tracks: [seen]
 ---
@@ -55,6 +56,15 @@ struct World {
     Restart();
   }
 
+  // From here on the customer can be reached there; empty: nowhere.
+  void Moves(const std::string& key, const std::string& address) {
+    CycleReport report;
+    const Fact change =
+        TraitChange{key, 1, address.empty() ? Value() : Value(address), kStart + kMinute};
+    Cycle(*state, nullptr).Ingest(std::span(&change, 1), "people", kDay, kStart, report);
+    state->columns().Advance(kStart + kMinute);
+  }
+
   void Restart() {
     dispatcher = std::make_unique<Dispatcher>(
         *state, [this](const ConnectorSettings& settings) -> Result<Secrets> {
@@ -79,6 +89,11 @@ struct World {
       delivery.step = "0";
       delivery.payload.to = delivery.customer_key + "@example.com";
       delivery.payload.name = kind == DeliveryKind::kTrack ? "seen" : "";
+      if (kind == DeliveryKind::kMessage) {
+        delivery.payload.channel = "email";
+        delivery.payload.template_id = "hello";
+        delivery.payload.subject = "Hello";
+      }
       if (kind == DeliveryKind::kSet) {
         delivery.payload.values["level"] = "high";
       }
@@ -258,6 +273,57 @@ TEST_CASE(
   world.Serve(kStart, [](const Call&) { return Lost(); });
   CHECK(world.state->outbox().Count().unknown == 1);
   CHECK(world.state->outbox().Count().waiting == 1);
+}
+
+TEST_CASE("a mail follows its customer to a new mailbox, unless it was tried already") {
+  World world;
+  world.Promise("one", DeliveryKind::kMessage, 1);
+  std::vector<std::string> bodies;
+  const auto busy = [&](const Call& call) {
+    bodies.push_back(call.request.body);
+    return Answered(503);
+  };
+  const auto reached = [&](std::string_view address) {
+    return !bodies.empty() && bodies.back().find(address) != std::string::npos;
+  };
+  world.Moves("c1", "ann@new.example");
+  world.Serve(kStart + kHour, busy);
+  CHECK(reached("ann@new.example"));
+  CHECK(world.state->outbox().AddressHas("ann@new.example", "hello", kStart, kDay));
+  world.Moves("c1", "ann@newest.example");
+  world.Serve(kStart + kDay, busy);
+  CHECK(bodies.size() == 2);
+  CHECK(reached("ann@new.example"));
+}
+
+TEST_CASE("a mail to somebody who has no address any more is not sent") {
+  World world;
+  world.Promise("one", DeliveryKind::kMessage, 1);
+  world.Moves("c1", "");
+  CHECK(world.Serve(kStart + kHour, [](const Call&) { return Answered(200); }) == 0);
+  CHECK(world.state->outbox().Get(1)->detail == "no_address");
+}
+
+TEST_CASE("a mail that would follow its customer to where the same one lies is dropped") {
+  World world;
+  world.Promise("one", DeliveryKind::kMessage, 2);
+  world.Moves("c1", "c2@example.com");
+  CHECK(world.Serve(kStart + kHour, [](const Call&) { return Answered(200); }) == 1);
+  CHECK(world.state->outbox().Get(1)->detail == "same_address");
+}
+
+TEST_CASE("what waits for a connector that no file names is told, and dropped when it is late") {
+  World world;
+  world.Promise("gone", DeliveryKind::kTrack, 2);
+  CHECK(world.dispatcher->Alarms().empty());
+  world.Restart();
+  world.dispatcher->Start(kStart + 9 * kDay);
+  REQUIRE(world.dispatcher->Alarms().size() == 1);
+  CHECK(world.dispatcher->Alarms().front().starts_with(
+      "2 deliveries wait for connector gone, which no file names: "));
+  world.dispatcher->Start(kStart + 11 * kDay);
+  CHECK(world.dispatcher->Alarms().empty());
+  CHECK(world.state->outbox().Get(1)->detail == "stale");
 }
 
 TEST_CASE("another tool's secret in a vendor's words is not kept") {

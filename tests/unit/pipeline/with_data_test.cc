@@ -2,12 +2,14 @@
 
 #include "pipeline/with_data.h"
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "support/temp_dir.h"
+#include "support/golden.h"
 
 namespace segue {
 namespace {
@@ -133,6 +135,19 @@ TEST_CASE("with data: each disagreement is found at its place") {
         "SG041 first shares people with other lanes under one cap: second (20)\n");
 }
 
+TEST_CASE("with data: each code reads as approved, with the line and a caret") {
+  Stall stall;
+  const Diagnostics found = LintWithData(*stall.state, stall.now);
+  for (const char* code : {"SG013", "SG041", "SG070", "SG071", "SG072"}) {
+    Diagnostics of_code;
+    std::copy_if(found.begin(), found.end(), std::back_inserter(of_code),
+                 [&](const Diagnostic& one) { return one.code == code; });
+    CHECK_FALSE(of_code.empty());
+    CheckGolden(std::string("diagnostics/") + code + ".txt",
+                FormatDiagnostics(of_code, stall.checked.files, false));
+  }
+}
+
 TEST_CASE("with data: rows that were set aside are counted by column and reason") {
   Stall stall;
   Workspace staged = *stall.checked.workspace;
@@ -152,6 +167,8 @@ TEST_CASE("with data: rows that were set aside are counted by column and reason"
   const Diagnostics found = LintWithData(state, stall.now);
   CHECK(found.back().code == "SG073");
   CHECK(found.back().message == "orders set 3 rows aside because of `amount`: no number");
+  CheckGolden("diagnostics/SG073.txt",
+              FormatDiagnostics({found.back()}, stall.checked.files, false));
 }
 
 }  // namespace segue

@@ -1,5 +1,6 @@
 // Waits, branches, goals and exits over time.
 
+#include "store/pauses.h"
 #include "world.h"
 
 namespace segue {
@@ -144,6 +145,57 @@ TEST_CASE_FIXTURE(World, "a goal ends a waiting run at once, before its exit") {
   host.truths[{kLara, "gone"}] = reached;
   RunAt(start + kDay * 31);
   CHECK(Ends() == Lines{reached ? "lara goal" : "lara at 0"});
+}
+
+// did(order_placed), from the start of the run.
+Condition Ordered(Workspace& workspace) {
+  Aggregate orders;
+  orders.op = AggregateOp::kCount;
+  orders.event = kOrder;
+  orders.in_run = true;
+  orders.canonical = "count(order_placed) in the run";
+  Condition condition = Says("ordered");
+  condition.expr.leaf.kind = Leaf::Kind::kAggregate;
+  condition.expr.leaf.index = workspace.aggregates.Intern(orders);
+  return condition;
+}
+
+TEST_CASE_FIXTURE(World, "what only events can turn is asked of those for whom one took effect") {
+  Playbook& winback = Add("winback", {WaitStep("0", kDay * 90)});
+  winback.exit = Ordered(workspace);
+  MoveTo(kLara, kAtRisk);
+  MoveTo(kIvo, kAtRisk);
+  Run();
+  RunAfter(kHour);
+  host.evaluations = 0;
+  RunAfter(kHour);
+  CHECK(host.evaluations == 0);
+  host.events = {{kIvo, kOrder, now + kHour * 2}};
+  host.truths[{kIvo, "ordered"}] = true;
+  RunAfter(kHour);
+  CHECK(host.evaluations == 0);
+  RunAfter(kHour);
+  CHECK(Ends() == Lines{"ivo exit", "lara at 0"});
+  Open();  // A process that has just begun does not know what happened before, and asks.
+  host.evaluations = 0;
+  RunAfter(kHour);
+  CHECK(host.evaluations == 1);
+}
+
+TEST_CASE_FIXTURE(World, "what happened in a pause is seen after it") {
+  Playbook& winback = Add("winback", {WaitStep("0", kDay * 90)});
+  winback.exit = Ordered(workspace);
+  Start();
+  RunAfter(kHour);
+  Pauses pauses(*db);
+  pauses.Begin({"playbook", "winback", now, ""});
+  host.events = {{kLara, kOrder, now + kMinute}};
+  host.truths[{kLara, "ordered"}] = true;
+  RunAfter(kHour);
+  CHECK(Ends() == Lines{"lara at 0"});
+  pauses.End("playbook", "winback");
+  RunAfter(kHour);
+  CHECK(Ends() == Lines{"lara exit"});
 }
 
 TEST_CASE_FIXTURE(World, "an event ahead of now does not reach the goal yet") {

@@ -112,6 +112,16 @@ class FakeHost final : public PlaybookHost {
 
   Sequence LastSequence() override { return events.size(); }
 
+  std::vector<CustomerIndex> Stirred(Sequence after, TimePoint since, TimePoint now) override {
+    std::set<CustomerIndex> all;
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      if ((i + 1 > after || events[i].time > since) && events[i].time <= now) {
+        all.insert(events[i].customer);
+      }
+    }
+    return {all.begin(), all.end()};
+  }
+
   std::vector<CustomerIndex> Holding(const Condition& condition, TimePoint) override {
     std::vector<CustomerIndex> all;
     for (CustomerIndex customer = 0; customer < keys.size(); ++customer) {

@@ -172,6 +172,22 @@ TEST_CASE("texts: SG025 refuses a value at the start of an address that is not o
   CHECK(fixture.ProblemsOf("[x]({{ links.book }}?a={{ customer.csm | default: 'y' }})").empty());
 }
 
+TEST_CASE("texts: SG025 refuses a value that could lengthen the host of an address") {
+  TemplateFixture fixture;
+  const std::string value = "{{ customer.csm | default: 'y' }}";
+  for (const char* begun : {"https://shop", "https://", "{{ links.book }}", "//", "java", "/"}) {
+    CAPTURE(begun);
+    CHECK(fixture.ProblemsOf("[x](" + std::string(begun) + value + ")")
+              .find("customer.csm stands in the host of an address | write the host out, and a / "
+                    "before the first value") != std::string::npos);
+  }
+  for (const char* begun : {"https://shop.example/", "https://shop.example?a=", "{{ links.book }}/",
+                            "/a", "#", "mailto:"}) {
+    CAPTURE(begun);
+    CHECK(fixture.ProblemsOf("[x](" + std::string(begun) + value + ")").empty());
+  }
+}
+
 TEST_CASE("layouts: SG025 refuses a value wherever nothing makes it safe") {
   TemplateFixture fixture;
 
@@ -184,6 +200,11 @@ TEST_CASE("layouts: SG025 refuses a value wherever nothing makes it safe") {
            {"<p>{{ subject }}</p>{{ body }}", ""},
            {"<a title=\"{{ subject }}\" href='{{ links.book }}'>{{ body }}</a>", ""},
            {"<a title = \"{{ subject }}\" >{{ body }}</a>", ""},
+           {"<a href=\"https://x.example/?s={{ subject }}\">{{ body }}</a>", ""},
+           {"<a href=\"https://x{{ subject }}/\">{{ body }}</a>",
+            "subject stands in the host of an address"},
+           {"<a href=\"{{ links.book }}{{ subject }}\">{{ body }}</a>",
+            "subject stands in the host of an address"},
            {"<title>{{ subject }}</title><style>p > a { color: red }</style>{{ body }}", ""},
            {"<!-- a > b --><!doctype html>{{ body }}", ""},
            {"<a href=\"https://x.example/?a={{ subject }}\">{{ body }}</a>", ""},

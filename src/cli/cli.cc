@@ -137,8 +137,9 @@ void AddReport(CLI::App& app, Parsed& parsed) {
   report->add_option("--from", parsed.report.from,
                      "Only people who came in at or after this moment");
   report->add_option("--to", parsed.report.to, "Only people who came in before this moment");
-  report->add_option("--by", parsed.report.by,
-                     "Also for each segment of this model that people came in from");
+  report->add_option(
+      "--by", parsed.report.by,
+      "Also for each segment of this model, by where people stood when their run began");
   report->add_flag("--final", parsed.report.final_look,
                    "This moment was fixed before the start and nobody looked earlier");
   report->add_flag("--markdown", parsed.report.markdown, "Print Markdown");

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <cmath>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,8 +11,10 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "base/money.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/terminal.h"
 #include "cli/workbench.h"
 #include "pipeline/experiments.h"
 
@@ -25,6 +28,23 @@ std::string Ends(const Interval& interval, Format format) {
   }
   return (interval.low ? format(*interval.low) : "…") + " to " +
          (interval.high ? format(*interval.high) : "…");
+}
+
+// Numbers as whole ones, and amounts of minor units; beyond what those can hold, which no honest
+// figure comes near, they say so instead of wrapping.
+constexpr double kWholeMax = 9e18;
+
+inline std::string CountText(double number) {
+  return !(std::fabs(number) < kWholeMax) ? fmt::format("{:.3g}", number)
+                                          : Grouped(std::llround(number));
+}
+
+inline std::string MoneyText(double minor_units, const std::string& currency) {
+  return !(std::fabs(minor_units) < kWholeMax)
+             ? fmt::format("{:.3g} {}",
+                           minor_units / std::pow(10, CurrencyDecimals(currency).value_or(2)),
+                           currency)
+             : FormatMoney(std::llround(minor_units), currency);
 }
 
 inline boost::json::value JsonNumber(const std::optional<double>& value) {

@@ -15,8 +15,12 @@
 namespace segue {
 namespace {
 
-std::string Count(double people) {
-  return Grouped(std::llround(people));
+std::string MoneyOr(const std::optional<double>& minor_units, const std::string& currency) {
+  return minor_units ? MoneyText(*minor_units, currency) : "-";
+}
+
+boost::json::value WholeJson(const std::optional<double>& value) {
+  return value ? boost::json::value(std::round(*value)) : boost::json::value();
 }
 
 std::string DaysText(const std::optional<double>& days) {
@@ -37,7 +41,7 @@ void AddMatrix(const Movement& movement, const Model& model, Sheet& page) {
   Table table(std::move(columns));
   for (std::size_t from = 0; from < movement.matrix.size(); ++from) {
     const MigrationRow& row = movement.matrix[from];
-    std::vector<std::string> cells = {NameOf(movement, model, from), Count(row.people)};
+    std::vector<std::string> cells = {NameOf(movement, model, from), CountText(row.people)};
     for (std::size_t to = 0; to < row.to.size(); ++to) {
       cells.push_back(
           row.people == 0 || row.to[to] == 0 ? "·" : fmt::format("{:.1f} %", 100 * row.share[to]));
@@ -60,16 +64,16 @@ void AddStays(const Movement& movement, const Model& model, const std::string& c
     const ExpectedStay& stay = movement.stays[i];
     std::vector<std::string> cells = {
         NameOf(movement, model, i),
-        Count(stay.stays),
-        Count(stay.ended),
+        CountText(stay.stays),
+        CountText(stay.ended),
         DaysText(stay.mean),
         stay.mean ? Ends(stay.interval, [](double days) { return DaysText(days); }) : "",
         DaysText(stay.median)};
     if (risk) {
       const AtRisk& at_risk = movement.at_risk[i];
-      cells.push_back(FormatMoney(std::llround(at_risk.value), currency));
-      cells.push_back(Percent(at_risk.share));
-      cells.push_back(FormatMoney(std::llround(at_risk.at_risk), currency));
+      cells.push_back(MoneyOr(at_risk.value, currency));
+      cells.push_back(at_risk.share ? Percent(*at_risk.share) : "-");
+      cells.push_back(MoneyOr(at_risk.at_risk, currency));
     }
     table.Row(std::move(cells));
   }
@@ -102,9 +106,9 @@ boost::json::object Json(const Movement& movement) {
                             {"interval", JsonEnds(stay.interval)},
                             {"median_days", JsonNumber(stay.median)}};
     if (!movement.at_risk.empty()) {
-      one["value"] = std::round(movement.at_risk[i].value);
-      one["falls"] = movement.at_risk[i].share;
-      one["at_risk"] = std::round(movement.at_risk[i].at_risk);
+      one["value"] = WholeJson(movement.at_risk[i].value);
+      one["falls"] = JsonNumber(movement.at_risk[i].share);
+      one["at_risk"] = WholeJson(movement.at_risk[i].at_risk);
     }
     stays.push_back(std::move(one));
   }
@@ -120,9 +124,17 @@ void AddFunnel(const FunnelPart& part, const FunnelDocument& funnel, Sheet& page
                ">half", ">three quarters", ""});
   for (std::size_t i = 0; i < part.stages.size(); ++i) {
     const FunnelStage& stage = part.stages[i];
-    table.Row({funnel.stages[i].name, Count(stage.people), Percent(stage.from_first),
-               i == 0 ? "" : Percent(stage.from_previous),
-               i == 0 ? "" : Ends(stage.from_previous_interval, Percent),
+    // Of nobody there is no share.
+    const bool some = part.stages.front().people > 0,
+               any_before = i > 0 && part.stages[i - 1].people > 0;
+    table.Row({funnel.stages[i].name, CountText(stage.people),
+               some ? Percent(stage.from_first) : "-",
+               i == 0       ? ""
+               : any_before ? Percent(stage.from_previous)
+                            : "-",
+               i == 0       ? ""
+               : any_before ? Ends(stage.from_previous_interval, Percent)
+                            : "-",
                i == 0 ? "" : DaysText(stage.quarter), i == 0 ? "" : DaysText(stage.median),
                i == 0 ? "" : DaysText(stage.three_quarters), Bar(stage.from_first, 20)});
   }
@@ -148,11 +160,11 @@ boost::json::object Json(const FunnelPart& part, const FunnelDocument& funnel) {
 }
 
 std::string Measured(const AhaMeasure& one) {
-  return fmt::format("{:.2f} ({:.2f}-{:.2f})", one.value, one.low, one.high);
+  return fmt::format("{:.2f} ({:.2f} to {:.2f})", one.value, one.low, one.high);
 }
 
 std::string MeasuredShare(const AhaMeasure& one) {
-  return fmt::format("{:.1f} % ({:.1f}-{:.1f})", 100 * one.value, 100 * one.low, 100 * one.high);
+  return fmt::format("{:.1f} % ({:.1f} to {:.1f})", 100 * one.value, 100 * one.low, 100 * one.high);
 }
 
 const AhaConfirmation* ConfirmationOf(const AhaResult& result, std::size_t place) {
@@ -176,6 +188,7 @@ void AddRanking(const Insight& insight, const AhaResult& result, int limit, Shee
              : fmt::format("{}, p {:.2g}", second->confirmed ? "yes" : "no", second->adjusted_p)});
   }
   page.Add(table);
+  page.Line("in brackets: the 95 % interval, on the people who were not kept back");
 }
 
 boost::json::array Json(const AhaMeasure& one) {
@@ -255,6 +268,11 @@ int RunMigrate(const Common& common, const MigrateOptions& options) {
   } else if (!movement->ranked) {
     page.Line(
         "the model has no `rank`, so no segment is worse than another and nothing is at risk");
+  }
+  if (std::any_of(movement->at_risk.begin(), movement->at_risk.end(),
+                  [](const AtRisk& one) { return !one.value; })) {
+    page.Line(
+        fmt::format("-: {} has no data for anybody there (segue value says why)", movement->value));
   }
   fmt::print("{}", page.text());
   return kFine;

@@ -30,15 +30,21 @@ std::string AnyTime(const Sequential& any_time) {
   return any_time.enough ? Ends(any_time.interval, Points) : "too early to say";
 }
 
-std::string Count(double people) {
-  return Grouped(std::llround(people));
+std::string SmallestText(const std::optional<double>& difference) {
+  return difference ? fmt::format("{:.1f}", 100 * *difference) : "-";
 }
 
 void AddArm(const ArmFigures& arm, const std::string& name, Table& table) {
   const double people = arm.goal.people();
   const Interval share = ShareInterval(arm.goal.sum(), people);
-  table.Row({name, Count(people), Count(arm.goal.sum()),
+  table.Row({name, CountText(people), CountText(arm.goal.sum()),
              people > 0 ? Percent(arm.goal.mean()) : "-", people > 0 ? Ends(share, Percent) : "-"});
+}
+
+std::string MoneyEnds(const Money& money, const std::string& currency) {
+  return money.enough
+             ? Ends(money.interval, [&](double value) { return MoneyText(value, currency); })
+             : "too few buyers to say";
 }
 
 void AddComparison(const Experiment& one, const std::string& currency, Sheet& page) {
@@ -52,18 +58,18 @@ void AddComparison(const Experiment& one, const std::string& currency, Sheet& pa
   }
   if (one.cuped && one.cuped->effect) {
     table.Row({"with behaviour before (CUPED)", Points(one.cuped->effect->difference),
-               Ends(one.cuped->effect->difference_interval, Points),
-               fmt::format("correlation {:.2f}", one.cuped->correlation)});
+               Ends(one.cuped->effect->difference_interval, Points), AnyTime(one.cuped->any_time)});
+    table.Row(
+        {"its correlation with the goal", fmt::format("{:.2f}", one.cuped->correlation), "", ""});
   }
   if (effect) {
-    table.Row({"smallest to be found, points",
-               fmt::format("{:.1f}", 100 * one.answer.smallest_detectable), "", ""});
+    table.Row({"smallest to be found, points", "", SmallestText(one.answer.smallest_at_one_look),
+               SmallestText(one.answer.smallest_at_any_time)});
   }
   table.Row({"split as drawn", fmt::format("p {:.3f}", one.answer.ratio_p), "", ""});
   if (one.money) {
-    const auto money = [&](double value) { return FormatMoney(std::llround(value), currency); };
-    table.Row(
-        {"money per 1 000 treated", money(one.money->value), Ends(one.money->interval, money), ""});
+    table.Row({"money per 1 000 treated", MoneyText(one.money->value, currency),
+               MoneyEnds(*one.money, currency), ""});
   }
   page.Add(table);
 }
@@ -75,7 +81,8 @@ void AddVariants(const Experiment& one, Sheet& page) {
     const ArmFigures& arm = one.variants[i];
     const double people = arm.goal.people();
     std::vector<std::string> row = {
-        arm.name, Count(people), Count(arm.goal.sum()), people > 0 ? Percent(arm.goal.mean()) : "-",
+        arm.name, CountText(people), CountText(arm.goal.sum()),
+        people > 0 ? Percent(arm.goal.mean()) : "-",
         people > 0 ? Ends(ShareInterval(arm.goal.sum(), people), Percent) : "-"};
     if (i == 0) {
       row.insert(row.end(), {"", "", "", ""});
@@ -94,21 +101,20 @@ void AddVariants(const Experiment& one, Sheet& page) {
 void AddSegments(const Experiment& one, const Model& model, const std::string& currency,
                  Sheet& page) {
   Table table({model.id, ">people", ">rate", ">held out", ">rate", ">difference", "95 %, any time",
-               ">p, corrected", ">money per 1 000", "95 %"});
+               ">p, corrected", ">money per 1 000", "95 %, one look"});
   const auto rate = [](const Arm& arm) { return arm.people() > 0 ? Percent(arm.mean()) : "-"; };
-  const auto money = [&](double value) { return FormatMoney(std::llround(value), currency); };
   for (const Experiment& part : one.parts) {
     const auto segment = std::find_if(model.segments.begin(), model.segments.end(),
                                       [&](const Segment& each) { return each.id == part.segment; });
     const bool known = part.compared && part.answer.effect;
     table.Row({segment == model.segments.end() ? part.segment : segment->name,
-               Count(part.treated.goal.people()), rate(part.treated.goal),
-               Count(part.held_out.goal.people()), rate(part.held_out.goal),
+               CountText(part.treated.goal.people()), rate(part.treated.goal),
+               CountText(part.held_out.goal.people()), rate(part.held_out.goal),
                known ? Points(part.answer.effect->difference) : "-",
                known ? AnyTime(part.any_time) : "-",
                known ? fmt::format("{:.3f}", part.adjusted_p) : "-",
-               part.money ? money(part.money->value) : "-",
-               part.money ? Ends(part.money->interval, money) : "-"});
+               part.money ? MoneyText(part.money->value, currency) : "-",
+               part.money ? MoneyEnds(*part.money, currency) : "-"});
   }
   page.Add(table);
 }
@@ -194,15 +200,19 @@ boost::json::object Json(const Experiment& one, const Workspace& workspace) {
     json["effect"] = Json(one.answer.effect);
     json["any_time"] = Json(one.any_time);
     json["planned_people"] = std::round(one.planned);
-    json["smallest_detectable"] = one.answer.smallest_detectable;
+    json["smallest_detectable"] =
+        boost::json::object{{"one_look", JsonNumber(one.answer.smallest_at_one_look)},
+                            {"any_time", JsonNumber(one.answer.smallest_at_any_time)}};
     json["sample_ratio_p"] = one.answer.ratio_p;
     if (one.cuped) {
       json["cuped"] = boost::json::object{{"correlation", one.cuped->correlation},
                                           {"theta", one.cuped->theta},
-                                          {"effect", Json(one.cuped->effect)}};
+                                          {"effect", Json(one.cuped->effect)},
+                                          {"any_time", Json(one.cuped->any_time)}};
     }
     if (one.money) {
       json["money_per_thousand"] = boost::json::object{{"value", one.money->value},
+                                                       {"enough", one.money->enough},
                                                        {"interval", JsonEnds(one.money->interval)}};
     }
   }

@@ -133,6 +133,12 @@ void Sheet::Add(const Table& table) {
   text_ += markdown_ ? table.Markdown() + "\n" : table.Text();
 }
 
+void Sheet::AddApart(const Table& table) {
+  text_ += markdown_ ? "" : "\n";
+  Add(table);
+  text_ += markdown_ ? "" : "\n";
+}
+
 std::string Grouped(std::int64_t number) {
   std::string digits = std::to_string(number);
   const std::size_t first = digits[0] == '-' ? 1 : 0;

@@ -39,6 +39,8 @@ class Sheet {
   void Heading(std::string_view text);
   void Line(std::string_view text);
   void Add(const Table& table);
+  // The same with an empty line before and after it, among sentences.
+  void AddApart(const Table& table);
 
   const std::string& text() const { return text_; }
 

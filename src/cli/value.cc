@@ -10,119 +10,137 @@
 
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/figures.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 
 namespace segue {
 namespace {
 
-// A page of headings, lines and tables, as text for a terminal or as Markdown.
-class Page {
- public:
-  explicit Page(bool markdown) : markdown_(markdown) {}
-
-  void Heading(std::string_view text) const {
-    fmt::print("{}{}\n{}", markdown_ ? "## " : "", text, markdown_ ? "\n" : "");
-  }
-
-  void Line(std::string_view text) const { fmt::print("{}{}\n", markdown_ ? "- " : "  ", text); }
-
-  // A column whose name begins with '>' holds numbers.
-  void Show(const std::vector<std::string>& columns,
-            const std::vector<std::vector<std::string>>& rows) const {
-    if (!markdown_) {
-      Table table(columns);
-      for (const std::vector<std::string>& row : rows) {
-        table.Row(row);
-      }
-      fmt::print("\n{}\n", table.Text());
-      return;
-    }
-    std::string names = "|", rule = "|";
-    for (const std::string& column : columns) {
-      const bool number = column.starts_with('>');
-      names += " " + column.substr(number ? 1 : 0) + " |";
-      rule += number ? " ---: |" : " --- |";
-    }
-    fmt::print("\n{}\n{}\n", names, rule);
-    for (const std::vector<std::string>& row : rows) {
-      fmt::print("| {} |\n", Join(row, " | "));
-    }
-    fmt::print("\n");
-  }
-
- private:
-  bool markdown_;
-};
-
 std::string Day(std::int64_t day) {
   const CivilDate date = ToCivil(day);
   return fmt::format("{:04}-{:02}-{:02}", date.year, date.month, date.day);
-}
-
-std::string Whole(double number) {
-  return Grouped(static_cast<std::int64_t>(std::llround(number)));
 }
 
 std::string Share(const std::optional<double>& share) {
   return share ? Percent(*share) : "-";
 }
 
-void ShowCheck(const Page& page, const HoldoutCheck& check) {
-  std::vector<std::vector<std::string>> rows;
-  for (const HoldoutCheck::Bin& bin : check.bins) {
-    const bool last = &bin == &check.bins.back();
-    rows.push_back({fmt::format("{}{}", bin.repeats + 1, last ? " or more" : ""), Whole(bin.people),
-                    fmt::format("{:.1f}", bin.expected), Whole(bin.bought)});
-  }
-  page.Show({"bought on days, until " + Day(check.split), ">people", ">expected after it", ">came"},
-            rows);
+std::string Worth(const std::optional<double>& worth) {
+  return worth ? CountText(*worth) : "-";
 }
 
+// Four digits after the point; nothing to see where there is no such number.
+std::string Fine(double number) {
+  return std::isfinite(number) ? fmt::format("{:.4f}", number) : "-";
+}
+
+void ShowCheck(Sheet& page, const HoldoutCheck& check) {
+  Table table(
+      {"bought on days, until " + Day(check.split), ">people", ">expected after it", ">came"});
+  for (const HoldoutCheck::Bin& bin : check.bins) {
+    const bool last = &bin == &check.bins.back();
+    table.Row({fmt::format("{}{}", bin.repeats + 1, last ? " or more" : ""), CountText(bin.people),
+               fmt::format("{:.1f}", bin.expected), CountText(bin.bought)});
+  }
+  page.AddApart(table);
+}
+
+// What is 0 was not estimated: see BgNbd::nobody_leaves and GammaGamma::all_alike.
 template <std::size_t N>
-void ShowParameters(const Page& page, const std::string& title,
+void ShowParameters(Sheet& page, const std::string& title,
                     const std::array<std::string_view, N>& names, const Estimate<N>& estimate,
                     std::size_t known = N) {
-  std::vector<std::vector<std::string>> rows;
+  Table table({title, ">value", ">standard error"});
   for (std::size_t i = 0; i < known; ++i) {
-    rows.push_back({std::string(names[i]), fmt::format("{:.4f}", estimate.at[i]),
-                    fmt::format("{:.4f}", estimate.standard_error[i])});
+    if (!(estimate.at[i] == 0)) {
+      table.Row({std::string(names[i]), Fine(estimate.at[i]), Fine(estimate.standard_error[i])});
+    }
   }
-  rows.push_back({"log-likelihood", fmt::format("{:.3f}", estimate.log_likelihood), ""});
-  page.Show({title, ">value", ">standard error"}, rows);
+  const bool likely = std::isfinite(estimate.log_likelihood) && estimate.log_likelihood != 0;
+  table.Row({"log-likelihood", likely ? fmt::format("{:.3f}", estimate.log_likelihood) : "-", ""});
+  page.AddApart(table);
 }
 
 constexpr std::array<std::string_view, 4> kBuying = {"r", "alpha", "a", "b"};
 constexpr std::array<std::string_view, 3> kSpending = {"p", "q", "v"};
+constexpr std::array<std::string_view, 3> kAlikeSpending = {"p", "", "mean"};
 
-void ShowModel(const Page& page, const Workspace& workspace, const ModelValue& value,
-               const ValueReport& report) {
-  const std::string& currency = workspace.schema.currency;
-  double all = 0;
-  for (const SegmentValue& segment : value.segments) {
-    all += segment.value;
-  }
-  std::vector<std::vector<std::string>> rows;
-  for (const SegmentValue& one : value.segments) {
-    rows.push_back({one.segment, Grouped(one.people), Share(one.risk),
-                    fmt::format("{:.1f}", one.orders), Whole(one.value),
-                    Share(all > 0 ? std::optional(one.value / all) : std::nullopt), Share(one.fell),
-                    one.at_risk ? Whole(*one.at_risk) : "-"});
-  }
-  page.Show({workspace.models[static_cast<std::size_t>(value.model)].id, ">people", ">risk",
-             ">orders", ">" + currency, ">share",
-             fmt::format(">fell in {:.0f} days", report.period_days), ">at risk"},
-            rows);
+std::string FellIn(double days) {
+  return days >= 1  ? fmt::format(">fell in {:.0f} days", days)
+         : days > 0 ? fmt::format(">fell in {:.0f} hours", 24 * days)
+                    : ">fell";
 }
 
-void ShowProcess(const Page& page, State& state, const ProcessValue& value,
-                 const ValueReport& report) {
+void ShowModel(Sheet& page, const Workspace& workspace, const ModelValue& value) {
+  double all = 0;
+  for (const SegmentValue& segment : value.segments) {
+    all += segment.value.value_or(0);
+  }
+  Table table({workspace.models[static_cast<std::size_t>(value.model)].id, ">people", ">risk",
+               ">orders", ">" + workspace.schema.currency, ">share", FellIn(value.period_days),
+               ">at risk"});
+  for (const SegmentValue& one : value.segments) {
+    table.Row({one.segment, Grouped(one.people), Share(one.risk), fmt::format("{:.1f}", one.orders),
+               Worth(one.value),
+               Share(all > 0 && one.value ? std::optional(*one.value / all) : std::nullopt),
+               Share(one.fell), Worth(one.at_risk)});
+  }
+  page.AddApart(table);
+}
+
+void ShowSpending(Sheet& page, const std::string& currency, const ProcessValue& value) {
+  if (const GammaGammaFit* spending = value.fit->FindSpending(value.field)) {
+    if (spending->model.all_alike()) {
+      ShowParameters(page, "how much, in " + currency + " (all alike)", kAlikeSpending,
+                     spending->estimate);
+      page.Line("customers cannot be told apart by what they spend: all have the same mean");
+    } else {
+      ShowParameters(page, "how much, in " + currency + " (Gamma-Gamma)", kSpending,
+                     spending->estimate);
+    }
+    for (const SpendingFit& one : value.fit->spending) {
+      if (one.field == value.field) {
+        page.Line(fmt::format(
+            "how often and how much go together by {} (the model assumes 0)",
+            std::isfinite(one.correlation) ? fmt::format("{:.2f}", one.correlation) : "-"));
+      }
+    }
+  }
+  if (value.days_without_money > 0) {
+    page.Line(fmt::format(
+        "no amount is known on {} purchase days after a customer's first: what is spent per day is "
+        "that of the others",
+        CountText(value.days_without_money)));
+  }
+}
+
+void ShowExpected(Sheet& page, const std::string& currency, const ProcessValue& value,
+                  const ValueReport& report) {
+  page.Line(fmt::format(
+      "expected in the next {:.0f} days: {} orders of {} people{}", report.horizon_days,
+      CountText(value.orders), CountText(value.people),
+      value.value ? fmt::format(", worth {} {}{}", CountText(*value.value), currency,
+                                report.discount > 0 ? fmt::format(", discounted by {:g} % a year",
+                                                                  100 * report.discount)
+                                                    : "")
+                  : ""));
+  if (!value.field.empty() && value.without_value > 0) {
+    page.Line(fmt::format("what {} of them are worth is not known: {}",
+                          CountText(value.without_value), value.no_value));
+  }
+}
+
+void ShowProcess(Sheet& page, State& state, const ProcessValue& value, const ValueReport& report) {
   const Workspace& workspace = state.workspace();
   const ProcessFit& fit = *value.fit;
   const PurchaseFit& p = fit.purchases;
   page.Heading(fit.process + (value.field.empty() ? "" : ", " + value.field));
-  page.Line(fmt::format("purchases from {} to {}: {} people, of whom {} bought on two days or more",
-                        Day(p.first_day), Day(p.end), Whole(p.people), Whole(p.repeaters)));
+  page.Line(
+      p.people > 0
+          ? fmt::format("purchases from {} to {}: {} people, of whom {} bought on two days or more",
+                        Day(p.first_day), Day(p.end), CountText(p.people), CountText(p.repeaters))
+          : fmt::format("no purchases until {}", Day(p.end)));
   page.Line(value.stored ? "learned at " + workspace.schema.timezone.Format(fit.slot)
                          : "not learned yet: no model that names it has run");
   if (std::isfinite(p.rhythm.index)) {
@@ -146,24 +164,10 @@ void ShowProcess(const Page& page, State& state, const ProcessValue& value,
   if (fit.refused()) {
     return;
   }
-  for (const SpendingFit& one : fit.spending) {
-    if (one.field == value.field && one.fit) {
-      ShowParameters(page, "how much, in " + workspace.schema.currency + " (Gamma-Gamma)",
-                     kSpending, one.fit->estimate);
-      page.Line(fmt::format("how often and how much go together by {:.2f} (the model assumes 0)",
-                            one.correlation));
-    } else if (one.field == value.field) {
-      page.Line("no money: " + one.reason);
-    }
-  }
-  page.Line(fmt::format("expected in the next {:.0f} days: {} orders of {} people, worth {} {}{}",
-                        report.horizon_days, Whole(value.orders), Whole(value.people),
-                        Whole(value.value), workspace.schema.currency,
-                        report.discount > 0
-                            ? fmt::format(", discounted by {:g} % a year", 100 * report.discount)
-                            : ""));
+  ShowSpending(page, workspace.schema.currency, value);
+  ShowExpected(page, workspace.schema.currency, value, report);
   for (const ModelValue& model : value.models) {
-    ShowModel(page, workspace, model, report);
+    ShowModel(page, workspace, model);
   }
 }
 
@@ -182,8 +186,12 @@ boost::json::object ParametersJson(const std::array<std::string_view, N>& names,
   return out;
 }
 
-boost::json::value Optional(const std::optional<double>& value) {
-  return value ? boost::json::value(*value) : boost::json::value(nullptr);
+// Money in whole minor units, as in every JSON of the program.
+boost::json::value MinorJson(const std::optional<double>& units, const Workspace& workspace) {
+  if (!units) {
+    return nullptr;
+  }
+  return std::round(*units * std::pow(10, workspace.schema.currency_decimals));
 }
 
 boost::json::object ModelJson(const Workspace& workspace, const ModelValue& model) {
@@ -191,13 +199,14 @@ boost::json::object ModelJson(const Workspace& workspace, const ModelValue& mode
   for (const SegmentValue& one : model.segments) {
     segments.push_back({{"segment", one.segment},
                         {"people", one.people},
-                        {"risk", Optional(one.risk)},
+                        {"risk", JsonNumber(one.risk)},
                         {"orders", one.orders},
-                        {"value", one.value},
-                        {"fell", Optional(one.fell)},
-                        {"at_risk", Optional(one.at_risk)}});
+                        {"value", MinorJson(one.value, workspace)},
+                        {"fell", JsonNumber(one.fell)},
+                        {"at_risk", MinorJson(one.at_risk, workspace)}});
   }
   return {{"model", workspace.models[static_cast<std::size_t>(model.model)].id},
+          {"period_days", model.period_days},
           {"segments", std::move(segments)}};
 }
 
@@ -242,9 +251,13 @@ boost::json::object ProcessJson(State& state, const ProcessValue& value) {
   }
   if (const GammaGammaFit* spending = value.fit->FindSpending(value.field)) {
     out["gamma_gamma"] = ParametersJson(kSpending, spending->estimate);
+    out["all_alike"] = spending->model.all_alike();
   }
   out["orders"] = value.orders;
-  out["value"] = value.value;
+  out["value"] = MinorJson(value.value, state.workspace());
+  out["without_value"] = value.without_value;
+  out["no_value"] = value.no_value;
+  out["days_without_money"] = value.days_without_money;
   boost::json::array models;
   for (const ModelValue& model : value.models) {
     models.push_back(ModelJson(state.workspace(), model));
@@ -269,10 +282,11 @@ int RunValue(const Common& common, const ValueVerb& options) {
     for (const ProcessValue& value : report.processes) {
       processes.push_back(ProcessJson(state, value));
     }
-    const boost::json::object out{
-        {"at", FormatTime(state.columns().edge())}, {"currency", workspace.schema.currency},
-        {"horizon_days", report.horizon_days},      {"discount", report.discount},
-        {"period_days", report.period_days},        {"processes", std::move(processes)}};
+    const boost::json::object out{{"at", FormatTime(state.columns().edge())},
+                                  {"currency", workspace.schema.currency},
+                                  {"horizon_days", report.horizon_days},
+                                  {"discount", report.discount},
+                                  {"processes", std::move(processes)}};
     fmt::print("{}\n", boost::json::serialize(out));
     return kFine;
   }
@@ -281,9 +295,11 @@ int RunValue(const Common& common, const ValueVerb& options) {
         "no file names a purchase process; put lifetime_value(EVENT.FIELD, 365d) or "
         "churn_risk(EVENT) among the features of a model\n");
   }
+  Sheet page(options.markdown);
   for (const ProcessValue& value : report.processes) {
-    ShowProcess(Page(options.markdown), state, value, report);
+    ShowProcess(page, state, value, report);
   }
+  fmt::print("{}", page.text());
   return kFine;
 }
 

@@ -309,7 +309,11 @@ class Linter {
 
   // SG031
   void Waits(const Playbook& playbook) {
-    if (!playbook.goal || !playbook.goal->ends_run || playbook.goal->within <= Duration::zero()) {
+    if (!playbook.goal || playbook.goal->within <= Duration::zero()) {
+      return;
+    }
+    WaitsBefore(playbook.steps, Duration::zero(), *playbook.goal);
+    if (!playbook.goal->ends_run) {
       return;
     }
     ForEachStep(playbook.steps, [&](const Step& step) {
@@ -320,6 +324,40 @@ class Linter {
                      "shorten the wait, or lengthen `goal.within`");
       }
     });
+  }
+
+  // The window begins with the run, and the report counts who enters at their first send or task:
+  // later than the window is too late.  Gives the longest that was waited on the ways on which
+  // nothing was done so far; nothing where there are none.  Waits that may end early count as none.
+  std::optional<Duration> WaitsBefore(const std::vector<Step>& steps, Duration waited,
+                                      const Goal& goal) {
+    for (const Step& step : steps) {
+      if (step.kind == Step::Kind::kStop) {
+        return std::nullopt;
+      }
+      if (step.kind == Step::Kind::kSend || step.kind == Step::Kind::kTask) {
+        if (waited >= goal.within) {
+          report_.Warn("SG031", step.place,
+                       fmt::format("the waits before this step add up to {}, and the goal's window "
+                                   "of {} is over by then: nobody can reach it any more",
+                                   FormatDuration(waited), FormatDuration(goal.within)),
+                       "shorten the waits, or lengthen `goal.within`");
+        }
+        return std::nullopt;
+      }
+      if (step.kind == Step::Kind::kWait && !step.until && step.wait <= goal.within) {
+        waited += step.wait;
+      }
+      if (step.kind == Step::Kind::kIf) {
+        const auto yes = WaitsBefore(step.then_steps, waited, goal),
+                   no = WaitsBefore(step.else_steps, waited, goal);
+        if (!yes && !no) {
+          return std::nullopt;
+        }
+        waited = std::max(yes.value_or(Duration::zero()), no.value_or(Duration::zero()));
+      }
+    }
+    return waited;
   }
 
   // SG032

@@ -184,9 +184,63 @@ AhaMeasure Share(double part, double of) {
   return {.value = part / of, .low = *interval.low, .high = *interval.high};
 }
 
-AhaMeasure OnLog(double value, double log_variance) {
+// An interval about `around`, which is the value but for an empty cell, and holds the value.
+AhaMeasure OnLog(double value, double around, double log_variance) {
   const double factor = std::exp(kNormal95 * std::sqrt(log_variance));
-  return {.value = value, .low = value / factor, .high = value * factor};
+  return {.value = value,
+          .low = std::min(value, around / factor),
+          .high = std::max(value, around * factor)};
+}
+
+// Half a person more in every cell where one is empty: no end of an interval is a point or infinite
+// then.
+AhaTable WithoutEmpty(const AhaTable& t) {
+  const bool empty =
+      t.reached_stayed == 0 || t.reached_left == 0 || t.other_stayed == 0 || t.other_left == 0;
+  const double add = empty ? 0.5 : 0;
+  return {.reached_stayed = t.reached_stayed + add,
+          .reached_left = t.reached_left + add,
+          .other_stayed = t.other_stayed + add,
+          .other_left = t.other_left + add};
+}
+
+// The correlation, and the slope of it by each of the four shares, in the order of the table; it
+// is of degree 0 in them, so that shares times slopes add up to nothing.
+struct PhiSlopes {
+  double phi = 0;
+  std::array<double, 4> slope{};
+};
+
+PhiSlopes PhiOf(const std::array<double, 4>& share) {
+  const double reached = share[0] + share[1], others = share[2] + share[3],
+               stayed = share[0] + share[2], left = share[1] + share[3];
+  const double root = std::sqrt(reached * others * stayed * left);
+  PhiSlopes of;
+  of.phi = (share[0] * share[3] - share[1] * share[2]) / root;
+  of.slope = {share[3] / root - of.phi / 2 * (1 / reached + 1 / stayed),
+              -share[2] / root - of.phi / 2 * (1 / reached + 1 / left),
+              -share[1] / root - of.phi / 2 * (1 / others + 1 / stayed),
+              share[0] / root - of.phi / 2 * (1 / others + 1 / left)};
+  return of;
+}
+
+// The delta method over the four cells of a multinomial, on R. Fisher's scale.  His own variance,
+// 1 / (n - 3), is that of two normal quantities, and far off for two that are yes or no.
+AhaMeasure Phi(const AhaTable& table, double value) {
+  const AhaTable t = WithoutEmpty(table);
+  const double all = t.reached_stayed + t.reached_left + t.other_stayed + t.other_left;
+  const std::array<double, 4> share = {t.reached_stayed / all, t.reached_left / all,
+                                       t.other_stayed / all, t.other_left / all};
+  const PhiSlopes of = PhiOf(share);
+  double variance = 0;
+  for (std::size_t i = 0; i < share.size(); ++i) {
+    variance += share[i] * of.slope[i] * of.slope[i] / all;
+  }
+  const double z = std::atanh(of.phi),
+               half = kNormal95 * std::sqrt(variance) / (1 - of.phi * of.phi);
+  return {.value = value,
+          .low = std::min(value, std::tanh(z - half)),
+          .high = std::max(value, std::tanh(z + half))};
 }
 
 double RankValue(const AhaFigures& figures, AhaRank by) {
@@ -304,25 +358,22 @@ AhaFigures Measure(const AhaTable& t) {
   figures.precision = Share(t.reached_stayed, reached);
   figures.recall = Share(t.reached_stayed, stayed);
   // The delta method over the four cells of a multinomial; half a person where nobody is, so that
-  // the end is finite.
+  // the end is finite and not 0.
   const double both = std::max(t.reached_stayed, 0.5) / all, r = reached / all, s = stayed / all;
   const double mixed = 1 / both - 1 / r - 1 / s;
   const double lift_variance =
       (both * mixed * mixed + t.reached_left / all / (r * r) + t.other_stayed / all / (s * s) - 1) /
       all;
-  figures.lift = OnLog((t.reached_stayed / reached) / (stayed / all), std::max(0.0, lift_variance));
-  const double phi = (t.reached_stayed * t.other_left - t.reached_left * t.other_stayed) /
-                     std::sqrt(reached * (all - reached) * stayed * (all - stayed));
-  // R. Fisher's z; at the ends of the scale the interval is the point.
-  const double z = std::atanh(std::clamp(phi, -1.0, 1.0)),
-               half = kNormal95 / std::sqrt(std::max(all - 3, 1.0));
-  figures.phi = {.value = phi, .low = std::tanh(z - half), .high = std::tanh(z + half)};
-  const bool empty =
-      t.reached_stayed == 0 || t.reached_left == 0 || t.other_stayed == 0 || t.other_left == 0;
-  const double add = empty ? 0.5 : 0;
-  const double a = t.reached_stayed + add, b = t.reached_left + add, c = t.other_stayed + add,
-               d = t.other_left + add;
-  figures.odds_ratio = OnLog((a * d) / (b * c), 1 / a + 1 / b + 1 / c + 1 / d);  // Woolf (1955).
+  figures.lift = OnLog((t.reached_stayed / reached) / (stayed / all), both / (r * s),
+                       std::max(0.0, lift_variance));
+  figures.phi = Phi(t, (t.reached_stayed * t.other_left - t.reached_left * t.other_stayed) /
+                           std::sqrt(reached * (all - reached) * stayed * (all - stayed)));
+  const AhaTable full = WithoutEmpty(t);
+  const double odds =
+      (full.reached_stayed * full.other_left) / (full.reached_left * full.other_stayed);
+  figures.odds_ratio = OnLog(odds, odds,  // Woolf (1955).
+                             1 / full.reached_stayed + 1 / full.reached_left +
+                                 1 / full.other_stayed + 1 / full.other_left);
   figures.p = HypergeometricTail(all, stayed, reached, t.reached_stayed);
   return figures;
 }

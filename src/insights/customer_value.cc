@@ -55,7 +55,7 @@ CustomerScores ScoreCustomer(const BgNbd& model, const GammaGamma* spending,
   }
   scores.expected_orders = Finite(model.Expected(customer.history, horizon));
   if (spending != nullptr && customer.mean_spend >= 0) {
-    scores.expected_spend = spending->Expected(customer.history.repeats, customer.mean_spend);
+    scores.expected_spend = spending->Expected(customer.money_days, customer.mean_spend);
   }
   if (scores.expected_orders && scores.expected_spend) {
     scores.lifetime_value = Finite(*scores.expected_orders * *scores.expected_spend);
@@ -90,7 +90,7 @@ std::optional<ValueInterval> LifetimeValue(const BgNbdFit& fit, const GammaGamma
   });
   const double spend = LogVariance<3>(spending.estimate, [&](const std::array<double, 3>& at) {
     const GammaGamma model{.p = at[0], .q = at[1], .v = at[2]};
-    return std::log(model.Expected(customer.history.repeats, customer.mean_spend).value_or(NAN));
+    return std::log(model.Expected(customer.money_days, customer.mean_spend).value_or(NAN));
   });
   const double factor = std::exp(kNormal95 * std::sqrt(orders + spend));
   const ValueInterval interval{.value = *scores.lifetime_value,
@@ -109,17 +109,20 @@ std::vector<std::string> ExplainRisk(const BgNbd& model, const History& h, doubl
     return lines;
   }
   const double gap = h.last / h.repeats, silent = h.observed - h.last, alive = model.Alive(h);
-  lines.push_back(model.nobody_leaves() ? "no risk: nobody of this base can be told to have left"
-                                        : fmt::format("risk {:.0f} of 100", 100 * (1 - alive)));
+  lines.push_back(model.nobody_leaves()
+                      ? "no risk: nobody of this base can be told to have left"
+                      : fmt::format("risk {:.0f} of 100", std::round(100 * (1 - alive))));
   lines.push_back(
       fmt::format("bought on {} days, {:.0f} days apart on average", h.repeats + 1, gap));
   lines.push_back(
       fmt::format("silent for {:.0f} days, {:.1f} of those gaps", silent, silent / gap));
   if (!model.nobody_leaves()) {
     const History fresh{.repeats = h.repeats, .last = h.last, .observed = h.last};
+    // The three as they are printed add up.
+    const double before = std::round(100 * (1 - model.Alive(fresh)));
     lines.push_back(fmt::format(
         "on the day of the last purchase the risk was {:.0f}; the silence since added {:.0f}",
-        100 * (1 - model.Alive(fresh)), 100 * (model.Alive(fresh) - alive)));
+        before, std::round(100 * (1 - alive)) - before));
   }
   lines.push_back(
       fmt::format("expected in the next {:.0f} days: {:.2f} orders, and {} to {} with 95 %",

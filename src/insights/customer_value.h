@@ -13,10 +13,11 @@
 
 namespace segue {
 
-// Of somebody who bought on more days than one: purchases after the first, and their mean, as
-// docs/meaning.md has it for the fit.  The mean is 0 without repeats.
+// Of somebody who bought: on how many of the days after the first an amount is known, and the mean
+// of those, as docs/meaning.md has it for the fit; 0 without any.
 struct Customer {
   History history;
+  int money_days = 0;
   double mean_spend = 0;
 };
 

@@ -8,21 +8,39 @@
 namespace segue {
 namespace {
 
-// Stays of one segment, by length; where one ends and one goes on at the same length, the end comes
-// first.
-std::optional<double> MedianStay(std::vector<Stay> stays) {
-  std::sort(stays.begin(), stays.end(), [](const Stay& a, const Stay& b) {
-    return a.length != b.length ? a.length < b.length : a.ended > b.ended;
-  });
-  double left = static_cast<double>(stays.size()), survive = 1;
+// Stays of one segment, by the age at which they end; where one ends and one goes on at the same
+// age, the end comes first.
+std::optional<double> MedianStay(const std::vector<Stay>& stays) {
+  struct Exit {
+    double age = 0;
+    bool ended = false;
+  };
+
+  std::vector<double> entries;
+  std::vector<Exit> exits;
   for (const Stay& stay : stays) {
-    if (stay.ended) {
-      survive *= (left - 1) / left;
+    if (stay.before) {
+      entries.push_back(*stay.before);
+      exits.push_back({*stay.before + stay.length, stay.ended});
+    }
+  }
+  std::sort(entries.begin(), entries.end());
+  std::sort(exits.begin(), exits.end(), [](const Exit& a, const Exit& b) {
+    return a.age != b.age ? a.age < b.age : a.ended > b.ended;
+  });
+  double watched = 0, survive = 1;
+  auto entry = entries.begin();
+  for (const Exit& exit : exits) {
+    for (; entry != entries.end() && (*entry < exit.age || *entry == 0); ++entry) {
+      watched += 1;
+    }
+    if (exit.ended) {
+      survive *= (watched - 1) / watched;
       if (survive <= 0.5 + 1e-12) {
-        return stay.length;
+        return survive > 0 || entry == entries.end() ? std::optional(exit.age) : std::nullopt;
       }
     }
-    left -= 1;
+    watched -= 1;
   }
   return std::nullopt;
 }
@@ -69,7 +87,7 @@ std::vector<ExpectedStay> ExpectedStays(const std::vector<Stay>& stays, std::siz
   }
   for (std::size_t i = 0; i < segments; ++i) {
     ExpectedStay& one = expected[i];
-    one.median = MedianStay(std::move(by_segment[i]));
+    one.median = MedianStay(by_segment[i]);
     // Twice the time over the mean is chi-square with two degrees per end, and two more for the one
     // that is under way.
     one.interval.low = 2 * time[i] / ChiSquareQuantile(0.975, 2 * one.ended + 2);
@@ -82,7 +100,8 @@ std::vector<ExpectedStay> ExpectedStays(const std::vector<Stay>& stays, std::siz
 }
 
 std::vector<AtRisk> ValueAtRisk(const std::vector<MigrationRow>& matrix,
-                                const std::vector<int>& rank, const std::vector<double>& value) {
+                                const std::vector<int>& rank,
+                                const std::vector<std::optional<double>>& value) {
   const std::size_t segments = rank.size();
   SEGUE_CHECK(matrix.size() == segments + 1 && value.size() == segments);
   std::vector<AtRisk> all(segments);
@@ -92,8 +111,12 @@ std::vector<AtRisk> ValueAtRisk(const std::vector<MigrationRow>& matrix,
       falls += rank[j] < rank[i] ? matrix[i].to[j] : 0;
     }
     all[i].value = value[i];
-    all[i].share = matrix[i].people > 0 ? falls / matrix[i].people : 0;
-    all[i].at_risk = value[i] * all[i].share;
+    if (matrix[i].people > 0) {
+      all[i].share = falls / matrix[i].people;
+    }
+    if (all[i].value && all[i].share) {
+      all[i].at_risk = *all[i].value * *all[i].share;
+    }
   }
   return all;
 }

@@ -30,6 +30,8 @@ struct Stay {
   int segment = 0;
   double length = 0;   // In any unit, as far as it was watched.
   bool ended = false;  // By a move.  Otherwise it goes on: it is known to be at least so long.
+  // How long they had been there when watching began; nothing where nobody knows.
+  std::optional<double> before = 0;
 };
 
 struct ExpectedStay {
@@ -39,8 +41,10 @@ struct ExpectedStay {
   // nobody has left.
   std::optional<double> mean;
   Interval interval;
-  // When half of the people have left, whatever the shape (E. Kaplan and P. Meier, 1958); nothing
-  // when fewer have.
+  // When half of the people have left, whatever the shape (E. Kaplan and P. Meier, 1958), counted
+  // from when each came: who was there already counts among those of the same age from when
+  // watching began (D. Lynden-Bell, 1971), and not at all where that age is not known.  Nothing
+  // when fewer have left, or when at some age everybody who was watched had.
   std::optional<double> median;
 };
 
@@ -50,12 +54,15 @@ std::vector<ExpectedStay> ExpectedStays(const std::vector<Stay>& stays, std::siz
 // that is expected to fall to a worse segment (or to none) within one period, if people move as the
 // matrix says whatever they are worth.
 struct AtRisk {
-  double value = 0, share = 0, at_risk = 0;
+  std::optional<double> value;    // Nothing where it is not known.
+  std::optional<double> share;    // Nothing where nobody was there to fall.
+  std::optional<double> at_risk;  // Their product.
 };
 
 // `rank` gives each segment's place, larger is better; `value` what its people are worth.  Both as
 // many as segments.
 std::vector<AtRisk> ValueAtRisk(const std::vector<MigrationRow>& matrix,
-                                const std::vector<int>& rank, const std::vector<double>& value);
+                                const std::vector<int>& rank,
+                                const std::vector<std::optional<double>>& value);
 
 }  // namespace segue

@@ -1,10 +1,12 @@
 #include "insights/gamma_gamma.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <tuple>
 #include <vector>
 
+#include "base/check.h"
 #include "insights/special.h"
 
 namespace segue {
@@ -72,12 +74,19 @@ double Objective3(const std::vector<Group>& groups, double people, std::span<con
 
 double GammaGamma::LogLikelihood(const Spending& spending) const {
   const double x = spending.purchases, shape = p * x;
+  if (all_alike()) {
+    return shape * std::log(shape / v) - LogGamma(shape) + (shape - 1) * std::log(spending.mean) -
+           shape * spending.mean / v;
+  }
   return LogGamma(shape + q) - LogGamma(shape) - LogGamma(q) + q * std::log(v) +
          (shape - 1) * std::log(spending.mean) + shape * std::log(x) -
          (shape + q) * std::log(v + spending.mean * x);
 }
 
 std::optional<double> GammaGamma::Expected(int purchases, double mean) const {
+  if (all_alike()) {
+    return v;
+  }
   const double degrees = p * purchases + q - 1;
   const double expected = p * (v + purchases * mean) / degrees;
   if (!(degrees > 0) || !std::isfinite(expected)) {
@@ -114,6 +123,62 @@ Result<GammaGammaFit> FitGammaGamma(std::span<const Spending> all, const GammaGa
       },
       people, starts);
   fit.model = {.p = fit.estimate.at[0], .q = fit.estimate.at[1], .v = fit.estimate.at[2]};
+  return fit;
+}
+
+GammaGammaFit FitAllAlike(std::span<const Spending> all) {
+  const std::vector<Group> groups = GroupSpending(all);
+  double people = 0, purchases = 0, total = 0, squares = 0;
+  for (const Group& group : groups) {
+    people += group.people;
+    purchases += group.people * group.purchases;
+    total += group.people * group.total;
+  }
+  SEGUE_CHECK(people > 0);
+  const double mean = total / purchases;
+  for (const Group& group : groups) {
+    const double off = group.total / group.purchases - mean;
+    squares += group.people * off * off;
+  }
+  GammaGammaFit fit;
+  fit.model = {.p = 0, .q = 0, .v = mean};
+  fit.estimate.at = {0, 0, mean};
+  fit.estimate.people = people;
+  fit.estimate.converged = fit.estimate.determined = true;
+  if (squares <= 1e-18 * people * mean * mean) {
+    return fit;  // One price for everybody: no scatter, and nothing that it could be uncertain by.
+  }
+  const auto likelihood = [&](std::span<const double> logs, std::span<double> gradient) {
+    const double p = std::exp(logs[0]), m = std::exp(logs[1]);
+    double sum = 0;
+    gradient[0] = gradient[1] = 0;
+    for (const Group& group : groups) {
+      const double x = group.purchases, shape = p * x, over = group.total / m;
+      sum += group.people * (shape * (std::log(shape) - logs[1]) - LogGamma(shape) +
+                             (shape - 1) * group.log_mean - p * over);
+      gradient[0] -= group.people * p *
+                     (x * (std::log(shape) + 1 - logs[1] - Digamma(shape) + group.log_mean) - over);
+      gradient[1] -= group.people * p * (over - x);
+    }
+    gradient[0] /= people;
+    gradient[1] /= people;
+    return -sum / people;
+  };
+  const double spread = squares / people / (mean * mean) * purchases / people;
+  const Estimate<2> found = MostLikely<2>(likelihood, people, {{1 / spread, mean}, {5, mean}});
+  fit.model = {.p = found.at[0], .q = 0, .v = found.at[1]};
+  fit.estimate.at = {found.at[0], 0, found.at[1]};
+  constexpr std::array<std::size_t, 2> kPlace = {0, 2};
+  for (std::size_t i = 0; i < 2; ++i) {
+    fit.estimate.standard_error[kPlace[i]] = found.standard_error[i];
+    for (std::size_t j = 0; j < 2; ++j) {
+      fit.estimate.covariance[kPlace[i]][kPlace[j]] = found.covariance[i][j];
+    }
+  }
+  fit.estimate.log_likelihood = found.log_likelihood;
+  fit.estimate.evaluations = found.evaluations;
+  fit.estimate.converged = found.converged;
+  fit.estimate.determined = found.determined;
   return fit;
 }
 

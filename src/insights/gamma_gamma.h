@@ -21,6 +21,10 @@ struct Spending {
 struct GammaGamma {
   double p = 1, q = 1, v = 1;
 
+  // Customers do not differ: q has run to infinity, and v is the mean of everybody.  Then q is 0,
+  // and so is p where all amounts are the same.
+  bool all_alike() const { return q == 0; }
+
   double LogLikelihood(const Spending& spending) const;  // FH, equation 1a.
   // The mean of a customer's purchases to come (FH, equation 5); of a new one with 0 purchases.
   // Nothing where the mean does not exist: p·x + q <= 1, which for a new customer is q <= 1.
@@ -36,5 +40,9 @@ struct GammaGammaFit {
 // are left out, and an error says when nothing is left.
 Result<GammaGammaFit> FitGammaGamma(std::span<const Spending> all,
                                     const GammaGamma* start = nullptr);
+
+// The same with one mean for everybody (all_alike), for data in which customers cannot be told
+// apart by what they spend.  Requires: somebody has spent.
+GammaGammaFit FitAllAlike(std::span<const Spending> all);
 
 }  // namespace segue

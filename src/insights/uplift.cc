@@ -19,6 +19,12 @@ constexpr double kLogAlpha = -2.995732273553991;  // ln 0.05
 // mixture).
 constexpr double kMixture = 8.2103;
 
+// How closely the shares that a broken split may have lie about the drawn one, in people: few for a
+// sharp answer where half are lost, many where one in a hundred is.  With 100 the answer at a
+// thousand people and at a hundred thousand needs 4.3 and 4.6 standard errors, where a single look
+// needs 3.3.
+constexpr double kSplitPrior = 100;
+
 // Before this, a normal approximation of the difference is none: chance has too few events to
 // average over.
 constexpr double kPeopleEnough = 100, kEventsEnough = 10;
@@ -78,17 +84,72 @@ void CompareMeans(const Arm& treated, const Arm& held_out, Effect& effect) {
   effect.ratio_interval = {.low = (ratio - reach) / (1 - g), .high = (ratio + reach) / (1 - g)};
 }
 
+// The squares of the buyers' amounts around their own mean.
+double BuyerSquares(const Arm& arm) {
+  const double all = arm.variance() * (arm.people() - 1) + arm.sum() * arm.mean();
+  return std::max(0.0, all - arm.sum() * arm.sum() / arm.events());
+}
+
+// Of the logarithm of an arm's mean, by the share of people who buy and by what they spend.
+double LogVariance(const Arm& arm, double relative_variance) {
+  return (1 - arm.events() / arm.people() + relative_variance) / arm.events();
+}
+
+// A mean of a few large amounts is skewed, and an arm that happens to lack them looks too sure of
+// itself; so symmetric ends miss the truth on one side, the more so the smaller the held-out arm
+// is.  Two remedies: ends on the logarithm of each mean, put together for the difference as for
+// rates (MOVER); and the spread of what buyers spend, relative to their mean, from both arms
+// together, since a message may make more people buy, and buy more, but leaves the rich and the
+// poor.
+void CompareMoney(const Arm& treated, const Arm& held_out, Effect& effect) {
+  const double b = treated.events(), c = held_out.events();
+  if (std::min(b, c) < kBuyersMin || !(treated.sum() > 0) || !(held_out.sum() > 0)) {
+    return;
+  }
+  const auto relative = [](const Arm& arm) {
+    const double mean = arm.sum() / arm.events();
+    return BuyerSquares(arm) / (mean * mean);
+  };
+  const double spread = (relative(treated) + relative(held_out)) / (b + c - 2);
+  const double v = LogVariance(treated, spread), w = LogVariance(held_out, spread);
+  if (!(v + w > 0)) {
+    return;  // Everybody bought for the same.
+  }
+  const double t = StudentQuantile(0.975, b + c - 2);
+  const double p = effect.treated, q = effect.held_out;
+  const double up = std::exp(t * std::sqrt(v)), other_up = std::exp(t * std::sqrt(w));
+  effect.difference_interval = {
+      .low = effect.difference - std::hypot(p - p / up, q * other_up - q),
+      .high = effect.difference + std::hypot(p * up - p, q - q / other_up)};
+  const double reach = std::exp(t * std::sqrt(v + w));
+  effect.ratio_interval = {.low = *effect.ratio / reach, .high = *effect.ratio * reach};
+}
+
 double Pooled(const Arm& a, const Arm& b) {
   Arm both = a;
   both.Add(b);
   return std::sqrt(both.variance());
 }
 
-bool Enough(const Arm& arm) {
+bool Enough(const Arm& arm, Quantity quantity) {
   if (arm.people() < kPeopleEnough) {
     return false;
   }
-  return !arm.is_rate() || std::min(arm.sum(), arm.people() - arm.sum()) >= kEventsEnough;
+  switch (quantity) {
+    case Quantity::kRate:
+      return std::min(arm.events(), arm.people() - arm.events()) >= kEventsEnough;
+    case Quantity::kMoney:
+      return arm.events() >= kBuyersMin;
+    case Quantity::kAny:
+      return true;
+  }
+  return false;
+}
+
+// Half the sequential interval over the difference's standard error, where the mixture's variance
+// is so many times the difference's.
+double SequentialReach(double mixture) {
+  return std::sqrt((1 + 1 / mixture) * (std::log1p(mixture) - 2 * kLogAlpha));
 }
 
 std::string Points(std::optional<double> share) {
@@ -139,7 +200,7 @@ std::string Sentence(const Answer& answer, const Arm& treated, const Arm& held_o
     return fmt::format(
         "the split is broken: {:.0f} treated and {:.0f} held out, where {:.0f} % were to be "
         "treated "
-        "(chance does this once in {:.0f}); look for people who are lost on one side",
+        "(chance does this at most once in {:.0f}); look for people who are lost on one side",
         treated.people(), held_out.people(), 100 * question.treated_share,
         1 / std::max(answer.ratio_p, 1e-12));
   }
@@ -156,9 +217,24 @@ std::string Sentence(const Answer& answer, const Arm& treated, const Arm& held_o
   } else {
     sentence += "; too early to say what else the data fit";
   }
-  if (answer.verdict == Verdict::kCannotTell) {
-    sentence += fmt::format(". So many people can show a difference of {:.1f} points or more",
-                            100 * answer.smallest_detectable);
+  if (answer.verdict != Verdict::kCannotTell) {
+    return sentence;
+  }
+  const std::optional<double> smallest =
+      question.ended ? answer.smallest_at_one_look : answer.smallest_at_any_time;
+  if (smallest) {
+    return sentence + fmt::format(". So many people can show a difference of {:.1f} points or more",
+                                  100 * *smallest);
+  }
+  if (!question.ended) {
+    sentence += fmt::format(
+        ": that takes {:.0f} people in each arm, of whom {:.0f} reach the goal and {:.0f} do not",
+        kPeopleEnough, kEventsEnough, kEventsEnough);
+  }
+  if (!question.ended && answer.smallest_at_one_look) {
+    sentence += fmt::format(
+        ". A single look, fixed before the start, could show a difference of {:.1f} points or more",
+        100 * *answer.smallest_at_one_look);
   }
   return sentence;
 }
@@ -173,7 +249,7 @@ void Arm::Add(double y, double x) {
   yy_ += dy * (y - mean_y_);
   xx_ += dx * (x - mean_x_);
   xy_ += dx * (y - mean_y_);
-  rate_ = rate_ && (y == 0 || y == 1);
+  events_ += y != 0 ? 1 : 0;
 }
 
 void Arm::Add(const Arm& other) {
@@ -188,12 +264,13 @@ void Arm::Add(const Arm& other) {
   xx_ += other.xx_ + dx * dx * people_ * share;
   xy_ += other.xy_ + dx * dy * people_ * share;
   people_ = all;
-  rate_ = rate_ && other.rate_;
+  events_ += other.events_;
 }
 
 Arm Arm::OfCounts(double people, double successes) {
   Arm arm;
   arm.people_ = people;
+  arm.events_ = successes;
   arm.mean_y_ = people > 0 ? successes / people : 0;
   arm.yy_ = successes * (1 - arm.mean_y_);
   return arm;
@@ -208,7 +285,6 @@ Arm Arm::Without(double theta, double at) const {
   arm.mean_y_ -= theta * (mean_x_ - at);
   arm.yy_ = std::max(0.0, yy_ - 2 * theta * xy_ + theta * theta * xx_);
   arm.xy_ -= theta * xx_;
-  arm.rate_ = rate_ && theta == 0;
   return arm;
 }
 
@@ -220,7 +296,7 @@ Interval ShareInterval(double successes, double people) {
   return {.low = ends.low, .high = ends.high};
 }
 
-std::optional<Effect> Compare(const Arm& treated, const Arm& held_out) {
+std::optional<Effect> Compare(const Arm& treated, const Arm& held_out, Quantity quantity) {
   if (treated.people() < 2 || held_out.people() < 2) {
     return std::nullopt;
   }
@@ -231,15 +307,42 @@ std::optional<Effect> Compare(const Arm& treated, const Arm& held_out) {
   if (effect.held_out > 0) {
     effect.ratio = effect.treated / effect.held_out;
   }
-  if (treated.is_rate() && held_out.is_rate()) {
-    CompareRates(treated, held_out, effect);
-  } else {
-    CompareMeans(treated, held_out, effect);
+  switch (quantity) {
+    case Quantity::kRate:
+      CompareRates(treated, held_out, effect);
+      break;
+    case Quantity::kMoney:
+      CompareMoney(treated, held_out, effect);
+      break;
+    case Quantity::kAny:
+      CompareMeans(treated, held_out, effect);
+      break;
   }
   return effect;
 }
 
-Cuped CompareWithCovariate(const Arm& treated, const Arm& held_out) {
+Sequential CompareAtAnyTime(const Arm& treated, const Arm& held_out, Quantity quantity,
+                            double planned) {
+  Sequential sequential;
+  const double variance = MeanVariance(treated) + MeanVariance(held_out);
+  if (!Enough(treated, quantity) || !Enough(held_out, quantity) || !(variance > 0) ||
+      !(planned > 0)) {
+    return sequential;
+  }
+  sequential.enough = true;
+  const double difference = treated.mean() - held_out.mean();
+  const double mixture = kMixture * (treated.people() + held_out.people()) / planned;
+  // Of the mixture over no difference (Johari et al., equation 6).
+  const double log_ratio =
+      difference * difference * mixture / (2 * variance * (1 + mixture)) - std::log1p(mixture) / 2;
+  sequential.p = std::exp(std::min(0.0, -log_ratio));
+  const double half = std::sqrt(variance) * SequentialReach(mixture);
+  sequential.interval = {.low = difference - half, .high = difference + half};
+  return sequential;
+}
+
+Cuped CompareWithCovariate(const Arm& treated, const Arm& held_out, Quantity quantity,
+                           double planned) {
   Cuped cuped;
   const double xx = treated.covariate_squares() + held_out.covariate_squares();
   const double xy = treated.products() + held_out.products();
@@ -252,52 +355,66 @@ Cuped CompareWithCovariate(const Arm& treated, const Arm& held_out) {
   Arm both = treated;
   both.Add(held_out);
   const double at = both.covariate_mean();
-  cuped.effect = Compare(treated.Without(cuped.theta, at), held_out.Without(cuped.theta, at));
+  const Arm left = treated.Without(cuped.theta, at), right = held_out.Without(cuped.theta, at);
+  // What is left is no rate any more; but whether there is enough of it depends on what it was.
+  cuped.effect = Compare(left, right, cuped.theta == 0 ? quantity : Quantity::kAny);
+  cuped.any_time = CompareAtAnyTime(left, right, quantity, planned);
   return cuped;
 }
 
-Sequential CompareAtAnyTime(const Arm& treated, const Arm& held_out, double planned) {
-  Sequential sequential;
-  const double variance = MeanVariance(treated) + MeanVariance(held_out);
-  if (!Enough(treated) || !Enough(held_out) || !(variance > 0) || !(planned > 0)) {
-    return sequential;
-  }
-  sequential.enough = true;
-  const double difference = treated.mean() - held_out.mean();
-  const double mixture = kMixture * variance * (treated.people() + held_out.people()) / planned;
-  const double spread = std::log1p(mixture / variance);
-  // Of the mixture over no difference (Johari et al., equation 6).
-  const double log_ratio =
-      difference * difference * mixture / (2 * variance * (variance + mixture)) - spread / 2;
-  sequential.p = std::exp(std::min(0.0, -log_ratio));
-  const double half =
-      std::sqrt(variance * (variance + mixture) / mixture * (spread - 2 * kLogAlpha));
-  sequential.interval = {.low = difference - half, .high = difference + half};
-  return sequential;
-}
-
 double SampleRatioP(double treated, double held_out, double treated_share) {
-  const double all = treated + held_out, expected = all * treated_share;
-  if (!(all > 0) || !(treated_share > 0) || !(treated_share < 1)) {
+  if (!(treated + held_out > 0) || !(treated_share > 0) || !(treated_share < 1)) {
     return 1;
   }
-  const double off = treated - expected;
-  return ChiSquareTail(off * off / expected + off * off / (all - expected), 1);
+  const double as_few = held_out > 0 ? BetaFraction(held_out, treated + 1, 1 - treated_share) : 1;
+  const double as_many = treated > 0 ? BetaFraction(treated, held_out + 1, treated_share) : 1;
+  return std::min(1.0, 2 * std::min(as_few, as_many));
+}
+
+double SampleRatioPAtAnyTime(double treated, double held_out, double treated_share) {
+  if (!(treated + held_out > 0) || !(treated_share > 0) || !(treated_share < 1)) {
+    return 1;
+  }
+  const auto gained = [](double share, double people) {
+    const double before = kSplitPrior * share;
+    return LogGamma(before + people) - LogGamma(before) - people * std::log(share);
+  };
+  // Of shares that scatter about the drawn one, over the drawn one (Lindon and Malek, equation 6).
+  const double log_ratio = gained(treated_share, treated) + gained(1 - treated_share, held_out) +
+                           LogGamma(kSplitPrior) - LogGamma(kSplitPrior + treated + held_out);
+  return std::exp(std::min(0.0, -log_ratio));
 }
 
 double SmallestDetectable(double treated, double held_out, double deviation) {
   return (kNormal95 + kNormal80) * deviation * std::sqrt(1 / treated + 1 / held_out);
 }
 
+double SmallestAtAnyTime(double treated, double held_out, double deviation, double planned) {
+  return (SequentialReach(kMixture * (treated + held_out) / planned) + kNormal80) * deviation *
+         std::sqrt(1 / treated + 1 / held_out);
+}
+
+double PeopleToFind(double difference, double deviation, double treated_share) {
+  const double deviations = (SequentialReach(kMixture) + kNormal80) * deviation / difference;
+  return deviations * deviations * (1 / treated_share + 1 / (1 - treated_share));
+}
+
 Answer Judge(const Arm& treated, const Arm& held_out, const Question& question) {
   Answer answer;
-  answer.ratio_p = SampleRatioP(treated.people(), held_out.people(), question.treated_share);
-  answer.effect = Compare(treated, held_out);
+  const double n = treated.people(), m = held_out.people();
+  answer.ratio_p = question.ended ? SampleRatioP(n, m, question.treated_share)
+                                  : SampleRatioPAtAnyTime(n, m, question.treated_share);
+  answer.effect = Compare(treated, held_out, Quantity::kRate);
   if (answer.effect) {
-    answer.smallest_detectable =
-        SmallestDetectable(treated.people(), held_out.people(), Pooled(treated, held_out));
-    answer.judged = question.ended ? answer.effect->difference_interval
-                                   : CompareAtAnyTime(treated, held_out, question.planned).interval;
+    const Sequential any_time =
+        CompareAtAnyTime(treated, held_out, Quantity::kRate, question.planned);
+    if (const double deviation = Pooled(treated, held_out); deviation > 0) {
+      answer.smallest_at_one_look = SmallestDetectable(n, m, deviation);
+      if (any_time.enough) {
+        answer.smallest_at_any_time = SmallestAtAnyTime(n, m, deviation, question.planned);
+      }
+    }
+    answer.judged = question.ended ? answer.effect->difference_interval : any_time.interval;
     answer.verdict = Decide(answer.judged, answer.effect->difference, question.expect);
   }
   if (answer.ratio_p < kRatioAlarm) {
@@ -308,11 +425,13 @@ Answer Judge(const Arm& treated, const Arm& held_out, const Question& question) 
 }
 
 std::optional<Money> PerThousand(const Arm& treated, const Arm& held_out) {
-  const std::optional<Effect> effect = Compare(treated, held_out);
+  const std::optional<Effect> effect = Compare(treated, held_out, Quantity::kMoney);
   if (!effect) {
     return std::nullopt;
   }
-  Money money{.value = 1000 * effect->difference, .interval = effect->difference_interval};
+  Money money{.value = 1000 * effect->difference,
+              .enough = std::min(treated.events(), held_out.events()) >= kBuyersMin,
+              .interval = effect->difference_interval};
   for (std::optional<double>* end : {&money.interval.low, &money.interval.high}) {
     if (*end) {
       *end = 1000 * **end;

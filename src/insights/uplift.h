@@ -1,11 +1,12 @@
 // Uplift: what a playbook changed, from people who were treated and people who were held out.
 //
 // Means of any outcome: 0 or 1 for a goal, money for revenue.  An arm is a few sums, which can be
-// added up in any pieces.  Three kinds of answer, for three ways of looking:
+// added up in any pieces; it does not know what was added, so whoever asks says it (Quantity).
+// Three kinds of answer, for three ways of looking:
 //   - Difference and ratio with a 95 % interval: for one look at a time that was fixed before.
 //   - Sequential: an interval that stays true however often it is looked at (and people stop when
 //   they like it).
-//   - With behaviour from before the start (CUPED), either of them is narrower.
+//   - With behaviour from before the start (CUPED), both of them, and both narrower.
 // Sources: E. Wilson (1927) and R. Newcombe, Interval estimation for the difference between
 // independent proportions, Statistics in Medicine 17 (1998), method 10; A. Donner and G. Zou,
 // Closed-form confidence intervals for functions of the normal mean and standard deviation (MOVER),
@@ -13,7 +14,8 @@
 // Y. Xu, R. Kohavi, T. Walker, Improving the sensitivity of online controlled experiments (CUPED),
 // WSDM 2013; R. Johari, L. Pekelis, D. Walsh, Always valid inference (2015), and S. Howard et al.,
 // Time-uniform, nonparametric, nonasymptotic confidence sequences, Annals of Statistics 49 (2021),
-// for the normal mixture and its tuning.
+// for the normal mixture and its tuning; M. Lindon, A. Malek, Anytime-valid inference for
+// multinomial count data (2022), for the split that is tested at any time.
 
 #pragma once
 
@@ -39,6 +41,9 @@ class Arm {
 
   double sum() const { return mean_y_ * people_; }
 
+  // People whose outcome was not 0: who reached the goal, or who bought.
+  double events() const { return events_; }
+
   // Divided by n - 1; 0 with fewer than two people.
   double variance() const;
 
@@ -46,15 +51,18 @@ class Arm {
 
   double products() const { return xy_; }
 
-  // Every outcome so far was 0 or 1.
-  bool is_rate() const { return rate_; }
-
-  // The arm of y - theta·(x - at).
+  // The arm of y - theta·(x - at), with the events that it had.
   Arm Without(double theta, double at) const;
 
  private:
-  double people_ = 0, mean_y_ = 0, mean_x_ = 0, yy_ = 0, xx_ = 0, xy_ = 0;
-  bool rate_ = true;
+  double people_ = 0, events_ = 0, mean_y_ = 0, mean_x_ = 0, yy_ = 0, xx_ = 0, xy_ = 0;
+};
+
+// What the outcome of a person is.
+enum class Quantity {
+  kRate,   // 0 or 1.
+  kMoney,  // 0 for most, an amount above 0 for whoever bought.
+  kAny,    // Any number that scatters about its mean much as a normal one does.
 };
 
 // An end that is missing is infinite: the data cannot exclude anything on that side.
@@ -75,19 +83,15 @@ struct Effect {
   Interval ratio_interval;
 };
 
-// Treated against held out, at 95 %.  Nothing with fewer than two people in an arm.
-std::optional<Effect> Compare(const Arm& treated, const Arm& held_out);
+// Treated against held out, at 95 %.  Nothing with fewer than two people in an arm; an interval
+// without ends where nobody differs from anybody, and of money with fewer than kBuyersMin in an
+// arm.
+std::optional<Effect> Compare(const Arm& treated, const Arm& held_out, Quantity quantity);
 
-// The two arms with what the covariate foretells taken out: y - θ·(x - the mean of x over both), θ
-// from within the arms.
-struct Cuped {
-  double theta = 0;
-  double correlation =
-      0;  // Within arms; the interval narrows to about sqrt(1 - correlation²) of its length.
-  std::optional<Effect> effect;
-};
-
-Cuped CompareWithCovariate(const Arm& treated, const Arm& held_out);
+// With fewer people who bought, chance has too few of the large amounts for an interval to hold.
+// With more, it holds the truth in 94 to 96 of 100 while amounts differ as a lognormal of deviation
+// 1 does (one buyer in six spends more than 2.7 times the median).
+inline constexpr double kBuyersMin = 10;
 
 // The interval at this moment of a sequence that covers the true difference at all moments together
 // with 95 %.  It is tightest when `planned` people are in (both arms together); the plan must be
@@ -99,16 +103,36 @@ struct Sequential {
                         // interval is endless.
 };
 
-Sequential CompareAtAnyTime(const Arm& treated, const Arm& held_out, double planned);
+Sequential CompareAtAnyTime(const Arm& treated, const Arm& held_out, Quantity quantity,
+                            double planned);
 
-// Whether the arms have as many people as they should: p of a chi-square test.  Below kRatioAlarm
-// somebody is lost on one side and nothing else here may be believed.
+// The two arms with what the covariate foretells taken out: y - θ·(x - the mean of x over both), θ
+// from within the arms.
+struct Cuped {
+  double theta = 0;
+  double correlation =
+      0;  // Within arms; the interval narrows to about sqrt(1 - correlation²) of its length.
+  std::optional<Effect> effect;
+  Sequential any_time;
+};
+
+Cuped CompareWithCovariate(const Arm& treated, const Arm& held_out, Quantity quantity,
+                           double planned);
+
+// Whether the arms have as many people as they should.  Below kRatioAlarm somebody is lost on one
+// side and nothing else here may be believed.  At one look: the exact binomial chance of a split as
+// uneven, both sides.  At any time: what fair chance stays below at all looks together with that
+// chance at most, however few the people are.
 inline constexpr double kRatioAlarm = 0.001;
 double SampleRatioP(double treated, double held_out, double treated_share);
+double SampleRatioPAtAnyTime(double treated, double held_out, double treated_share);
 
 // The smallest difference in means that these arms find with 80 % chance at 5 % (two-sided), given
-// the outcome's deviation.
+// the outcome's deviation: with one look, and with the interval that holds at any time.
 double SmallestDetectable(double treated, double held_out, double deviation);
+double SmallestAtAnyTime(double treated, double held_out, double deviation, double planned);
+// People in both arms of whom SmallestAtAnyTime, planned for as many, is this difference.
+double PeopleToFind(double difference, double deviation, double treated_share);
 
 enum class Verdict {
   kBrokenSplit,  // The arms do not have the people that they should.
@@ -138,7 +162,9 @@ struct Answer {
   Verdict verdict = Verdict::kCannotTell;
   std::optional<Effect> effect;
   Interval judged;  // The interval that the verdict was read from.
-  double smallest_detectable = 0;
+  // The smallest differences to be found.  Nothing while all people do the same; at any time also
+  // nothing while it is too early to say.
+  std::optional<double> smallest_at_one_look, smallest_at_any_time;
   double ratio_p = 1;
   std::string sentence;  // For people, of a goal's rate.
 };
@@ -146,10 +172,11 @@ struct Answer {
 // The verdict on a goal's rate.
 Answer Judge(const Arm& treated, const Arm& held_out, const Question& question);
 
-// What the difference in money comes to for a thousand people treated, with its interval; in the
-// outcome's unit.
+// What the difference in money comes to for a thousand people treated, with its interval for one
+// look; in the outcome's unit.
 struct Money {
   double value = 0;
+  bool enough = false;  // kBuyersMin bought in each arm.  Otherwise the interval has no ends.
   Interval interval;
 };
 

@@ -15,8 +15,7 @@ namespace {
 constexpr Duration kBefore = 365 * kDay;  // How far back behaviour from before the start goes.
 // Where nobody said what is expected.
 constexpr double kPlanned = 10000;
-// A goal that one in five reaches; the two deviations that 5 % error and 80 % power come to.
-constexpr double kPlanDeviation = 0.4, kPlanFactor = 2.8;
+constexpr double kPlanDeviation = 0.4;  // Of a goal that one in five reaches.
 
 struct FirstRun {
   CustomerIndex customer = 0;
@@ -66,7 +65,7 @@ Entered EnteredRuns(State& state, const Playbook& playbook, bool any_arm, TimePo
 
 struct Outcome {
   double reached = 0, before = 0;
-  double money = 0, money_before = 0;
+  double money = 0;
 };
 
 // What one person did in the year before the run, and between entering and the end of the goal's
@@ -92,13 +91,11 @@ Outcome OutcomeOf(State& state, const Goal& goal, const FirstRun& run) {
                                              &state.inputs(), moment, run.customer))) {
       continue;
     }
-    double money = 0;
-    if (goal.value_field) {
-      const Value& value = event.fields[static_cast<std::size_t>(*goal.value_field)];
-      money = IsMissing(value) ? 0 : static_cast<double>(std::get<std::int64_t>(value));
-    }
     (before ? count_before : outcome.reached) += 1;
-    (before ? outcome.money_before : outcome.money) += money;
+    if (goal.value_field && !before) {
+      const Value& value = event.fields[static_cast<std::size_t>(*goal.value_field)];
+      outcome.money += IsMissing(value) ? 0 : static_cast<double>(std::get<std::int64_t>(value));
+    }
   }
   outcome.reached = std::min(outcome.reached, 1.0);
   outcome.before = std::log1p(count_before);
@@ -112,9 +109,7 @@ double Planned(const std::optional<Expectation>& expect, double treated_share) {
   if (!(effect > 0)) {
     return kPlanned;
   }
-  const double deviations = kPlanFactor * kPlanDeviation / effect;
-  return std::clamp(deviations * deviations * (1 / treated_share + 1 / (1 - treated_share)), 1000.0,
-                    1e6);
+  return std::clamp(PeopleToFind(effect, kPlanDeviation, treated_share), 1000.0, 1e6);
 }
 
 // Holm's correction for so many comparisons, in their order.
@@ -133,7 +128,7 @@ std::vector<double> Corrected(const std::vector<double>& p) {
   return corrected;
 }
 
-void CompareVariants(Experiment& one) {
+void CompareVariants(bool final_look, Experiment& one) {
   if (one.variants.size() < 2) {
     return;
   }
@@ -143,10 +138,11 @@ void CompareVariants(Experiment& one) {
     const ArmFigures& other = one.variants[i];
     VariantEffect effect;
     effect.name = other.name;
-    effect.effect = Compare(other.goal, first.goal);
-    effect.any_time = CompareAtAnyTime(other.goal, first.goal, one.planned);
-    effect.ratio_p = SampleRatioP(other.goal.people(), first.goal.people(),
-                                  other.share / (other.share + first.share));
+    effect.effect = Compare(other.goal, first.goal, Quantity::kRate);
+    effect.any_time = CompareAtAnyTime(other.goal, first.goal, Quantity::kRate, one.planned);
+    const auto ratio_p = final_look ? SampleRatioP : SampleRatioPAtAnyTime;
+    effect.ratio_p = ratio_p(other.goal.people(), first.goal.people(),
+                             other.share / (other.share + first.share));
     p.push_back(effect.any_time.p);
     one.effects.push_back(std::move(effect));
   }
@@ -168,16 +164,18 @@ void Conclude(const Goal& goal, bool final_look, Experiment& one) {
   question.treated_share = one.compared && drawn > 0 ? one.treated.share / drawn : 0.5;
   one.planned = Planned(question.expect, question.treated_share);
   question.planned = one.planned;
-  CompareVariants(one);
+  CompareVariants(final_look, one);
   if (!one.compared) {
     one.sentence =
         "cannot tell: nobody is held out, so nobody knows how many would have come without it";
     return;
   }
   one.answer = Judge(one.treated.goal, one.held_out.goal, question);
-  one.any_time = CompareAtAnyTime(one.treated.goal, one.held_out.goal, one.planned);
+  one.any_time =
+      CompareAtAnyTime(one.treated.goal, one.held_out.goal, Quantity::kRate, one.planned);
   if (goal.event) {
-    one.cuped = CompareWithCovariate(one.treated.goal, one.held_out.goal);
+    one.cuped =
+        CompareWithCovariate(one.treated.goal, one.held_out.goal, Quantity::kRate, one.planned);
   }
   if (goal.value_field) {
     one.money = PerThousand(one.treated.money, one.held_out.money);
@@ -269,7 +267,7 @@ void AddPerson(const FirstRun& run, const std::optional<Outcome>& outcome, Exper
   }
   const auto add = [&](ArmFigures& arm) {
     arm.goal.Add(outcome->reached, outcome->before);
-    arm.money.Add(outcome->money, outcome->money_before);
+    arm.money.Add(outcome->money);
   };
   add(run.arm == "held_out" ? one.held_out : one.treated);
   for (ArmFigures& variant : one.variants) {

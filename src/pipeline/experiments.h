@@ -23,7 +23,7 @@ struct ArmFigures {
   std::string name;  // treated, held_out, or the variant.
   double share = 0;  // As the files draw it, of everybody.
   Arm goal;          // 0 or 1.  Covariate: log(1 + goal events in the year before the run).
-  Arm money;         // Minor units.  Covariate: the same events' money in that year.
+  Arm money;         // Minor units; without a covariate.
 };
 
 // A variant against the first of the file.

@@ -19,12 +19,6 @@ double Days(Duration time) {
   return std::chrono::duration<double, std::ratio<86400>>(time).count();
 }
 
-std::optional<TimePoint> BaselineOf(State& state, const Model& model) {
-  Statement find = state.db().Prepare("SELECT baseline FROM segment_model WHERE model = ?");
-  find.Bind(1, model.id);
-  return find.Step() && !find.IsNull(0) ? std::optional(FromMicros(find.Int(0))) : std::nullopt;
-}
-
 // Whom a model is about.
 struct Crowd {
   CustomerIndex first = 0, count = 0;
@@ -106,9 +100,10 @@ Result<const Feature*> ValueFeature(const Model& model, const std::string& wante
 }
 
 // What the people of each segment are worth now.
-std::vector<double> ValueBySegment(State& state, int model, const Expr& expr, std::size_t segments,
-                                   TimePoint now) {
-  std::vector<double> value(segments, 0);
+std::vector<std::optional<double>> ValueBySegment(State& state, int model, const Expr& expr,
+                                                  std::size_t segments, TimePoint now) {
+  std::vector<std::optional<double>> value(segments);
+  std::vector<bool> somebody(segments, false);
   const Moment moment{now, state.workspace().models[static_cast<std::size_t>(model)].timezone};
   const Crowd crowd = CrowdOf(state, state.workspace().models[static_cast<std::size_t>(model)]);
   const CustomerIndex count = crowd.count;
@@ -119,28 +114,58 @@ std::vector<double> ValueBySegment(State& state, int model, const Expr& expr, st
     for (std::size_t i = 0; i < out.size(); ++i) {
       const auto customer = crowd.first + first + static_cast<CustomerIndex>(i);
       const SegmentIndex segment = state.segments(model)->Get(customer).segment;
-      if (segment != kNoSegment && state.ledger().IsAlive(customer) && !std::isnan(out[i])) {
-        value[segment] += out[i];
+      if (segment == kNoSegment || !state.ledger().IsAlive(customer)) {
+        continue;
       }
+      somebody[segment] = true;
+      if (!std::isnan(out[i])) {
+        value[segment] = value[segment].value_or(0) + out[i];
+      }
+    }
+  }
+  for (std::size_t i = 0; i < segments; ++i) {
+    if (!somebody[i]) {
+      value[i] = 0;
     }
   }
   return value;
 }
 
-// Where everybody stands, and since when as far as it was watched.
+// Where everybody stands, and since when: as far as it was watched, and in truth, where that is
+// known (nobody knows it of whom the baseline found there).
 struct Stand {
   std::vector<int> segment;
   std::vector<TimePoint> since;
+  std::vector<std::optional<TimePoint>> entered;
 };
+
+// When each person moved last, up to a moment.
+std::vector<std::optional<TimePoint>> LastMoves(State& state, const Model& model,
+                                                const Crowd& crowd, TimePoint until) {
+  std::vector<std::optional<TimePoint>> last(crowd.count);
+  Statement select = state.db().Prepare(
+      "SELECT customer, max(at) FROM move WHERE model = ? AND at <= ? GROUP BY customer");
+  select.Bind(1, model.id).Bind(2, ToMicros(until));
+  while (select.Step()) {
+    const auto customer = static_cast<CustomerIndex>(select.Int(0)) - crowd.first;
+    if (customer < crowd.count) {
+      last[customer] = FromMicros(select.Int(1));
+    }
+  }
+  return last;
+}
 
 void Fill(const std::vector<StoredMove>& moves, Stand standing, Movement& movement) {
   const std::vector<int> before = standing.segment;
   std::vector<Stay> stays;
   const auto stay = [&](CustomerIndex customer, TimePoint until, bool ended) {
+    const TimePoint since = standing.since[customer];
+    const std::optional<TimePoint> entered = standing.entered[customer];
     if (standing.segment[customer] >= 0) {
       stays.push_back({.segment = standing.segment[customer],
-                       .length = Days(until - standing.since[customer]),
-                       .ended = ended});
+                       .length = Days(until - since),
+                       .ended = ended,
+                       .before = entered ? std::optional(Days(since - *entered)) : std::nullopt});
     }
   };
   for (const StoredMove& move : moves) {
@@ -150,6 +175,7 @@ void Fill(const std::vector<StoredMove>& moves, Stand standing, Movement& moveme
     stay(move.customer, move.at, true);
     standing.segment[move.customer] = move.to;
     standing.since[move.customer] = move.at;
+    standing.entered[move.customer] = move.at;
   }
   std::vector<Migration> people;
   for (std::size_t i = 0; i < before.size(); ++i) {
@@ -163,6 +189,12 @@ void Fill(const std::vector<StoredMove>& moves, Stand standing, Movement& moveme
 }
 
 }  // namespace
+
+std::optional<TimePoint> BaselineOf(State& state, const Model& model) {
+  Statement find = state.db().Prepare("SELECT baseline FROM segment_model WHERE model = ?");
+  find.Bind(1, model.id);
+  return find.Step() && !find.IsNull(0) ? std::optional(FromMicros(find.Int(0))) : std::nullopt;
+}
 
 Result<Movement> MovementOf(State& state, int index, const MovementOptions& options,
                             TimePoint now) {
@@ -193,7 +225,8 @@ Result<Movement> MovementOf(State& state, int index, const MovementOptions& opti
   const std::vector<StoredMove> moves = MovesAfter(state, model, movement.from, movement.segments);
   const Crowd crowd = CrowdOf(state, model);
   const CustomerIndex count = crowd.count;
-  Stand standing{std::vector<int>(count, -1), std::vector<TimePoint>(count, movement.from)};
+  Stand standing{std::vector<int>(count, -1), std::vector<TimePoint>(count, movement.from),
+                 LastMoves(state, model, crowd, movement.from)};
   for (CustomerIndex customer = 0; customer < count; ++customer) {
     const SegmentIndex now_in = segments->Get(crowd.first + customer).segment;
     if (now_in != kNoSegment && state.ledger().IsAlive(crowd.first + customer)) {

@@ -26,11 +26,18 @@ struct Movement {
   // Of the model, then those that it had in that time and has no more.
   std::vector<std::string> segments;
   std::vector<MigrationRow> matrix;  // As many rows as segments, and one for none.
-  std::vector<ExpectedStay> stays;   // Days.  Who was there at `from` is watched from then on.
-  std::string value;                 // The feature; empty: nothing says what people are worth …
-  bool ranked = false;               // … or what is worse than what: then `at_risk` is empty.
-  std::vector<AtRisk> at_risk;       // Minor units, of who is there now.
+  // Days.  Who was there at `from` is watched from then on, at the age that their last move before
+  // gives them.
+  std::vector<ExpectedStay> stays;
+  std::string value;    // The feature; empty: nothing says what people are worth …
+  bool ranked = false;  // … or what is worse than what: then `at_risk` is empty.
+  // Minor units, of who is there now: a value is nothing where the feature has no data for any of
+  // them, and leaves out those for whom it has none.
+  std::vector<AtRisk> at_risk;
 };
+
+// When the model first placed people; nothing before.
+std::optional<TimePoint> BaselineOf(State& state, const Model& model);
 
 // Errors: the model has no slot yet, it did not exist at `from`, `from` is not before `to`, no such
 // feature.

@@ -209,6 +209,15 @@ const GammaGammaFit* ProcessFit::FindSpending(std::string_view field) const {
   return nullptr;
 }
 
+std::string_view ProcessFit::WhyNoSpending(std::string_view field) const {
+  for (const SpendingFit& one : spending) {
+    if (one.field == field) {
+      return one.reason;
+    }
+  }
+  return "no file asked for it when this was learned";
+}
+
 ProcessStore::ProcessStore(Database& db) : db_(db) {
   db.Ensure("purchase_fit", kFitTables);
 }

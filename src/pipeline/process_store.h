@@ -29,7 +29,8 @@ struct SpendingFit {
   std::string field;
   std::optional<GammaGammaFit> fit;  // Nothing: see `reason`.
   std::string reason;
-  double correlation = 0;  // Of purchases with their mean, which the model takes to be 0.
+  double correlation = 0;  // Of purchases with their mean, which the model takes to be 0; NaN
+                           // where one of them is the same for everybody.
 };
 
 struct ProcessFit {
@@ -43,7 +44,14 @@ struct ProcessFit {
 
   // The model of a field's spending, or null.
   const GammaGammaFit* FindSpending(std::string_view field) const;
+  // Why there is none.
+  std::string_view WhyNoSpending(std::string_view field) const;
 };
+
+// Why some have no worth where others do.
+inline constexpr std::string_view kNoMeanOfNew =
+    "what people spend differs so much that who has not bought again has no mean to expect (q is "
+    "not above 1)";
 
 class ProcessStore {
  public:

@@ -32,11 +32,17 @@ struct Bought {
   std::int32_t days = 0;             // On how many; 0: never.
 };
 
+// And what was paid on the days after the first.
+struct Spent {
+  std::int64_t money = 0;  // Minor units.
+  std::int32_t days = 0;   // On which an amount is known …
+  std::int32_t last = 0;   // … the last of them.
+};
+
 // Of everybody, for one process.
 struct BoughtByAll {
   std::vector<Bought> days;
-  // Per field of the process and customer: minor units on the purchase days after the first.
-  std::vector<std::vector<std::int64_t>> spent;
+  std::vector<std::vector<Spent>> spent;  // Per field of the process and customer.
 };
 
 // The fit in force of each process of the catalog, null for none.
@@ -84,6 +90,9 @@ class Processes {
 
   // Requires: Ready.  Nothing of a person who never bought.
   std::optional<Customer> CustomerOf(int process, int spending, CustomerIndex customer) const;
+
+  // Requires: Ready.  On how many purchase days after the first of a customer no amount is known.
+  double DaysWithoutMoney(int process, int spending) const;
 
   // Line by line what the figures of this customer rest on, for every process; empty where the
   // files name none.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "insights/dynamics.h"
+#include "pipeline/movement.h"
 
 namespace segue {
 namespace {
@@ -33,9 +34,14 @@ int PlaceOf(const Model& model, const std::string& segment) {
   return -1;
 }
 
-void AddAtRisk(State& state, int index, TimePoint since, ModelValue& value) {
+void AddAtRisk(State& state, int index, double period_days, ModelValue& value) {
   const Model& model = state.workspace().models[static_cast<std::size_t>(index)];
-  if (model.rank.empty()) {
+  const std::optional<TimePoint> baseline = BaselineOf(state, model);
+  const TimePoint edge = state.columns().edge();
+  const TimePoint since = std::max(baseline.value_or(edge),
+                                   edge - std::chrono::duration_cast<Duration>(period_days * kDay));
+  value.period_days = std::chrono::duration<double, std::ratio<86400>>(edge - since).count();
+  if (model.rank.empty() || since >= edge) {
     return;
   }
   const std::map<CustomerIndex, std::string> left = LeftSince(state, model.id, since);
@@ -53,7 +59,7 @@ void AddAtRisk(State& state, int index, TimePoint since, ModelValue& value) {
   for (std::size_t place = 0; place < model.rank.size(); ++place) {
     rank[static_cast<std::size_t>(model.rank[place])] = static_cast<int>(place);
   }
-  std::vector<double> worth;
+  std::vector<std::optional<double>> worth;
   for (const SegmentValue& segment : value.segments) {
     worth.push_back(segment.value);
   }
@@ -89,6 +95,9 @@ class Reporter {
     }
     if (!value.fit->refused()) {
       AddPeople(process, spending, value);
+      if (spending >= 0) {
+        value.days_without_money = processes.DaysWithoutMoney(process, spending);
+      }
     }
     report_.processes.push_back(std::move(value));
   }
@@ -98,9 +107,12 @@ class Reporter {
     const Processes& processes = state_.processes();
     const BgNbd& model = value.fit->purchases.fit->model;
     const GammaGammaFit* money = value.fit->FindSpending(value.field);
+    value.no_value = money != nullptr ? std::string(kNoMeanOfNew)
+                     : spending < 0   ? "no file asks what is spent"
+                                      : std::string(value.fit->WhyNoSpending(value.field));
     const std::vector<int> models = ModelsOf(process);
     for (const int index : models) {
-      value.models.push_back({index, {}});
+      value.models.push_back({.model = index, .period_days = 0, .segments = {}});
       for (const Segment& segment :
            state_.workspace().models[static_cast<std::size_t>(index)].segments) {
         value.models.back().segments.emplace_back().segment = segment.name;
@@ -120,25 +132,33 @@ class Reporter {
         }
         value.people += 1;
         value.orders += scores.expected_orders.value_or(0);
-        value.value += scores.lifetime_value.value_or(0);
+        value.without_value += scores.lifetime_value ? 0 : 1;
+        AddWorth(scores, value.value);
       }
       for (std::size_t i = 0; i < models.size(); ++i) {
         AddTo(value.models[i], customer, scores, risks[i]);
       }
     }
-    const TimePoint since =
-        state_.columns().edge() - std::chrono::duration_cast<Duration>(report_.period_days * kDay);
+    if (value.without_value == 0) {
+      value.no_value.clear();
+    }
     for (std::size_t i = 0; i < models.size(); ++i) {
       for (const auto& [segment, sum] : risks[i]) {
         value.models[i].segments[segment].risk = sum.first / sum.second;
       }
-      AddAtRisk(state_, models[i], since, value.models[i]);
+      AddAtRisk(state_, models[i], report_.period_days, value.models[i]);
     }
     // A model of other people, such as those of the app in a shop, says nothing here.
     std::erase_if(value.models, [](const ModelValue& one) {
       return std::all_of(one.segments.begin(), one.segments.end(),
                          [](const SegmentValue& segment) { return segment.people == 0; });
     });
+  }
+
+  static void AddWorth(const CustomerScores& scores, std::optional<double>& value) {
+    if (scores.lifetime_value) {
+      value = value.value_or(0) + *scores.lifetime_value;
+    }
   }
 
   void AddTo(ModelValue& value, CustomerIndex customer, const CustomerScores& scores,
@@ -150,7 +170,7 @@ class Reporter {
     SegmentValue& one = value.segments[segment];
     ++one.people;
     one.orders += scores.expected_orders.value_or(0);
-    one.value += scores.lifetime_value.value_or(0);
+    AddWorth(scores, one.value);
     if (scores.churn_risk) {
       risks[segment].first += *scores.churn_risk;
       risks[segment].second += 1;

@@ -17,14 +17,20 @@ struct SegmentValue {
   std::string segment;
   std::int64_t people = 0;
   std::optional<double> risk;  // The mean churn risk of those who have one.
-  double orders = 0, value = 0;
-  // The share that fell to a worse segment or out of the model in the period before, and the value
-  // times that share; nothing where the model has no `rank`.
+  double orders = 0;
+  // Nothing where none of those who bought has a worth (ProcessValue::no_value); who has none is
+  // left out.
+  std::optional<double> value;
+  // Of those who were there when the period began, the share that fell to a worse segment or out of
+  // the model since, and the value times that share; nothing where nobody was, or the model has no
+  // `rank`.
   std::optional<double> fell, at_risk;
 };
 
 struct ModelValue {
   int model = 0;
+  double period_days =
+      0;  // Up to ValueReport::period_days: since the model knows where people are.
   std::vector<SegmentValue> segments;
 };
 
@@ -35,7 +41,10 @@ struct ProcessValue {
   std::string field;    // Empty: nobody asks for money.
   double people = 0;    // Who are expected to order …
   double orders = 0;    // … so many times …
-  double value = 0;     // … for so much.
+  std::optional<double> value;    // … for so much: those whose worth is known.
+  double without_value = 0;       // People of those whose worth is not, …
+  std::string no_value;           // … and why.
+  double days_without_money = 0;  // Purchase days after a customer's first without an amount.
   std::vector<ModelValue> models;
 };
 

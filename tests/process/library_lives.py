@@ -88,7 +88,7 @@ def value(base):
         check(f"\n   {feature} " in own.replace(":", " ").replace("=", " "), f"{feature} is among the features of risk_value\n{own}")
     check("the fit itself is sure of" in words, "the lifetime value has an interval")
     told = json.loads(base.ask("value", "--at", at(421), "--json"))["processes"]
-    check(any(one["refused"] == "" and one["value"] > 0 for one in told), "and everybody's is known")
+    check(any(one["refused"] == "" and (one["value"] or 0) > 0 for one in told), "and everybody's is known")
     check(any(model["model"] == "risk_value" for one in told for model in one["models"]), "and that of each box of risk and value")
 
 

@@ -123,7 +123,7 @@ def cdnow():
         check("| ---" in desk.ask([*words, "--at", "1998-06-30T23:00", "--markdown"]), f"{words[0]} as Markdown")
         check(json.loads(desk.ask([*words, "--at", "1998-06-30T23:00", "--json"])), f"{words[0]} as JSON")
     told = json.loads(desk.ask(["value", "--at", "1998-06-30T23:00", "--json"]))["processes"]
-    check(len(told) == 1 and told[0]["refused"] == "" and 70000 < told[0]["value"] < 74000, "the same as JSON")
+    check(len(told) == 1 and told[0]["refused"] == "" and 7_000_000 < told[0]["value"] < 7_400_000, "the same as JSON, in cents")
     table = desk.ask(["value", "--at", "1998-06-30T23:00", "--markdown"])
     check("| --- | ---: |" in table and table.startswith("## purchase, amount"), "and as Markdown")
     words = desk.ask(["explain", "1", "--at", "1998-06-30T23:00"])

@@ -94,8 +94,27 @@ def wilson(part, of):
     return [p, 0 if part == 0 else (middle - half) / (1 + z2 / of), 1 if part == of else (middle + half) / (1 + z2 / of)]
 
 
-def on_log(value, variance):
-    return [value, value * math.exp(-Z * math.sqrt(variance)), value * math.exp(Z * math.sqrt(variance))]
+def on_log(value, around, variance):
+    return [value, min(value, around * math.exp(-Z * math.sqrt(variance))), max(value, around * math.exp(Z * math.sqrt(variance)))]
+
+
+def correlation(table):
+    a, b, c, d = table
+    return (a * d - b * c) / math.sqrt((a + b) * (c + d) * (a + c) * (b + d))
+
+
+def phi_ends(table):
+    """The slopes by the four shares from differences of phi itself, not from a formula."""
+    e = [x + 0.5 for x in table] if 0 in table else table
+    n, phi = sum(e), correlation(e)
+    share, slope = [x / n for x in e], []
+    for i in range(4):
+        step = 1e-4 * share[i]
+        at = lambda times: correlation([x + times * step * (j == i) for j, x in enumerate(share)])
+        slope.append((8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step))
+    mean = sum(p * g for p, g in zip(share, slope))
+    half = Z * math.sqrt((sum(p * g * g for p, g in zip(share, slope)) - mean * mean) / n) / (1 - phi * phi)
+    return [min(correlation(table), math.tanh(math.atanh(phi) - half)), max(correlation(table), math.tanh(math.atanh(phi) + half))]
 
 
 def figures(table):
@@ -106,14 +125,12 @@ def figures(table):
     shares = [half / n, b / n, c / n, d / n]
     gradient = [n / half - n / r - n / s, -n / r, -n / s, 0]
     variance = (sum(p * g * g for p, g in zip(shares, gradient)) - 1) / n
-    lift = on_log((a / r) / (s / n), max(variance, 0))
-    phi = (a * d - b * c) / math.sqrt(r * (n - r) * s * (n - s))
-    w = 1 / math.sqrt(max(n - 3, 1))
-    ends = [phi, phi] if abs(phi) >= 1 else [math.tanh(math.atanh(phi) - Z * w), math.tanh(math.atanh(phi) + Z * w)]
+    lift = on_log((a / r) / (s / n), (half / r) / (s / n), max(variance, 0))
     e = [x + 0.5 for x in table] if 0 in table else table
-    odds = on_log((e[0] * e[3]) / (e[1] * e[2]), sum(1 / x for x in e))
+    ratio = (e[0] * e[3]) / (e[1] * e[2])
+    odds = on_log(ratio, ratio, sum(1 / x for x in e))
     return {"lift": lift, "reach": wilson(r, n), "precision": wilson(a, r), "recall": wilson(a, s),
-            "phi": [phi] + ends, "odds_ratio": odds}
+            "phi": [correlation(table)] + phi_ends(table), "odds_ratio": odds}
 
 
 def table_of(reached, part, stayed):

@@ -306,6 +306,18 @@ do:
   - send: hello
 goal: {event: order_placed, within: 14d}
 limits: {reenter: never}
+---
+playbook: late
+purpose: marketing
+on: {model: rfm, to: fading}
+do:
+  - wait: 10d
+  - if: rfm is 'fading'
+    then: [{send: hello}]
+    else: [{wait: 4d}]
+  - send: hello
+goal: {event: order_placed, within: 14d, ends_run: no}
+limits: {reenter: never}
 )"},
     {"SG032", R"(playbook: at_entry
 purpose: marketing

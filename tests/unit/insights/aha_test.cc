@@ -131,6 +131,52 @@ TEST_CASE("aha: the interval of the lift holds the truth in 94 to 96 of 100 samp
   CHECK(held <= 0.96 * 4000);
 }
 
+TEST_CASE("aha: the interval of phi holds the truth in 94 to 96 of 100 samples") {
+  struct Scene {
+    double reach, stay, stay_without;
+  };
+
+  std::uint64_t stream = 810;
+  for (const Scene& scene : {Scene{0.062, 0.63, 0.21}, Scene{0.1, 0.9, 0.1}, Scene{0.5, 0.9, 0.1},
+                             Scene{0.3, 0.6, 0.3}, Scene{0.3, 0.3, 0.3}}) {
+    Dice dice(++stream);
+    const double all = scene.reach * scene.stay + (1 - scene.reach) * scene.stay_without;
+    const double truth = scene.reach * (1 - scene.reach) * (scene.stay - scene.stay_without) /
+                         std::sqrt(scene.reach * (1 - scene.reach) * all * (1 - all));
+    int held = 0;
+    for (int i = 0; i < 4000; ++i) {
+      AhaTable table;
+      for (int person = 0; person < 1000; ++person) {
+        const bool reached = dice.Chance(scene.reach),
+                   stayed = dice.Chance(reached ? scene.stay : scene.stay_without);
+        (reached ? (stayed ? table.reached_stayed : table.reached_left)
+                 : (stayed ? table.other_stayed : table.other_left)) += 1;
+      }
+      const AhaMeasure phi = Measure(table).phi;
+      held += phi.low <= truth && truth <= phi.high ? 1 : 0;
+    }
+    MESSAGE("phi " << truth << ": " << held << " of 4000");
+    CHECK(held >= 0.94 * 4000);
+    CHECK(held <= 0.96 * 4000);
+  }
+}
+
+TEST_CASE("aha: an empty cell makes no interval a point") {
+  const AhaFigures same =
+      Measure({.reached_stayed = 12, .reached_left = 0, .other_stayed = 0, .other_left = 30});
+  CHECK(same.phi.value == 1);
+  CHECK(same.phi.high == 1);
+  CHECK(same.phi.low < 0.95);
+  CHECK(same.phi.low > 0.5);
+  const AhaFigures opposite =
+      Measure({.reached_stayed = 0, .reached_left = 30, .other_stayed = 12, .other_left = 0});
+  CHECK(opposite.phi.low == -1);
+  CHECK(opposite.phi.high > -0.95);
+  CHECK(opposite.lift.value == 0);
+  CHECK(opposite.lift.low == 0);
+  CHECK(opposite.lift.high > 0.05);
+}
+
 TEST_CASE("aha: the edges of a window count, and what came before joining does not") {
   AhaData data;
   data.actions = 1;

@@ -146,7 +146,39 @@ TEST_CASE("dynamics: value at risk is what falls to worse segments or out of the
   CHECK(risk[0].share == 0.75);
   CHECK(risk[0].at_risk == 750);
   CHECK(risk[1].at_risk == 0);
-  CHECK(risk[2].at_risk == 0);
+  // Nobody was there, so nothing says how many fall; and what is not known is not 0.
+  CHECK(!risk[2].share.has_value());
+  CHECK(!risk[2].at_risk.has_value());
+  const auto unknown = ValueAtRisk(matrix, {3, 2, 1}, {std::nullopt, 500, 100});
+  CHECK(unknown[0].share == 0.75);
+  CHECK(!unknown[0].at_risk.has_value());
+}
+
+TEST_CASE("dynamics: half are gone after as long as people stay, whenever watching begins") {
+  // People come on every day, and stay by a bath-tub of chances: half of them 10 days, half 50.
+  Dice dice(921);
+  std::vector<Stay> known, from_zero;
+  for (int person = 0; person < 4000; ++person) {
+    const double came = dice.Between(-200, 30), stays = dice.Chance(0.45) ? 10 : 50;
+    const double from = std::max(0.0, came), until = std::min(30.0, came + stays);
+    if (until <= from) {
+      continue;  // Gone before watching began at 0.
+    }
+    Stay stay{.length = until - from, .ended = came + stays <= 30, .before = from - came};
+    known.push_back(stay);
+    stay.before = 0;
+    from_zero.push_back(stay);
+  }
+  CHECK(ExpectedStays(known, 1)[0].median.value() == doctest::Approx(50).epsilon(0.001));
+  CHECK(ExpectedStays(from_zero, 1)[0].median.value() < 40);  // As if all had come at 0.
+  // Who has been there nobody knows how long says nothing of it.
+  for (Stay& stay : from_zero) {
+    stay.before = std::nullopt;
+  }
+  from_zero.push_back({.segment = 0, .length = 7, .ended = true});
+  CHECK(ExpectedStays(from_zero, 1)[0].median == 7);
+  // Nobody is watched between the ages of 5 and 20: what lies beyond cannot be joined to it.
+  CHECK(!ExpectedStays({{0, 5, true}, {0, 9, true, 20.0}}, 1)[0].median.has_value());
 }
 
 }  // namespace segue

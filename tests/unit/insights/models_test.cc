@@ -213,6 +213,45 @@ TEST_CASE("models: Gamma-Gamma finds one optimum from bad starts, whatever the u
   CHECK(in_cents.model.v == doctest::Approx(100 * fit.model.v).epsilon(1e-5));
 }
 
+TEST_CASE("models: where customers do not differ in what they spend, they have one mean") {
+  Dice dice(77);
+  std::vector<Spending> all;
+  double total = 0, purchases = 0;
+  for (int person = 0; person < 3000; ++person) {
+    const int count = 1 + dice.Below(6);
+    double sum = 0;
+    for (int i = 0; i < count; ++i) {
+      sum += 30 * dice.Gamma(4) / 4;
+    }
+    all.push_back({count, sum / count});
+    total += sum;
+    purchases += count;
+  }
+  const GammaGammaFit fit = FitAllAlike(all);
+  CHECK(fit.estimate.determined);
+  CHECK(fit.model.all_alike());
+  CHECK(fit.model.p == doctest::Approx(4).epsilon(0.05));
+  CHECK(fit.model.v == doctest::Approx(total / purchases));
+  CHECK(fit.estimate.standard_error[2] == doctest::Approx(15 / std::sqrt(purchases)).epsilon(0.05));
+  CHECK(fit.model.Expected(0, 0) == fit.model.v);
+  CHECK(fit.model.Expected(5, 90) == fit.model.v);
+  double sum = 0;
+  for (const Spending& one : all) {
+    sum += fit.model.LogLikelihood(one);
+  }
+  CHECK(sum == doctest::Approx(fit.estimate.log_likelihood).epsilon(1e-9));
+  // Gamma-Gamma with a q beyond measure is the same.
+  const double q = 1e7;
+  const GammaGamma limit{.p = fit.model.p, .q = q, .v = (q - 1) * fit.model.v / fit.model.p};
+  CHECK(limit.LogLikelihood(all[0]) ==
+        doctest::Approx(fit.model.LogLikelihood(all[0])).epsilon(1e-3));
+  // One price: no scatter at all.
+  const GammaGammaFit price = FitAllAlike(std::vector<Spending>(40, {3, 29.85}));
+  CHECK(price.estimate.determined);
+  CHECK(price.model.Expected(0, 0) == doctest::Approx(29.85));
+  CHECK(price.estimate.standard_error[2] == 0);
+}
+
 TEST_CASE("models: impossible histories are refused, and nobody is not a base") {
   const std::vector<History> bad = {
       {.repeats = 1, .last = 0, .observed = 5},        {.repeats = 0, .last = 1, .observed = 5},

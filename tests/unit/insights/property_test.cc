@@ -164,6 +164,7 @@ TEST_CASE("properties: no NaN and no infinity reaches a feature over 200 000 ran
                            .q = dice.Chance(0.1) ? 1 : dice.LogBetween(1e-3, 1e4),
                            .v = dice.LogBetween(1e-6, 1e12)};
     Customer customer{.history = RandomHistory(dice), .mean_spend = dice.LogBetween(1e-3, 1e9)};
+    customer.money_days = customer.history.repeats;
     if (i % 8 == 0) {  // Rubbish, as a bug elsewhere would give it.
       customer.history.last = i % 16 == 0 ? NAN : -1;
     }

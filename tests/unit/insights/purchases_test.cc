@@ -173,8 +173,8 @@ TEST_CASE(
   CHECK(fit.fit->model.alpha == doctest::Approx(60).epsilon(0.1));
   CHECK(fit.holdout->expected == doctest::Approx(fit.holdout->bought).epsilon(0.05));
   const GammaGamma money{.p = 5, .q = 4, .v = 30};
-  const Customer customer{.history = {.repeats = 3, .last = 100, .observed = 300},
-                          .mean_spend = 40};
+  const Customer customer{
+      .history = {.repeats = 3, .last = 100, .observed = 300}, .money_days = 3, .mean_spend = 40};
   const CustomerScores scores = ScoreCustomer(fit.fit->model, &money, customer, 365);
   CHECK(!scores.alive.has_value());
   CHECK(!scores.churn_risk.has_value());
@@ -288,8 +288,8 @@ TEST_CASE(
     "value: lifetime value is orders times spend, with an interval that narrows as more people are "
     "fitted") {
   const BgNbd truth{.r = 0.6, .alpha = 30, .a = 0.8, .b = 3};
-  const Customer customer{.history = {.repeats = 4, .last = 120, .observed = 150},
-                          .mean_spend = 40};
+  const Customer customer{
+      .history = {.repeats = 4, .last = 120, .observed = 150}, .money_days = 4, .mean_spend = 40};
   double before = 1e9;
   for (const int people : {500, 5000}) {
     Dice dice(31);

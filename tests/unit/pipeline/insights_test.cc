@@ -410,8 +410,30 @@ TEST_CASE("migrate: where people stood is read back from their moves") {
   REQUIRE(whole->at_risk.size() == 2);
   CHECK(whole->at_risk[0].value == 60000);
   CHECK(whole->at_risk[1].at_risk == 0);
+  CHECK_FALSE(whole->at_risk[0].share.has_value());  // Nobody was there who could have fallen.
   CHECK_FALSE(MovementOf(*shop.state, 0, {.from = begin - kDay}, shop.now).has_value());
   CHECK_FALSE(MovementOf(*shop.state, 0, {.value = "mony"}, shop.now).has_value());
+}
+
+TEST_CASE("migrate: who was there when watching began has been there since their own move") {
+  InsightsShop shop;
+  shop.Begin(7);
+  shop.now += kHour;
+  const TimePoint begin = shop.now;
+  std::vector<Fact> first, second;
+  for (int i = 7; i < 17; ++i) {
+    first.push_back(shop.Happens(i, kOrder, begin, 100));
+    second.push_back(shop.Happens(i, kOrder, begin + 20 * kDay, 20000));
+  }
+  shop.Take(first);  // Ten are small from here on; the seven before them nobody knows how long.
+  shop.now = begin + 20 * kDay;
+  shop.Take(second);
+  shop.now += kHour;
+  const Result<Movement> late = MovementOf(*shop.state, 0, {.from = begin + 15 * kDay}, shop.now);
+  REQUIRE(late.has_value());
+  CHECK(late->stays[1].ended == 10);
+  CHECK(late->stays[1].stays == 17);
+  CHECK(late->stays[1].median.value() == doctest::Approx(20).epsilon(0.01));
 }
 
 TEST_CASE("funnel: people by stage, with the time between stages where it is known") {

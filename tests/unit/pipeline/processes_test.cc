@@ -4,14 +4,19 @@
 #include "pipeline/processes.h"
 
 #include <cmath>
+#include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include "pipeline/pipeline.h"
+#include "pipeline/value.h"
 #include "support/dice.h"
 #include "support/temp_dir.h"
 
@@ -124,8 +129,40 @@ struct ProcessesShop {
     return find.Int(0);
   }
 
+  // Other amounts for all that was ordered, by who ordered.
+  void Price(const std::function<Value(const std::string&)>& amount) {
+    for (Fact& fact : facts) {
+      Event& event = std::get<Event>(fact);
+      event.fields[0] = amount(event.customer);
+    }
+  }
+
+  std::string Explained(CustomerIndex customer) const {
+    return fmt::format("{}", fmt::join(state->processes().Explain(customer), "\n"));
+  }
+
   std::vector<Fact> facts;
 };
+
+// Of the process that has money.
+ProcessValue WorthOf(ProcessesShop& shop) {
+  const ValueReport report = ReportValue(*shop.state);
+  for (const ProcessValue& one : report.processes) {
+    if (one.field == "amount") {
+      return one;
+    }
+  }
+  FAIL("nobody asks for money");
+  return {};
+}
+
+double MeanOf(ProcessesShop& shop, int feature) {
+  double sum = 0;
+  for (CustomerIndex who = 0; who < shop.state->ledger().customer_count(); ++who) {
+    sum += shop.Features(who)[static_cast<std::size_t>(feature)];
+  }
+  return sum / shop.state->ledger().customer_count();
+}
 
 }  // namespace
 
@@ -327,6 +364,94 @@ TEST_CASE("processes: the figures of one customer are explained line by line") {
     return;
   }
   FAIL("nobody bought four times");
+}
+
+TEST_CASE("processes: a purchase without an amount is not one of nothing") {
+  ProcessesShop whole, holes;
+  whole.Live(400);
+  whole.Run(400.25);
+  holes.Live(400);
+  int order = 0;
+  for (Fact& fact : holes.facts) {
+    if (++order % 3 == 0) {
+      std::get<Event>(fact).fields[0] = Value();
+    }
+  }
+  const CycleReport report = holes.Run(400.25);
+  CHECK(MeanOf(holes, kSpend) == doctest::Approx(MeanOf(whole, kSpend)).epsilon(0.05));
+  REQUIRE(report.warnings.size() == 1);
+  CHECK(report.warnings[0].find("order.amount is missing on ") != std::string::npos);
+  CHECK(WorthOf(holes).days_without_money > 100);
+  CHECK(WorthOf(whole).days_without_money == 0);
+}
+
+TEST_CASE("processes: customers who spend alike have a lifetime value, of the mean of everybody") {
+  ProcessesShop price, alike;
+  price.Live(400);
+  price.Price([](const std::string&) { return Value(std::int64_t{2985}); });
+  std::set<std::pair<std::string, std::int64_t>> days;  // Two on one day would be another amount.
+  std::erase_if(price.facts, [&](const Fact& fact) {
+    const Event& event = std::get<Event>(fact);
+    const Zone& zone = price.checked.workspace->schema.timezone;
+    return !days.emplace(event.customer, zone.ToLocal(event.time).day()).second;
+  });
+  CHECK(fmt::format("{}", fmt::join(price.Run(400.25).warnings, "\n")) == "");
+  alike.Live(400);
+  Dice dice(9);
+  alike.Price([&](const std::string&) {
+    return Value(static_cast<std::int64_t>(5000 * dice.Gamma(4) / 4) + 1);
+  });
+  CHECK(fmt::format("{}", fmt::join(alike.Run(400.25).warnings, "\n")) == "");
+  price.Open(price.begin + 401 * kDay);
+  price.Run(401.25);  // And so it reads back.
+  for (CustomerIndex who = 0; who < price.state->ledger().customer_count(); ++who) {
+    CHECK(price.Features(who)[kSpend] == doctest::Approx(2985));
+    CHECK(price.Features(who)[kValue] > 0);
+    CHECK(alike.Features(who)[kSpend] == doctest::Approx(5000).epsilon(0.1));
+    CHECK(alike.Features(who)[kValue] > 0);
+  }
+  const auto fit = price.state->processes().in_force()[0];
+  REQUIRE(fit != nullptr);
+  CHECK(fit->FindSpending("amount")->model.all_alike());
+  CHECK(price.Explained(0).find("customers cannot be told apart by what they spend") !=
+        std::string::npos);
+}
+
+TEST_CASE("value: who has no worth is said to have none, and why, and is not worth nothing") {
+  ProcessesShop shop;
+  shop.Live(400);
+  // Means so different that of a new customer there is none to expect.
+  std::map<std::string, double> mean;
+  Dice dice(10);
+  for (int who = 0; who < 400; ++who) {
+    mean[fmt::format("c{:04}", who)] = 1000 / dice.Gamma(0.5);
+  }
+  shop.Price([&](const std::string& who) {
+    return Value(static_cast<std::int64_t>(std::min(1e9, mean[who] * dice.Gamma(4) / 4)) + 1);
+  });
+  shop.Run(400.25);
+  const ProcessValue value = WorthOf(shop);
+  REQUIRE(value.fit->FindSpending("amount") != nullptr);
+  REQUIRE(value.fit->FindSpending("amount")->model.q <= 1);
+  CHECK(value.value.has_value());
+  CHECK(value.without_value > 10);
+  CHECK(value.no_value == kNoMeanOfNew);
+  REQUIRE(value.models.size() == 1);
+  for (const SegmentValue& segment : value.models[0].segments) {
+    INFO(segment.segment);
+    CHECK(segment.value.has_value() == (segment.segment != "new"));  // All bought on one day.
+    CHECK(segment.orders > 0);
+    CHECK_FALSE(segment.fell.has_value());  // On the first day nobody has fallen since yesterday.
+  }
+  CHECK(value.models[0].period_days == 0);
+  std::string all;
+  for (CustomerIndex who = 0; who < 400; ++who) {
+    all += shop.Explained(who);
+  }
+  CHECK(all.find(std::string("amount: no data: ") + std::string(kNoMeanOfNew)) !=
+        std::string::npos);
+  shop.Run(410.25);
+  CHECK(WorthOf(shop).models[0].period_days == doctest::Approx(10));
 }
 
 }  // namespace segue

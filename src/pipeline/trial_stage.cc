@@ -190,6 +190,14 @@ std::vector<bool> AskedIn(const Workspace& staged, const Trial& trial) {
   return asked.Take();
 }
 
+// Whether the test expects somebody in a segment of this model.
+bool Expects(const Trial& trial, const std::string& model) {
+  return std::any_of(trial.steps.begin(), trial.steps.end(), [&](const TrialStep& step) {
+    return step.expect && std::any_of(step.expect->segments.begin(), step.expect->segments.end(),
+                                      [&](const TrialSegment& one) { return one.model == model; });
+  });
+}
+
 }  // namespace
 
 Workspace Staged(const Workspace& workspace, const Trial& trial) {
@@ -207,7 +215,8 @@ Workspace Staged(const Workspace& workspace, const Trial& trial) {
     asked.front() = true;  // The tables of moves are made by models.
   }
   for (std::size_t model = 0; model < asked.size(); ++model) {
-    staged.models[model].draft = staged.models[model].draft || !asked[model];
+    Model& one = staged.models[model];
+    one.draft = !asked[model] || (one.draft && !Expects(trial, one.id));
   }
   staged.sources.clear();
   UseSampleCodes(staged);

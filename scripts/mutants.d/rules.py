@@ -10,9 +10,10 @@
   SEGUE=path                           names the program (default: build/release/segue); nothing is compiled
 
 Four kinds, as somebody would slip: a step is dropped, a segment is changed (its name, or its line in the model), a gate is loosened, a
-wait is shifted.  A fixed seed decides their order, and which other segment takes the place of one.  An edit that `segue check` refuses is no
-mutant.  Of each the tests run that could see it: those of the playbook, or all of its half.  A verdict is kept until a file behind
-it changes; another program wants another --work.  What survives needs a reason in tests/mutants/rules_survivors.md.  Ends with 1 when less than 95 % are caught or a survivor has none.
+wait is shifted.  A fixed seed decides their order, and which other segment takes the place of one.  An edit that `segue check` refuses
+is no mutant.  Of each the tests run that could see it: those of the playbook, or all of its half.  A verdict is kept until a file
+behind it changes; another program wants another --work.  What survives needs a reason in tests/mutants/rules_survivors.md.  Ends with 1
+when less than 95 % are caught or a survivor has none.
 """
 import argparse, collections, concurrent.futures, functools, glob, hashlib, json, os, re, shutil, subprocess, sys, tempfile
 

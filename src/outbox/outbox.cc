@@ -307,7 +307,8 @@ void Outbox::Release(std::int64_t id, TimePoint not_before) {
   // A claim that was given back unused leaves no trace, or a tight rate limit would fill the
   // history.
   Statement last = db_.Prepare(
-      "DELETE FROM attempt WHERE id = (SELECT max(id) FROM attempt WHERE delivery = ?)");
+      "DELETE FROM attempt WHERE id = (SELECT max(id) FROM attempt WHERE delivery = ? AND what = "
+      "'claimed')");
   last.Bind(1, id).Run();
   row->delivery.not_before = not_before;
   Transition(*row, State::kWaiting, row->claimed.value_or(not_before), "", "");

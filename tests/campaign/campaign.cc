@@ -297,6 +297,19 @@ void Campaign::Interfere(int tick) {
     }
   }
   if (dice.Chance(0.2)) {
+    const std::string who = somebody().customer;
+    Ask(who, people_.Says(who, "email", Value(), now_));
+  }
+  if (dice.Chance(0.4)) {
+    // They move in with somebody for whom the same message waits.
+    const Promise& one = somebody();
+    const Promise& other = somebody();
+    if (one.playbook == other.playbook && other.address.find('@') != std::string::npos) {
+      const std::string who = one.customer;
+      Ask(who, people_.Says(who, "email", other.address, now_));
+    }
+  }
+  if (dice.Chance(0.2)) {
     const Promise& one = somebody();
     const std::string who = dice.Chance(0.5) ? one.customer : one.address;
     onlooker_.Suppressed(who);
@@ -343,10 +356,11 @@ void Campaign::LookAfter() {
 void Campaign::Send(TimePoint until, int tick) {
   Dispatch(tick);
   while (const std::optional<TimePoint> next = dispatcher_->Next(now_)) {
-    now_ = std::max(*next, now_ + kLeast);
-    if (now_ >= until) {
+    const TimePoint due = std::max(*next, now_ + kLeast);
+    if (due >= until) {
       return;
     }
+    now_ = due;
     Dispatch(tick);
   }
 }
@@ -387,7 +401,7 @@ std::vector<Campaign::Flying> Campaign::Perform(const std::vector<Call>& calls, 
     if (static_cast<int>(answers.size()) == last) {
       break;
     }
-    const Promise& one = watch_.BeforeCall(call, now_);
+    const Promise& one = watch_.BeforeCall(*life_->state, call, now_);
     const int before = tools_.At(one.key).effects;
     answers.push_back(
         {call.id, tools_.Perform(*book_.open.FindConnector(call.connector), one.key, now_)});
@@ -420,7 +434,9 @@ void Campaign::SayAnswers() {
   kept_.clear();
   Operation operation{.kind = Kind::kAnswers, .at = now_};
   Statement find = db().Prepare(
-      "SELECT key, state, changed, not_before, stale_after, unresolved FROM outbox WHERE id = ?");
+      "SELECT key, state, changed, not_before, stale_after, unresolved, address, payload FROM "
+      "outbox "
+      "WHERE id = ?");
   for (auto& [id, answer] : by_id) {
     find.Bind(1, id);
     if (find.Step()) {
@@ -430,6 +446,10 @@ void Campaign::SayAnswers() {
       answer.not_before = find.Int(3);
       answer.stale_after = find.Int(4);
       answer.unresolved = find.Int(5);
+      answer.address = find.Text(6);
+      if (answer.address != watch_.At(id).promised_to) {
+        answer.payload = find.Text(7);
+      }
       operation.answers.push_back(std::move(answer));
     }
     find.Reset();

@@ -8,12 +8,12 @@
 // otherwise, or when a gate refused nobody.
 
 #include <cstdio>
-#include <cstdlib>
-#include <ctime>
+#include <map>
 #include <optional>
 #include <string>
 #include <sys/resource.h>
 #include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -73,6 +73,8 @@ const std::vector<Refusal>& MustRefuse() {
                                             {"sending", "consent", "no_consent"},
                                             {"sending", "suppression", "suppressed"},
                                             {"sending", "address", "not_allowed"},
+                                            {"sending", "address", "no_address"},
+                                            {"sending", "same address", "same_address"},
                                             {"sending", "cap", "cap"},
                                             {"sending", "offer", "no_code"},
                                             {"sending", "goal or exit", "goal"},

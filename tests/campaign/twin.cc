@@ -100,9 +100,14 @@ void Hear(State& state, const std::vector<Answer>& answers) {
   Statement tell = state.db().Prepare(
       "UPDATE outbox SET state = ?, changed = ?, not_before = ?, stale_after = ?, unresolved = ? "
       "WHERE key = ?");
+  Statement readdress =
+      state.db().Prepare("UPDATE outbox SET address = ?, payload = ? WHERE key = ?");
   for (const Answer& answer : answers) {
     tell.Bind(1, answer.state).Bind(2, answer.changed).Bind(3, answer.not_before);
     tell.Bind(4, answer.stale_after).Bind(5, answer.unresolved).Bind(6, answer.key).Run();
+    if (!answer.payload.empty()) {
+      readdress.Bind(1, answer.address).Bind(2, answer.payload).Bind(3, answer.key).Run();
+    }
     for (const auto& [to, unresolved] : answer.heard) {
       state.playbooks().offers().Settled(answer.key, to, unresolved);
     }

@@ -41,6 +41,7 @@ struct Life {
 struct Answer {
   std::string key;
   std::int64_t state = 0, changed = 0, not_before = 0, stale_after = 0, unresolved = 0;
+  std::string address, payload;  // The second where it goes to another address than at first.
   // States that offers must hear of, in their order.
   std::vector<std::pair<DeliveryState, bool>> heard;
 };

@@ -23,6 +23,7 @@ std::string GateAtSending(const std::string& reason) {
   static const std::map<std::string, std::string> kGates = {
       {"no_consent", "consent"},     {"no_topic_consent", "topic consent"},
       {"suppressed", "suppression"}, {"not_allowed", "address"},
+      {"no_address", "address"},     {"same_address", "same address"},
       {"no_code", "offer"},          {"cap", "cap"},
       {"stale", "outbox"},           {"dry_run", "outbox"},
       {"goal", "goal or exit"},      {"exit", "goal or exit"},
@@ -198,7 +199,7 @@ void Watch::FollowPromises(State& state, TimePoint now) {
     one.customer = list.Text(4);
     one.playbook = workspace_.FindPlaybook(list.Text(5)).value_or(-1);
     one.run = list.Int(6);
-    one.address = list.Text(9);
+    one.address = one.promised_to = list.Text(9);
     one.not_before = FromMicros(list.Int(10));
     const std::string step = list.Text(7);
     one.leaves = step.find(':') != std::string::npos;
@@ -276,13 +277,13 @@ void Watch::FollowGrants(State& state) {
 
 // --- Calls and answers ---------------------------------------------------------------------------
 
-const Promise& Watch::BeforeCall(const Call& call, TimePoint now) {
+const Promise& Watch::BeforeCall(State& state, const Call& call, TimePoint now) {
   const std::string& key = call.request.headers.at("Idempotency-Key");
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) {
     throw Broken("a call for what nobody promised: " + key);
   }
-  const Promise& one = promises_[static_cast<std::size_t>(found->second)];
+  Promise& one = promises_[static_cast<std::size_t>(found->second)];
   const auto wrong = [&](std::string_view why) {
     throw Broken(fmt::format("a call about {} for delivery {} at {}: {}", one.customer, one.id,
                              FormatTime(now), why));
@@ -304,6 +305,10 @@ const Promise& Watch::BeforeCall(const Call& call, TimePoint now) {
     wrong("they were erased");
   }
   if (one.kind == DeliveryKind::kMessage) {
+    // Whoever moved to another mailbox gets it there.
+    Statement find = state.db().Prepare("SELECT address FROM outbox WHERE id = ?");
+    find.Bind(1, one.id);
+    one.address = find.Step() ? find.Text(0) : "";
     const Playbook& playbook = workspace_.playbooks.at(static_cast<std::size_t>(one.playbook));
     if (const std::string why = onlooker_.MayNotWrite(*person, one.address, playbook, one.channel);
         !why.empty()) {

@@ -43,7 +43,8 @@ struct Promise {
   int playbook = -1;  // -1: a mirror, or leaving a list.
   bool leaves = false;
   std::int64_t run = 0;
-  std::string key, customer, channel, purpose, address;
+  std::string key, customer, channel, purpose;
+  std::string promised_to, address;  // Where it was to go at first, and where it goes.
   TimePoint not_before;
 };
 
@@ -55,7 +56,7 @@ class Watch {
   void AfterCycle(State& state, TimePoint now);
   void AfterAnswers(State& state);
   // Just before a request is performed.
-  const Promise& BeforeCall(const Call& call, TimePoint now);
+  const Promise& BeforeCall(State& state, const Call& call, TimePoint now);
   // Just after: what happened because of it is counted.
   void AfterCall(const Promise& promise, const Call& call);
   void AtTheEnd(State& state);

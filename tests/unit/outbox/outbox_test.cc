@@ -329,6 +329,15 @@ TEST_CASE_FIXTURE(Fixture, "a claim that is given back counts no attempt and lea
   CHECK(History(claimed.id).empty());
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "what went to another mailbox says so, also when its claim is given back") {
+  outbox->Enqueue(Make("lara"));
+  const Delivery claimed = ClaimOne(kStart);
+  outbox->Readdress(claimed.id, "lara@elsewhere.example", kStart);
+  outbox->Release(claimed.id, kStart + kMinute);
+  CHECK(History(claimed.id) == "running>running readdressed\n");
+}
+
 TEST_CASE_FIXTURE(Fixture, "consent that is withdrawn after the claim stops it") {
   outbox->Enqueue(Make("lara"));
   const Delivery claimed = ClaimOne(kStart);

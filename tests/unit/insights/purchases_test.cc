@@ -41,7 +41,7 @@ Purchases Simulate(int people, int beats, int arrive_within, std::uint64_t strea
   return purchases;
 }
 
-std::vector<std::string> Cells(const std::string& line) {
+std::vector<std::string> CellsOf(const std::string& line) {
   std::vector<std::string> cells;
   std::istringstream in(line);
   for (std::string cell; std::getline(in, cell, ',');) {
@@ -57,7 +57,7 @@ Purchases ReadCdnow(const std::string& path) {
   std::map<int, std::vector<std::int32_t>> all;
   Purchases purchases;
   while (std::getline(in, line)) {
-    const auto cells = Cells(line);
+    const auto cells = CellsOf(line);
     const std::chrono::year_month_day date(
         std::chrono::year(std::stoi(cells[2].substr(0, 4))),
         std::chrono::month(static_cast<unsigned>(std::stoi(cells[2].substr(5, 2)))),
@@ -243,7 +243,7 @@ TEST_CASE("purchases: the bills of a telephone company are a contract business")
   std::ifstream in(*path);
   std::string line;
   std::getline(in, line);
-  const auto header = Cells(line);
+  const auto header = CellsOf(line);
   const auto column = [&](const std::string& name) {
     return static_cast<std::size_t>(std::find(header.begin(), header.end(), name) - header.begin());
   };
@@ -251,7 +251,7 @@ TEST_CASE("purchases: the bills of a telephone company are a contract business")
   purchases.end = 72 * 30;
   Dice dice(30);
   while (std::getline(in, line)) {
-    const auto cells = Cells(line);
+    const auto cells = CellsOf(line);
     const int tenure = std::stoi(cells[column("tenure")]);
     // One bill a month; who left did so at some time within the six years that the file looks back
     // on.
@@ -280,6 +280,16 @@ TEST_CASE("value: the risk is explained line by line, and one purchase day has n
   CHECK(lines[2] == "silent for 80 days, 2.7 of those gaps");
   CHECK(lines[3] == "on the day of the last purchase the risk was 13; the silence since added 34");
   CHECK(lines[4].starts_with("expected in the next 90 days: "));
+  // What it was and what was added are the risk, also as they are printed.
+  const auto number = [](const std::string& line, const std::string& after) {
+    return std::stoi(line.substr(line.find(after) + after.size()));
+  };
+  for (int silent = 0; silent < 400; ++silent) {
+    const auto told =
+        ExplainRisk(model, {.repeats = 4, .last = 120, .observed = 120.0 + silent}, 90);
+    CHECK(number(told[3], "the risk was ") + number(told[3], "since added ") ==
+          number(told[0], "risk "));
+  }
   const auto once = ExplainRisk(model, {.repeats = 0, .last = 0, .observed = 200}, 90);
   CHECK(once == std::vector<std::string>{"no data: one purchase day only, 200 days ago"});
 }

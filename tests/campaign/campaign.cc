@@ -17,6 +17,7 @@ constexpr Duration kLeast = std::chrono::minutes(15);  // Between two looks at w
 constexpr double kCrashesPerDay = 0.4;
 constexpr double kDiesWhileCalling = 0.0005;            // Of all rounds of calls.
 constexpr Duration kPatience = std::chrono::hours(30);  // Before somebody looks after a delivery.
+constexpr int kLookAfterDays = 5;  // So rarely, so that several wait for one person and fill a cap.
 constexpr int kSettleDays = 8;
 // The hours of a day at which cycles are.
 constexpr int kMorning = 1, kNoon = 2;
@@ -214,9 +215,8 @@ void Campaign::FinishCutOff() {
 
 void Campaign::ByHand(int tick) {
   const int day = tick / kTicksPerDay, hour = tick % kTicksPerDay;
-  if (hour == kNoon) {
+  if (hour == kNoon && day % kLookAfterDays == 0) {
     LookAfter();
-    return;
   }
   if (hour != kMorning) {
     return;
@@ -256,6 +256,10 @@ void Campaign::ByHand(int tick) {
     } else if (day % 40 == 22) {
       Must({.kind = Kind::kLetGo, .a = "connector", .b = connector});
     }
+  }
+  // Long enough for a second move of somebody.
+  if (day % 40 == 12 || day % 40 == 19) {
+    Must({.kind = day % 40 == 12 ? Kind::kPause : Kind::kLetGo, .a = "connector", .b = "changes"});
   }
   for (const Insight& insight : book_.open.insights) {
     const std::optional<StoredMoment> found = LoadMoment(db(), insight.id);

@@ -171,6 +171,15 @@ void People::Join(Person& one, Dice& dice) {
   if (one.collects || dice.Chance(0.3)) {
     is("favourite_delivery", std::string(one.collects ? "locker" : "door_to_door"));
   }
+  if (!one.alias.empty() && one.collects) {
+    // Whoever is there twice is in some playbooks twice.
+    const auto also = [&](std::string_view trait, Value value) {
+      Tell(TraitChange{one.alias, traits_.find(trait)->second, std::move(value), at}, at, dice);
+    };
+    also("email", fmt::format("{}@people.example", one.alias));
+    also("email_consent", std::int64_t{1});
+    also("favourite_delivery", std::string("locker"));
+  }
   if (!one.saas) {
     return;
   }

@@ -69,7 +69,7 @@ constexpr std::array<std::pair<Refusal, std::string_view>, 8> kRefusals = {{
 }};
 
 // Shortest texts that read back as the same doubles.
-std::string Join(const std::vector<double>& values) {
+std::string JoinNumbers(const std::vector<double>& values) {
   return fmt::format("{}", fmt::join(values, " "));
 }
 
@@ -101,7 +101,7 @@ double RealAt(const Statement& statement, int column) {
 
 template <std::size_t N>
 std::string JoinParameters(const Estimate<N>& estimate) {
-  return Join({estimate.at.begin(), estimate.at.end()});
+  return JoinNumbers({estimate.at.begin(), estimate.at.end()});
 }
 
 template <std::size_t N>
@@ -110,7 +110,7 @@ std::string JoinCovariance(const Estimate<N>& estimate) {
   for (const auto& row : estimate.covariance) {
     all.insert(all.end(), row.begin(), row.end());
   }
-  return Join(all);
+  return JoinNumbers(all);
 }
 
 template <std::size_t N>
@@ -140,7 +140,7 @@ std::string JoinBins(const std::optional<HoldoutCheck>& holdout) {
     const HoldoutCheck::Bin& bin = holdout->bins[i];
     all.insert(all.end(), {bin.people, bin.expected, bin.bought});
   }
-  return Join(all);
+  return JoinNumbers(all);
 }
 
 HoldoutCheck ReadHoldout(std::int32_t split, double told_apart, std::string_view bins) {
@@ -233,8 +233,8 @@ void ProcessStore::Add(ProcessFit& fit) {
   insert.Bind(7, static_cast<std::int64_t>(p.people));
   insert.Bind(8, static_cast<std::int64_t>(p.repeaters));
   insert.Bind(9, RefusalName(p.refusal)).Bind(10, p.reason);
-  insert.Bind(11, Join({p.rhythm.people, p.rhythm.index, p.rhythm.deviations, p.rhythm.usual_gap,
-                        p.rhythm.same_gap}));
+  insert.Bind(11, JoinNumbers({p.rhythm.people, p.rhythm.index, p.rhythm.deviations,
+                               p.rhythm.usual_gap, p.rhythm.same_gap}));
   if (p.holdout) {
     insert.Bind(12, std::int64_t{p.holdout->split});
     BindReal(insert, 13, p.holdout->told_apart);

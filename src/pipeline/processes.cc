@@ -48,7 +48,7 @@ void Resize(BoughtByAll& bought, std::size_t people) {
 }
 
 // An amount that no shop takes in stays the largest there is, instead of turning into a debt.
-std::int64_t Sum(std::int64_t a, std::int64_t b) {
+std::int64_t Saturated(std::int64_t a, std::int64_t b) {
   std::int64_t sum = 0;
   if (!__builtin_add_overflow(a, b, &sum)) {
     return sum;
@@ -70,7 +70,7 @@ void Digest(std::span<const Purchase> purchases, BoughtByAll& bought) {
         Spent& spent = bought.spent[i][purchase.customer];
         spent.days += spent.last == purchase.day ? 0 : 1;
         spent.last = purchase.day;
-        spent.money = Sum(spent.money, *purchase.spent[i]);
+        spent.money = Saturated(spent.money, *purchase.spent[i]);
       }
     }
   }

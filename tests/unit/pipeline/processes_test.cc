@@ -385,6 +385,21 @@ TEST_CASE("processes: a purchase without an amount is not one of nothing") {
   CHECK(WorthOf(whole).days_without_money == 0);
 }
 
+TEST_CASE("processes: amounts beyond all measure add up to the most there is, and to no debt") {
+  ProcessesShop shop;
+  constexpr std::int64_t kMost = 9'000'000'000'000'000'000;
+  for (int day = 1; day < 5; ++day) {
+    shop.Order(0, day, kMost);
+    shop.Order(1, day, -kMost);
+  }
+  shop.Run(10);
+  const auto most = shop.state->processes().CustomerOf(0, 0, 0);
+  REQUIRE(most.has_value());
+  CHECK(most->money_days == 3);
+  CHECK(most->mean_spend == doctest::Approx(9.223372036854775807e16 / 3));
+  CHECK(shop.state->processes().CustomerOf(0, 0, 1)->mean_spend < 0);
+}
+
 TEST_CASE("processes: customers who spend alike have a lifetime value, of the mean of everybody") {
   ProcessesShop price, alike;
   price.Live(400);

@@ -14,7 +14,10 @@
 namespace segue {
 namespace {
 
-void AddCommon(CLI::App* verb, Common& common, bool with_at) {
+void AddCommon(CLI::App* verb, Common& common, bool with_at,
+               const std::string& at =
+                   "Look as at this moment: 2026-03-26T04:00, in the "
+                   "workspace's zone") {
   verb->add_option("--workspace,-w", common.workspace,
                    "The folder that holds config/, rules/ and templates/")
       ->envname("SEGUE_WORKSPACE");
@@ -22,8 +25,7 @@ void AddCommon(CLI::App* verb, Common& common, bool with_at) {
       ->envname("SEGUE_STATE");
   verb->add_flag("--json", common.json, "Print JSON");
   if (with_at) {
-    verb->add_option("--at", common.at,
-                     "Pretend that it is this moment: 2026-03-26T04:00, in the workspace's zone");
+    verb->add_option("--at", common.at, at);
   }
 }
 
@@ -31,7 +33,7 @@ void AddCommon(CLI::App* verb, Common& common, bool with_at) {
 struct Parsed {
   Common common;
   bool once = true;
-  bool past_brake = false;
+  bool past_brake = false, ahead = false;
   InitOptions init;
   CheckOptions check;
   PlanOptions plan;
@@ -178,7 +180,7 @@ void AddAha(CLI::App& app, Parsed& parsed) {
   aha->add_flag("--publish", parsed.aha.publish,
                 "What is confirmed becomes NAME.reached and so on");
   aha->add_option("--limit", parsed.aha.limit, "Show at most this many rules")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000));
   aha->add_flag("--markdown", parsed.aha.markdown, "Print Markdown");
   aha->callback([&] { parsed.run = [&] { return RunAha(parsed.common, parsed.aha); }; });
 }
@@ -299,10 +301,15 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
 
   CLI::App* run = app.add_subcommand(
       "run", "One cycle and one pass of the dispatcher; with --at it never sends");
-  AddCommon(run, parsed.common, true);
+  AddCommon(run, parsed.common, true,
+            "Run as at this moment, 2026-03-26T04:00 in the workspace's zone: what it reads and "
+            "decides is kept, and nothing is sent");
+  run->add_flag("--ahead", parsed.ahead, "T of --at may lie ahead of the machine's clock");
   run->add_flag("--once", parsed.once, "The default, for scripts that like to say so");
   run->add_flag("--past-brake", parsed.past_brake, "Let the cycle pass that a brake holds");
-  run->callback([&] { parsed.run = [&] { return RunOnce(parsed.common, parsed.past_brake); }; });
+  run->callback([&] {
+    parsed.run = [&] { return RunOnce(parsed.common, parsed.past_brake, parsed.ahead); };
+  });
 
   CLI::App* serve = app.add_subcommand(
       "serve", "Run until told to end: cycles when they are due, deliveries all the time");
@@ -347,7 +354,7 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
   outbox->add_option("--playbook", parsed.outbox.playbook, "Only of this playbook");
   outbox->add_option("--customer", parsed.outbox.customer, "Only to this customer");
   outbox->add_option("--limit", parsed.outbox.limit, "List at most this many")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000));
   outbox->callback([&] { parsed.run = [&] { return RunOutbox(parsed.common, parsed.outbox); }; });
 }
 

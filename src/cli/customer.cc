@@ -9,6 +9,7 @@
 
 #include "base/money.h"
 #include "base/text.h"
+#include "base/visible.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -257,12 +258,12 @@ void ShowRows(const json::object& all) {
   fmt::print("{}{}{}", all.at("runs").as_array().empty() ? "" : runs.Text() + "\n",
              all.at("deliveries").as_array().empty() ? "" : got.Text() + "\n",
              fmt::format("{} decisions: segue explain {} shows them\n",
-                         all.at("decisions").as_array().size(), TextOf(all, "customer")));
+                         all.at("decisions").as_array().size(), Visible(TextOf(all, "customer"))));
 }
 
 void Show(const OneCustomer& subject) {
   const json::object all = Everything(subject);
-  fmt::print("{}   as of {}\n\n", subject.key, subject.Shown(subject.now));
+  fmt::print("{}   as of {}\n\n", Visible(subject.key), subject.Shown(subject.now));
   Table traits({"trait", "value", "since", "from"});
   for (const auto& trait : all.at("traits").as_object()) {
     const json::object& one = trait.value().as_object();
@@ -287,7 +288,7 @@ void Show(const OneCustomer& subject) {
   for (std::size_t i = first; i < events.size(); ++i) {
     const json::object& one = events[i].as_object();
     fmt::print("   {}  {} {}\n", TextOf(one, "time"), TextOf(one, "event"),
-               json::serialize(one.at("fields")));
+               Visible(json::serialize(one.at("fields"))));
   }
   fmt::print("\n");
   ShowRows(all);
@@ -343,7 +344,7 @@ int RunWhyMoved(const Common& common, const WhyMovedOptions& options) {
                                                     {"moves", MovesJson(subject, options.model)}}));
     return kFine;
   }
-  fmt::print("{}\n\n", subject.key);
+  fmt::print("{}\n\n", Visible(subject.key));
   for (std::size_t i = 0; i < workspace.models.size(); ++i) {
     const Model& model = workspace.models[i];
     const auto* segments = subject.state->segments(static_cast<int>(i));
@@ -365,13 +366,13 @@ int RunWhyMoved(const Common& common, const WhyMovedOptions& options) {
     for (const MoveRow& move : MovesOf(*subject.state, *who)) {
       if (move.model == model.id) {
         fmt::print("   {}  {} → {}  cause: {}   {}\n", subject.Shown(move.at), move.from, move.to,
-                   CauseName(move.cause), move.why);
+                   CauseName(move.cause), Visible(move.why));
       }
     }
     const auto people = subject.state->PopulationOf(static_cast<int>(i), subject.now);
     fmt::print("   now:\n");
     for (const std::string& line : segments->Explain(*people, *who, subject.now, *workspace.pool)) {
-      fmt::print("     {}\n", line);
+      fmt::print("     {}\n", Visible(line));
     }
     fmt::print("\n");
   }

@@ -37,11 +37,15 @@ int RunDoctor(const Common& common) {
   boost::json::object sources;
   Statement list = db.Prepare(
       "SELECT source, rows, anonymous, (SELECT count(*) FROM bad_row WHERE bad_row.source = "
-      "source_state.source) "
-      "FROM source_state ORDER BY source");
+      "source_state.source), rounded FROM source_state ORDER BY source");
+  Table read({"source", ">rows", ">anonymous", ">set aside", ">rounded"});
   while (list.Step()) {
-    sources[list.Text(0)] = {
-        {"rows", list.Int(1)}, {"anonymous", list.Int(2)}, {"bad", list.Int(3)}};
+    sources[list.Text(0)] = {{"rows", list.Int(1)},
+                             {"anonymous", list.Int(2)},
+                             {"bad", list.Int(3)},
+                             {"rounded", list.Int(4)}};
+    read.Row({list.Text(0), Grouped(list.Int(1)), Grouped(list.Int(2)), Grouped(list.Int(3)),
+              Grouped(list.Int(4))});
   }
   const OutboxCounts counts = state.outbox().Count();
   if (common.json) {
@@ -68,7 +72,7 @@ int RunDoctor(const Common& common) {
     table.Row({kind, Grouped(count)});
   }
   fmt::print(
-      "{}\n{}\n", table.Text(),
+      "{}\n{}{}{}\n", table.Text(), sources.empty() ? "" : read.Text(), sources.empty() ? "" : "\n",
       sound ? "every column equals one rebuilt from the ledger"
             : "a column differs from one rebuilt from the ledger: this is a bug, please report it");
   for (const std::string& problem : problems) {

@@ -1,14 +1,18 @@
 // explain: every gate that a customer met, with its values and the line that asked.
 
 #include <algorithm>
+#include <limits>
 #include <map>
+#include <set>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "base/visible.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "pipeline/foresee.h"
 #include "pipeline/processes.h"
 #include "pipeline/report.h"
 
@@ -16,6 +20,18 @@ namespace segue {
 namespace {
 
 constexpr Duration kNear = kDay * 30;
+
+// Oldest first, of one playbook or of all.
+std::vector<Delivery> DeliveriesTo(State& state, CustomerIndex customer,
+                                   const std::string& playbook) {
+  OutboxFilter filter;
+  filter.playbook = playbook;
+  filter.customer_key = state.ledger().CustomerKey(customer);
+  filter.limit = std::numeric_limits<int>::max();
+  std::vector<Delivery> all = state.outbox().List(filter);
+  std::reverse(all.begin(), all.end());
+  return all;
+}
 
 class Explainer {
  public:
@@ -39,7 +55,8 @@ class Explainer {
           member.segment == kNoSegment ? "not in this model" : model.segments[member.segment].id;
       fmt::print(
           "{}{}: {}{}\n", Bold(model.id),
-          *who == customer_ ? "" : " of account " + state_.ledger().CustomerKey(*who), name,
+          *who == customer_ ? "" : " of account " + Visible(state_.ledger().CustomerKey(*who)),
+          name,
           member.segment == kNoSegment ? "" : " since " + model.timezone.Format(member.since));
       if (member.answer != member.segment) {
         const std::string answer =
@@ -49,7 +66,7 @@ class Explainer {
       }
       const auto people = state_.PopulationOf(static_cast<int>(i), now_);
       for (const std::string& line : segments->Explain(*people, *who, now_, *workspace.pool)) {
-        fmt::print("   {}\n", line);
+        fmt::print("   {}\n", Visible(line));
       }
     }
     if (workspace.models.empty()) {
@@ -86,6 +103,7 @@ class Explainer {
     const std::vector<Decision> decisions =
         state_.playbooks().Decisions(customer_, playbook.id, TimePoint::min());
     if (decisions.empty()) {
+      Deliveries(playbook);  // Decisions are kept for a time, what was sent for longer.
       return;
     }
     Headline(playbook, decisions);
@@ -104,7 +122,7 @@ class Explainer {
       fmt::print(
           "   {} {}{}{}{}\n", mark, GateName(decision.gate),
           decision.reason.empty() ? "" : ": " + decision.reason,
-          decision.detail.empty() ? "" : "   " + decision.detail,
+          decision.detail.empty() ? "" : "   " + Visible(decision.detail),
           decision.where.empty() ? "" : "   " + Coloured(decision.where, Colour::kDim, colour_));
     }
     Deliveries(playbook);
@@ -117,7 +135,8 @@ class Explainer {
     std::vector<std::string> near;
     for (const Decision& one : state_.playbooks().Decisions(customer_, "", now_ - kNear)) {
       if (one.gate == Gate::kTrigger && !one.passed && one.playbook != but) {
-        near.push_back(fmt::format("   {}   {} ({})\n", Format(one.at), one.playbook, one.detail));
+        near.push_back(
+            fmt::format("   {}   {} ({})\n", Format(one.at), one.playbook, Visible(one.detail)));
       }
     }
     if (!near.empty()) {
@@ -125,11 +144,12 @@ class Explainer {
     }
   }
 
-  // Playbooks that listen to a model in which this person moved, but not to these moves.
-  void NeverAsked() const {
+  // Playbooks that never asked about this person, or this one of them, and why.
+  void NeverAsked(const std::string& only) const {
     std::vector<std::string> near;
     for (const segue::Playbook& playbook : state_.workspace().playbooks) {
-      if (state_.playbooks().Decisions(customer_, playbook.id, TimePoint::min()).empty()) {
+      if ((only.empty() || playbook.id == only) &&
+          state_.playbooks().Decisions(customer_, playbook.id, TimePoint::min()).empty()) {
         near.push_back(playbook.id + " (" + WhyNever(playbook) + ")");
       }
     }
@@ -162,36 +182,50 @@ class Explainer {
 
   // The gate that decided the last thing, in words, first of all.
   void Headline(const segue::Playbook& playbook, const std::vector<Decision>& decisions) const {
-    const auto refused =
-        std::find_if(decisions.rbegin(), decisions.rend(),
-                     [](const Decision& one) { return !one.passed && !one.reason.empty(); });
+    // Where a playbook has words for somebody, a field that it sets is not what they got.
+    const bool speaks = std::any_of(decisions.begin(), decisions.end(), [&](const Decision& one) {
+      return !one.step.empty() && Speaks(playbook, one.step);
+    });
+    const auto counts = [&](const Decision& one) {
+      return one.step.empty() || !speaks || Speaks(playbook, one.step);
+    };
+    const auto refused = std::find_if(
+        decisions.rbegin(), decisions.rend(),
+        [&](const Decision& one) { return !one.passed && !one.reason.empty() && counts(one); });
     const auto promised =
-        std::find_if(decisions.rbegin(), decisions.rend(),
-                     [](const Decision& one) { return one.gate == Gate::kOutbox && one.passed; });
+        std::find_if(decisions.rbegin(), decisions.rend(), [&](const Decision& one) {
+          return one.gate == Gate::kOutbox && one.passed && counts(one);
+        });
     if (promised != decisions.rend() &&
         (refused == decisions.rend() || promised->id > refused->id)) {
-      const std::vector<Delivery> all = DeliveriesOf(playbook);
+      const std::vector<Delivery> all = DeliveriesTo(state_, customer_, playbook.id);
       const auto mine = std::find_if(all.rbegin(), all.rend(), [&](const Delivery& one) {
         return one.run == promised->run && one.step == promised->step;
       });
       const DeliveryState state =
           mine == all.rend() ? DeliveryState::kWaiting : mine->state;  // An erased one is gone.
-      fmt::print(
-          "{}   {}   step {} on {}{}\n", OutcomeWord(state), Bold(playbook.id), promised->step,
-          Format(promised->at),
-          mine == all.rend() || IsWell(state)
-              ? ""
-              : fmt::format("   gate: outcome   {}   {}", DeliveryStateName(state), mine->detail));
+      fmt::print("{}   {}   step {} on {}{}\n", OutcomeWord(state), Bold(playbook.id),
+                 promised->step, Format(promised->at),
+                 mine == all.rend() || IsWell(state)
+                     ? ""
+                     : fmt::format("   gate: outcome   {}   {}", DeliveryStateName(state),
+                                   Visible(mine->detail)));
     } else if (refused != decisions.rend()) {
       fmt::print("{}   {}   {}gate: {}   {}   {}\n", Coloured("NOT SENT", Colour::kRed, colour_),
                  Bold(playbook.id), refused->step.empty() ? "" : "step " + refused->step + "   ",
-                 GateName(refused->gate), refused->reason, refused->detail);
+                 GateName(refused->gate), refused->reason, Visible(refused->detail));
     } else if (decisions.back().gate == Gate::kEnd) {
       fmt::print("{}   {}   {}   {}\n", Coloured("ENDED", Colour::kDim, colour_), Bold(playbook.id),
-                 decisions.back().reason, decisions.back().detail);
+                 decisions.back().reason, Visible(decisions.back().detail));
     } else {
       fmt::print("{}\n", Bold(playbook.id));
     }
+  }
+
+  // Whether a step says something to a person.
+  static bool Speaks(const segue::Playbook& playbook, const std::string& id) {
+    const Step* step = FindStep(playbook.steps, id);
+    return step != nullptr && (step->kind == Step::Kind::kSend || step->kind == Step::Kind::kTask);
   }
 
   static bool IsWell(DeliveryState state) {
@@ -206,25 +240,15 @@ class Explainer {
                                               : Coloured("NOT SENT", Colour::kRed, colour_);
   }
 
-  // Oldest first.
-  std::vector<Delivery> DeliveriesOf(const segue::Playbook& playbook) const {
-    OutboxFilter filter;
-    filter.playbook = playbook.id;
-    filter.customer_key = state_.ledger().CustomerKey(customer_);
-    std::vector<Delivery> all = state_.outbox().List(filter);
-    std::reverse(all.begin(), all.end());
-    return all;
-  }
-
   void Deliveries(const segue::Playbook& playbook) const {
-    for (const Delivery& delivery : DeliveriesOf(playbook)) {
+    for (const Delivery& delivery : DeliveriesTo(state_, customer_, playbook.id)) {
       const Payload& payload = delivery.payload;
       const bool waits = delivery.state == DeliveryState::kWaiting;
-      fmt::print("   → {} {} {}: {}{}{}\n", DeliveryKindName(delivery.kind), delivery.id,
-                 payload.template_id.empty() ? payload.title + payload.name : payload.template_id,
-                 DeliveryStateName(delivery.state),
-                 waits ? ", due " + Format(delivery.not_before) : "",
-                 delivery.detail.empty() ? "" : "   " + delivery.detail);
+      fmt::print(
+          "   → {} {} {}: {}{}{}\n", DeliveryKindName(delivery.kind), delivery.id,
+          Visible(payload.template_id.empty() ? payload.title + payload.name : payload.template_id),
+          DeliveryStateName(delivery.state), waits ? ", due " + Format(delivery.not_before) : "",
+          delivery.detail.empty() ? "" : "   " + Visible(delivery.detail));
     }
   }
 
@@ -299,6 +323,24 @@ class Explainer {
   bool colour_;
 };
 
+// Playbooks that are in no file any more and had to do with this person.
+std::vector<Playbook> GonePlaybooks(State& state, CustomerIndex customer) {
+  std::set<std::string> ids;
+  for (const Decision& one : state.playbooks().Decisions(customer, "", TimePoint::min())) {
+    ids.insert(one.playbook);
+  }
+  for (const Delivery& one : DeliveriesTo(state, customer, "")) {
+    ids.insert(one.playbook);
+  }
+  std::vector<Playbook> gone;
+  for (const std::string& id : ids) {
+    if (!id.empty() && !state.workspace().FindPlaybook(id)) {
+      gone.emplace_back().id = id;
+    }
+  }
+  return gone;
+}
+
 int ExplainJson(State& state, CustomerIndex customer, const std::string& playbook) {
   boost::json::array decisions;
   for (const Decision& one : state.playbooks().Decisions(customer, playbook, TimePoint::min())) {
@@ -335,7 +377,24 @@ int ExplainJson(State& state, CustomerIndex customer, const std::string& playboo
                     {"ended", run.ended ? FormatTime(*run.ended) : ""},
                     {"reason", run.end_reason}});
   }
+  boost::json::array deliveries;
+  for (const Delivery& one : DeliveriesTo(state, customer, playbook)) {
+    const Payload& payload = one.payload;
+    deliveries.push_back(
+        {{"id", one.id},
+         {"kind", std::string(DeliveryKindName(one.kind))},
+         {"state", std::string(DeliveryStateName(one.state))},
+         {"playbook", one.playbook},
+         {"run", one.run},
+         {"step", one.step},
+         {"connector", one.connector},
+         {"what", payload.template_id.empty() ? payload.title + payload.name : payload.template_id},
+         {"created", FormatTime(one.created)},
+         {"due", FormatTime(one.not_before)},
+         {"detail", one.detail}});
+  }
   const boost::json::object out{{"customer", state.ledger().CustomerKey(customer)},
+                                {"deliveries", deliveries},
                                 {"purchases", purchases},
                                 {"moves", moves},
                                 {"runs", runs},
@@ -350,30 +409,39 @@ int RunExplain(const Common& common, const ExplainOptions& options) {
   Opened opened(common);
   State& state = *opened.state;
   const Workspace& workspace = state.workspace();
-  if (!options.playbook.empty() && !workspace.FindPlaybook(options.playbook)) {
+  const CustomerIndex customer = FindAnybody(state, options.customer);
+  const std::vector<Playbook> gone = GonePlaybooks(state, customer);
+  const auto wanted = [&](const Playbook& one) {
+    return options.playbook.empty() || one.id == options.playbook;
+  };
+  if (!options.playbook.empty() && !workspace.FindPlaybook(options.playbook) &&
+      std::none_of(gone.begin(), gone.end(), wanted)) {
     throw Failure{kUsage, fmt::format("there is no playbook {}\n", options.playbook)};
   }
-  const CustomerIndex customer = FindAnybody(state, options.customer);
   if (common.json) {
     return ExplainJson(state, customer, options.playbook);
   }
   const Explainer explainer(state, customer, std::max(opened.now, state.columns().edge()));
   fmt::print("{}{}\n\n", IsAccount(customer) ? "account " : "",
-             state.ledger().CustomerKey(customer));
+             Visible(state.ledger().CustomerKey(customer)));
   if (options.playbook.empty()) {
     explainer.Segments();
     explainer.Purchases();
   }
   explainer.Moves();
   for (const Playbook& playbook : workspace.playbooks) {
-    if (options.playbook.empty() || playbook.id == options.playbook) {
+    if (wanted(playbook)) {
+      explainer.Playbook(playbook);
+    }
+  }
+  for (const Playbook& playbook : gone) {
+    if (wanted(playbook)) {
+      fmt::print("{} is in no file any more; what it did:\n", Visible(playbook.id));
       explainer.Playbook(playbook);
     }
   }
   explainer.NearMisses(options.playbook);
-  if (options.playbook.empty()) {
-    explainer.NeverAsked();
-  }
+  explainer.NeverAsked(options.playbook);
   return kFine;
 }
 

@@ -93,6 +93,7 @@ int RunInit(const InitOptions& options) {
     }
     ++written;
   }
+  std::filesystem::create_directories(folder / "state/inbox");  // A folder that is missing alarms.
   fmt::print(
       "Wrote {} files to {}.\n\n"
       "  cd {}\n"

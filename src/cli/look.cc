@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/visible.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -47,12 +48,13 @@ void PrintModel(State& state, int index, boost::json::object* json) {
   fmt::print("{}\n", table.Text());
 }
 
-void PrintPeople(State& state, int index) {
+void PrintPeople(State& state, int index, boost::json::object* json) {
   const Model& model = state.workspace().models[static_cast<std::size_t>(index)];
   const Segments* segments = state.segments(index);
   if (segments == nullptr) {
     return;
   }
+  boost::json::object people;
   const bool accounts = model.of == Subject::kAccount;
   const CustomerIndex first = accounts ? kFirstAccount : 0;
   const CustomerIndex count =
@@ -62,8 +64,15 @@ void PrintPeople(State& state, int index) {
     if (!state.ledger().IsAlive(customer) || member.segment == kNoSegment) {
       continue;
     }
-    fmt::print("{}\t{}\t{}\n", model.id, state.ledger().CustomerKey(customer),
-               model.segments[member.segment].id);
+    if (json != nullptr) {
+      people[state.ledger().CustomerKey(customer)] = model.segments[member.segment].id;
+    } else {
+      fmt::print("{}\t{}\t{}\n", model.id, Visible(state.ledger().CustomerKey(customer)),
+                 model.segments[member.segment].id);
+    }
+  }
+  if (json != nullptr) {
+    (*json)[model.id] = std::move(people);
   }
 }
 
@@ -100,7 +109,7 @@ int RunSegments(const Common& common, const SegmentsOptions& options) {
     }
     found = true;
     if (options.people) {
-      PrintPeople(*opened.state, static_cast<int>(i));
+      PrintPeople(*opened.state, static_cast<int>(i), common.json ? &json : nullptr);
     } else {
       PrintModel(*opened.state, static_cast<int>(i), common.json ? &json : nullptr);
     }
@@ -108,7 +117,7 @@ int RunSegments(const Common& common, const SegmentsOptions& options) {
   if (!found) {
     throw Failure{kUsage, fmt::format("there is no model {}\n", options.model)};
   }
-  if (common.json && !options.people) {
+  if (common.json) {
     fmt::print("{}\n", boost::json::serialize(json));
   }
   return kFine;
@@ -136,7 +145,13 @@ int RunRender(const Common& common, const RenderOptions& options) {
     throw Failure{kFindings, fmt::format("{} cannot be rendered for {}: {}\n", found->id,
                                          options.customer, message.error().message())};
   }
-  if (options.part == "html") {
+  if (common.json) {
+    const boost::json::object out{{"template", found->id},
+                                  {"subject", message->subject},
+                                  {"html", message->html},
+                                  {"text", message->text}};
+    fmt::print("{}\n", boost::json::serialize(out));
+  } else if (options.part == "html") {
     fmt::print("{}\n", message->html);
   } else if (options.part == "mail") {
     Delivery delivery;
@@ -233,7 +248,8 @@ int ListOutbox(State& state, const OutboxOptions& options, bool json) {
                                                           : payload.name;
     table.Row({std::to_string(delivery.id), std::string(DeliveryStateName(delivery.state)),
                std::string(DeliveryKindName(delivery.kind)), delivery.customer_key, what,
-               delivery.playbook, zone.Format(delivery.not_before), delivery.detail.substr(0, 60)});
+               delivery.playbook, zone.Format(delivery.not_before),
+               Shortened(delivery.detail, 60)});
   }
   fmt::print("{}", table.Text());
   if (static_cast<int>(all.size()) == options.limit) {
@@ -250,7 +266,7 @@ Result<void> ChangeOne(Outbox& outbox, const OutboxOptions& options, std::int64_
 }
 
 // The same for everything that the filter finds.
-int ChangeMany(Outbox& outbox, const OutboxOptions& options, TimePoint now) {
+int ChangeMany(Outbox& outbox, const OutboxOptions& options, TimePoint now, bool json) {
   if (options.state_name.empty() || options.note.empty()) {
     throw Failure{kUsage,
                   "name a delivery's number, or say with --in which ones, and why with --note\n"};
@@ -264,7 +280,12 @@ int ChangeMany(Outbox& outbox, const OutboxOptions& options, TimePoint now) {
     changed += done ? 1 : 0;
     problem = done ? problem : done.error().message();
   }
-  fmt::print("{}: {} deliveries\n", options.action, changed);
+  if (json) {
+    fmt::print("{}\n", boost::json::serialize(
+                           boost::json::object{{"action", options.action}, {"changed", changed}}));
+  } else {
+    fmt::print("{}: {}\n", options.action, Counted(changed, "delivery", "deliveries"));
+  }
   if (!problem.empty()) {
     throw Failure{kFindings, problem + "\n"};
   }
@@ -284,7 +305,7 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
   Opened opened(common);
   Outbox& outbox = opened.state->outbox();
   if (options.id == 0 && options.action != "show") {
-    return ChangeMany(outbox, options, opened.now);
+    return ChangeMany(outbox, options, opened.now, common.json);
   }
   const std::optional<Delivery> delivery = outbox.Get(options.id);
   if (!delivery) {
@@ -292,7 +313,17 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
                   fmt::format("there is no delivery {}: `segue outbox` lists them\n", options.id)};
   }
   if (options.action == "show") {
-    fmt::print("{}\n", boost::json::serialize(DeliverySummary(*delivery)));
+    const boost::json::object summary = DeliverySummary(*delivery);
+    if (common.json) {
+      fmt::print("{}\n", boost::json::serialize(summary));
+      return kFine;
+    }
+    Table table({"of delivery", std::to_string(options.id)});
+    for (const auto& [name, value] : summary) {
+      table.Row({std::string(name), value.is_string() ? std::string(value.get_string())
+                                                      : boost::json::serialize(value)});
+    }
+    fmt::print("{}", table.Text());
     return kFine;
   }
   if (options.note.empty()) {
@@ -302,8 +333,13 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
   if (!done) {
     throw Failure{kFindings, done.error().message() + "\n"};
   }
-  fmt::print("delivery {} is {} now\n", options.id,
-             DeliveryStateName(outbox.Get(options.id)->state));
+  const std::string state(DeliveryStateName(outbox.Get(options.id)->state));
+  if (common.json) {
+    fmt::print("{}\n",
+               boost::json::serialize(boost::json::object{{"id", options.id}, {"state", state}}));
+  } else {
+    fmt::print("delivery {} is {} now\n", options.id, state);
+  }
   return kFine;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <boost/json.hpp>
 #include <fmt/format.h>
 
 #include "cli/cli.h"
@@ -119,11 +120,28 @@ int RunPause(const Common& common, const PauseOptions& options) {
       table.Row({NameOf(pause.kind, pause.id),
                  checked.workspace->schema.timezone.Format(pause.since), pause.note});
     }
+    if (common.json) {
+      boost::json::array all;
+      for (const Pause& pause : pauses.all()) {
+        all.push_back({{"kind", pause.kind},
+                       {"id", pause.id},
+                       {"since", FormatTime(pause.since)},
+                       {"note", pause.note}});
+      }
+      fmt::print("{}\n", boost::json::serialize(all));
+      return kFine;
+    }
     fmt::print("{}", pauses.all().empty() ? "nothing is paused\n" : table.Text());
     return kFine;
   }
   const auto [kind, id] = KindOf(options.what, *checked.workspace);
-  if (!pauses.Begin({kind, id, MomentOf(common, *checked.workspace), options.note})) {
+  const bool is_new = pauses.Begin({kind, id, MomentOf(common, *checked.workspace), options.note});
+  if (common.json) {
+    const boost::json::object out{{"kind", kind}, {"id", id}, {"paused", true}, {"new", is_new}};
+    fmt::print("{}\n", boost::json::serialize(out));
+    return kFine;
+  }
+  if (!is_new) {
     fmt::print("{} is paused already\n", NameOf(kind, id));
     return kFine;
   }
@@ -175,6 +193,19 @@ int RunResume(const Common& common, const PauseOptions& options) {
   const std::string since = checked.workspace->schema.timezone.Format(pause.since);
   pauses.End(kind, id);
   work.Commit();
+  if (common.json) {
+    const boost::json::object out{{"kind", kind},
+                                  {"id", id},
+                                  {"paused", false},
+                                  {"refused", missed.refused},
+                                  {"overdue", missed.overdue},
+                                  {"due", missed.due},
+                                  {"stale", missed.stale},
+                                  {"waiting", missed.waiting},
+                                  {"dropped", dropped}};
+    fmt::print("{}\n", boost::json::serialize(out));
+    return kFine;
+  }
   fmt::print("{} goes on. Since {}:\n{}", NameOf(kind, id), since,
              text.empty() ? "   nothing was missed\n" : text);
   if (dropped > 0) {

@@ -194,6 +194,10 @@ int RunApply(const Common& common, const ApplyOptions& options) {
   const Workspace& workspace = *checked.workspace;
   if (options.follow_folder) {
     FollowFolder(db);
+    if (common.json) {
+      fmt::print("{}\n", R"({"follow_folder":true})");
+      return kFine;
+    }
     fmt::print("from the next run on, the files of the folder run as they are\n");
     return kFine;
   }
@@ -218,6 +222,11 @@ int RunApply(const Common& common, const ApplyOptions& options) {
   NoteRelease(db, checked.files, true, now);
   LeaveWord(db, workspace, applying);
   work.Commit();
+  if (common.json) {
+    fmt::print("{}", AppliedJson(planned.hash, planned.running ? planned.running->hash : "", at,
+                                 planned.difference));
+    return kFine;
+  }
   const Zone& zone = workspace.schema.timezone;
   fmt::print("applied {}{}; in the cycle of {} {}\n", planned.hash.substr(0, 8),
              planned.running ? " in place of " + planned.running->hash.substr(0, 8) : "",

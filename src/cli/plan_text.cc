@@ -7,6 +7,7 @@
 
 #include "base/money.h"
 #include "base/text.h"
+#include "base/visible.h"
 #include "cli/terminal.h"
 
 namespace segue {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::size_t kPeopleShown = 5;
 constexpr std::size_t kChangesShown = 20;
+constexpr std::size_t kColumnLeast = 28, kColumnMost = 48;
 constexpr std::size_t kPeopleInRequest = 200;  // A comment of a code host is cut at 64 KB.
 
 std::string Short(const std::string& hash) {
@@ -148,6 +150,40 @@ std::string OfferLine(const PlanScreen& screen, const ForeseenPlaybook& one) {
   return line;
 }
 
+// As wide as its widest text, within reason: longer ones are shortened.
+std::string InColumn(const std::string& text, std::size_t width) {
+  const std::string cell = Visible(Shortened(text, width));
+  return cell + std::string(width - std::min(width, DisplayWidth(cell)), ' ');
+}
+
+std::size_t ColumnWidth(const std::vector<std::string>& texts) {
+  std::size_t width = kColumnLeast;
+  for (const std::string& text : texts) {
+    width = std::max(width, DisplayWidth(Visible(text)));
+  }
+  return std::min(width, kColumnMost);
+}
+
+// One line for each person and step.
+std::string PeopleText(const PlanScreen& screen, const ForeseenPlaybook& one,
+                       const Playbook& playbook, std::size_t shown) {
+  std::vector<std::string> people, steps;
+  for (std::size_t i = 0; i < std::min(shown, one.steps.size()); ++i) {
+    const ForeseenStep& step = one.steps[i];
+    people.push_back(step.person);
+    steps.push_back(step.title.empty() ? step.what : step.title);
+  }
+  const std::size_t person = ColumnWidth(people), what = ColumnWidth(steps);
+  std::string text;
+  for (std::size_t i = 0; i < people.size(); ++i) {
+    text += fmt::format(
+        "      {} {} {}{}\n", InColumn(people[i], person), InColumn(steps[i], what),
+        Visible(WhenLine(one.steps[i], screen.plan.at, screen.workspace.schema.timezone)),
+        one.steps[i].offer ? "   " + playbook.offer + " reserved" : "");
+  }
+  return text;
+}
+
 // Who starts, how often each outcome came of each step, and the first few by name.
 std::string PlaybookText(const PlanScreen& screen, const ForeseenPlaybook& one, bool everybody) {
   const Workspace& workspace = screen.workspace;
@@ -165,16 +201,11 @@ std::string PlaybookText(const PlanScreen& screen, const ForeseenPlaybook& one, 
     add(HoldsLine(screen, one, what), "         ");
   }
   add(OfferLine(screen, one), "      ");
-  std::size_t shown = 0;
-  for (const ForeseenStep& step : one.steps) {
-    if (!everybody && shown++ == kPeopleShown) {
-      text += fmt::format("      …  segue plan --people {} lists all {}\n", playbook.id,
-                          Grouped(static_cast<std::int64_t>(one.steps.size())));
-      break;
-    }
-    text += fmt::format("      {:<28} {:<28} {}{}\n", step.person, step.what,
-                        WhenLine(step, screen.plan.at, workspace.schema.timezone),
-                        step.offer ? "   " + playbook.offer + " reserved" : "");
+  const std::size_t shown = everybody ? one.steps.size() : kPeopleShown;
+  text += PeopleText(screen, one, playbook, shown);
+  if (one.steps.size() > shown) {
+    text += fmt::format("      …  segue plan --people {} lists all {}\n", playbook.id,
+                        Grouped(std::ssize(one.steps)));
   }
   return text;
 }
@@ -242,6 +273,10 @@ std::string OtherwiseLine(const Gets& before, const Gets& after) {
   return was == is ? is + " in other words" : was + " → " + is;
 }
 
+std::string PersonLine(const std::string& person, const std::string& what) {
+  return fmt::format("{:<28} {}", Visible(person), Visible(what));
+}
+
 std::string Cell(std::string_view text) {
   std::string cell;
   for (const char c : text) {
@@ -262,6 +297,7 @@ boost::json::object ToJson(const Foreseen& plan, const Workspace& workspace) {
       steps.push_back({{"customer", step.customer_key},
                        {"to", step.person},
                        {"step", step.what},
+                       {"title", step.title},
                        {"outcome", step.reason},
                        {"due", FormatTime(step.due)},
                        {"held", step.held},
@@ -311,14 +347,13 @@ std::string DifferenceText(const Difference& difference, const WhoGets& before,
     }
   };
   list("would newly receive", difference.newly, [&](const std::string& key) {
-    return fmt::format("{:<28} {}", after.at(key).person, WhatLine(after.at(key)));
+    return PersonLine(after.at(key).person, WhatLine(after.at(key)));
   });
   list("would no longer receive", difference.no_longer, [&](const std::string& key) {
-    return fmt::format("{:<28} {}", before.at(key).person, WhatLine(before.at(key)));
+    return PersonLine(before.at(key).person, WhatLine(before.at(key)));
   });
   list("would receive something else", difference.otherwise, [&](const std::string& key) {
-    return fmt::format("{:<28} {}", after.at(key).person,
-                       OtherwiseLine(before.at(key), after.at(key)));
+    return PersonLine(after.at(key).person, OtherwiseLine(before.at(key), after.at(key)));
   });
   return text;
 }
@@ -398,6 +433,17 @@ std::string PlanMarkdown(const PlanScreen& screen) {
     }
   }
   return text;
+}
+
+std::string AppliedJson(const std::string& to, const std::string& from, TimePoint at,
+                        const Difference& difference) {
+  const boost::json::object out{{"applied", to},
+                                {"from", from},
+                                {"at", FormatTime(at)},
+                                {"newly", Keys(difference.newly)},
+                                {"no_longer", Keys(difference.no_longer)},
+                                {"otherwise", Keys(difference.otherwise)}};
+  return boost::json::serialize(out) + "\n";
 }
 
 std::string PlanJson(const PlanScreen& screen) {

@@ -25,6 +25,9 @@ struct PlanScreen {
 std::string PlanText(const PlanScreen& screen);
 std::string PlanMarkdown(const PlanScreen& screen);
 std::string PlanJson(const PlanScreen& screen);
+// What an apply changed, `at` being the cycle in which it shows.
+std::string AppliedJson(const std::string& to, const std::string& from, TimePoint at,
+                        const Difference& difference);
 // Who newly receives, no longer receives, or receives something else; at most `shown` of each.
 std::string DifferenceText(const Difference& difference, const WhoGets& before,
                            const WhoGets& after, std::size_t shown);

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/visible.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -59,12 +60,14 @@ int RunCheck(const Common& common, const CheckOptions& options) {
     fmt::print("{}\n", DiagnosticsToJson(found, checked.files));
   } else {
     fmt::print("{}", FormatDiagnostics(found, checked.files, OutputHasColour()));
-    fmt::print("{} files: {} errors, {} warnings", checked.files.size(), count(Severity::kError),
-               count(Severity::kWarning));
+    fmt::print("{}: {}, {}", Counted(std::ssize(checked.files), "file"),
+               Counted(count(Severity::kError), "error"),
+               Counted(count(Severity::kWarning), "warning"));
     if (checked.workspace != nullptr) {
-      fmt::print(" · {} models, {} playbooks, {} templates, {} columns",
-                 checked.workspace->models.size(), checked.workspace->playbooks.size(),
-                 checked.workspace->templates.size(), checked.workspace->aggregates.all().size());
+      fmt::print(" · {}, {}, {}, {}", Counted(std::ssize(checked.workspace->models), "model"),
+                 Counted(std::ssize(checked.workspace->playbooks), "playbook"),
+                 Counted(std::ssize(checked.workspace->templates), "template"),
+                 Counted(std::ssize(checked.workspace->aggregates.all()), "column"));
     }
     fmt::print("\n");
   }
@@ -75,7 +78,7 @@ namespace {
 
 void PrintWarnings(const CycleReport& report) {
   for (const std::string& warning : report.warnings) {
-    fmt::print(stderr, "warning: {}\n", warning);
+    fmt::print(stderr, "warning: {}\n", Visible(warning));
   }
 }
 
@@ -93,7 +96,7 @@ std::string IntakeLine(const CycleReport& report) {
 
 namespace {
 
-int OneCycle(const Common& common, bool past_brake) {
+int OneCycle(const Common& common, bool past_brake, bool ahead) {
   if (!std::filesystem::exists(StateFile(common))) {
     OpenWorkspace(common);  // No state is made for files that are wrong.
   }
@@ -109,6 +112,11 @@ int OneCycle(const Common& common, bool past_brake) {
     throw Failure{kUsage,
                   "--at lies in the future, and this state works in earnest: a run would keep that "
                   "slot; `segue plan --at` says what would happen, and changes nothing\n"};
+  } else if (now > SystemClock().Now() && !ahead) {
+    throw Failure{kUsage,
+                  "--at lies ahead of the clock: a run changes the state, and one that is ahead of "
+                  "the clock moves nobody until it catches up; `segue plan --at` says what would "
+                  "happen, and changes nothing. On a state of your own to play with: --ahead\n"};
   }
   if (past_brake && !ReleaseBrake(db)) {
     throw Failure{kUsage, "no brake is pulled: there is nothing to let pass\n"};
@@ -183,9 +191,9 @@ int OneCycle(const Common& common, bool past_brake) {
 
 }  // namespace
 
-int RunOnce(const Common& common, bool past_brake) {
+int RunOnce(const Common& common, bool past_brake, bool ahead) {
   try {
-    return OneCycle(common, past_brake);
+    return OneCycle(common, past_brake, ahead);
   } catch (const BrakePulled& brake) {
     throw Failure{kBrake, std::string(brake.what()) + "\n"};
   }
@@ -206,6 +214,10 @@ class ArrivedFiles final : public FileReader {
 
   Result<std::string> Read(std::string_view path, std::uint64_t offset, std::size_t most) override {
     return files_.Read(path, offset, most);
+  }
+
+  std::optional<Error> CheckWhole(std::string_view path) override {
+    return files_.CheckWhole(path);
   }
 
  private:

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "base/visible.h"
 
 namespace segue {
 namespace {
@@ -69,6 +70,9 @@ Table::Table(std::vector<std::string> columns) {
 
 void Table::Row(std::vector<std::string> cells) {
   SEGUE_CHECK(cells.size() == names_.size());
+  for (std::string& cell : cells) {
+    cell = Visible(cell);
+  }
   rows_.push_back(std::move(cells));
 }
 
@@ -122,11 +126,11 @@ void Sheet::Heading(std::string_view text) {
   if (!text_.empty()) {
     text_ += '\n';
   }
-  text_.append(markdown_ ? "## " : "").append(text).append(markdown_ ? "\n\n" : "\n");
+  text_.append(markdown_ ? "## " : "").append(Visible(text)).append(markdown_ ? "\n\n" : "\n");
 }
 
 void Sheet::Line(std::string_view text) {
-  text_.append(text).append(markdown_ ? "\n\n" : "\n");
+  text_.append(Visible(text)).append(markdown_ ? "\n\n" : "\n");
 }
 
 void Sheet::Add(const Table& table) {
@@ -147,6 +151,11 @@ std::string Grouped(std::int64_t number) {
     digits.insert(at, " ");
   }
   return digits;
+}
+
+std::string Counted(std::int64_t number, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}{}", Grouped(number), number == 1 || many.empty() ? one : many,
+                     number == 1 || !many.empty() ? "" : "s");
 }
 
 std::string Percent(double share) {

@@ -16,7 +16,8 @@ bool OutputHasColour();
 bool ErrorHasColour();
 std::string Coloured(std::string_view text, Colour colour, bool on);
 
-// Columns as wide as their widest cell, two spaces apart; numbers to the right.
+// Columns as wide as their widest cell, two spaces apart; numbers to the right.  Cells and lines
+// may hold what came from anywhere: control characters in them are written out (Visible).
 class Table {
  public:
   // A name that begins with '>' is a column of numbers.
@@ -49,6 +50,8 @@ class Sheet {
   std::string text_;
 };
 
+// "1 error", "12 345 errors"; `many` where an s will not do.
+std::string Counted(std::int64_t number, std::string_view one, std::string_view many = {});
 // "12 345"
 std::string Grouped(std::int64_t number);
 // "12.3 %"

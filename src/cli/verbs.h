@@ -72,7 +72,8 @@ int RunSendTest(const Common& common, const SendTestOptions& options);
 // Whether the state is sound.
 int RunDoctor(const Common& common);
 
-int RunOnce(const Common& common, bool past_brake);
+// `ahead`: --at may lie ahead of the machine's clock.
+int RunOnce(const Common& common, bool past_brake, bool ahead);
 
 // Runs until it is told to end.
 int RunServe(const Common& common);

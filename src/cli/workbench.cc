@@ -8,12 +8,14 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <span>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/visible.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "daemon/transport.h"
@@ -22,6 +24,8 @@
 namespace segue {
 
 namespace {
+
+constexpr std::size_t kKeysNamed = 10;  // Of customers who share an address.
 
 Checked LoadFolder(const Common& common) {
   Diagnostics found;
@@ -36,9 +40,10 @@ Checked RequireGood(Checked checked, const Common& common) {
     Diagnostics errors;
     std::copy_if(checked.diagnostics.begin(), checked.diagnostics.end(), std::back_inserter(errors),
                  [](const Diagnostic& one) { return one.severity == Severity::kError; });
-    throw Failure{kFindings, FormatDiagnostics(errors, checked.files, ErrorHasColour()) +
-                                 fmt::format("{} errors in the workspace {}: nothing was run\n",
-                                             errors.size(), common.workspace)};
+    throw Failure{kFindings,
+                  FormatDiagnostics(errors, checked.files, ErrorHasColour()) +
+                      fmt::format("{} in the workspace {}: nothing was run\n",
+                                  Counted(std::ssize(errors), "error"), common.workspace)};
   }
   return checked;
 }
@@ -278,6 +283,7 @@ CustomerIndex FindPerson(State& state, const std::string& who) {
     return *found;
   }
   const std::optional<int> email = state.workspace().email_trait;
+  std::vector<CustomerIndex> found;
   if (email && who.find('@') != std::string::npos) {
     for (CustomerIndex customer = 0; customer < state.ledger().customer_count(); ++customer) {
       const TraitState* trait = state.ledger().Trait(customer, *email);
@@ -285,9 +291,23 @@ CustomerIndex FindPerson(State& state, const std::string& who) {
           trait == nullptr ? nullptr : std::get_if<std::string>(&trait->value);
       if (address != nullptr && ToLower(*address) == ToLower(who) &&
           state.ledger().IsAlive(customer)) {
-        return customer;
+        found.push_back(customer);
       }
     }
+  }
+  if (found.size() == 1) {
+    return found.front();
+  }
+  if (!found.empty()) {
+    std::string keys;
+    for (const CustomerIndex customer :
+         std::span(found).first(std::min(found.size(), kKeysNamed))) {
+      keys += (keys.empty() ? "" : ", ") + Visible(state.ledger().CustomerKey(customer));
+    }
+    throw Failure{
+        kFindings,
+        fmt::format("{} customers have the address {}: name one by its key: {}{}\n", found.size(),
+                    Visible(who), keys, found.size() > kKeysNamed ? ", …" : "")};
   }
   throw Failure{kFindings,
                 fmt::format("no customer has the key or the address {}{}\n", who,

@@ -468,6 +468,12 @@ class PlaybookCompiler {
   void Limits() {
     const Node* limits = document_.Find("limits");
     playbook_.on_cap_wait = 7 * kDay;
+    const auto place_of = [&](std::string_view key) {
+      const Node* value = limits == nullptr ? nullptr : limits->Find(key);
+      return value == nullptr ? playbook_.place : value->place;
+    };
+    playbook_.reenter_place = place_of("reenter");
+    playbook_.per_day_place = place_of("per_day");
     if (limits == nullptr) {
       return;
     }

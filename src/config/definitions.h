@@ -309,6 +309,7 @@ struct Playbook {
   std::optional<Goal> goal;
   Reenter reenter;
   std::optional<int> per_day;
+  Place reenter_place, per_day_place;   // The playbook's own where the file does not say.
   std::optional<Duration> on_cap_wait;  // Absent: drop.
   double holdout_percent = 0;
   std::vector<std::pair<std::string, double>> variants;

@@ -20,7 +20,7 @@ void Salvage(std::string_view line, Names& names) {
   const std::size_t end = std::min(line.find_first_of(": "), line.size());
   if (const auto kind = FindKind(line.substr(0, end))) {
     std::string_view id = Trim(line.substr(std::min(end + 1, line.size())));
-    id = Trim(id.substr(0, id.find_first_of(" #")));
+    id = Trim(id.substr(0, id.find_first_of(" #:")));
     names.AddBroken(KindName(*kind), std::string(id));
   }
   names.AddBroken("any", "document");

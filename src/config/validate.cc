@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/money.h"
 #include "base/text.h"
 #include "config/document.h"
 #include "config/unbuilt.h"
@@ -36,6 +37,15 @@ std::string What(const Node& node) {
   return "";
 }
 
+// `GBP` for `gbp`, where that is a currency.
+std::string InCapitals(std::string_view text) {
+  std::string capitals(text);
+  for (char& c : capitals) {
+    c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  return CurrencyDecimals(capitals) ? fmt::format("did you mean `{}`?", capitals) : "";
+}
+
 class Validator {
  public:
   Validator(const Names& names, Report& report) : names_(names), report_(report) {}
@@ -47,7 +57,8 @@ class Validator {
       report_.Unbuilt(document.root.keys.front().place, what);
     }
     Map(document.root, KeyTree(kind_), KindName(kind_));
-    document.root.bad |= id.bad;
+    // Nothing names the workspace; all that it declares is as good as ever.
+    document.root.bad |= id.bad && kind_ != DocumentKind::kWorkspace;
   }
 
  private:
@@ -270,7 +281,7 @@ class Validator {
         report_.Error(
             "SG005", value.place,
             fmt::format("`{}` wants {}, not {}", name, FormExpected(spec.form), What(value)), {},
-            {});
+            spec.form == Form::kCurrency ? InCapitals(value.text) : "");
       }
       value.bad = true;
     } else if (value.quoted && (spec.form == Form::kYesNo || spec.form == Form::kYes)) {

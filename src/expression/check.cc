@@ -275,7 +275,8 @@ std::optional<Expr> Checker::CheckMoney(const Syntax& syntax) {
   const Schema& schema = *scope_.schema;
   const std::size_t space = syntax.text.find(' ');
   const std::string currency = syntax.text.substr(space + 1);
-  if (currency != schema.currency) {
+  // Without one the workspace's own is wrong, and that is said where it stands.
+  if (currency != schema.currency && !schema.currency.empty()) {
     return Fail("SG003", syntax,
                 fmt::format("amounts here are in {}, not in {}", schema.currency, currency),
                 "every amount is kept in the workspace's currency");

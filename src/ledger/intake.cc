@@ -234,10 +234,12 @@ Intake Ledger::Inner::AddAgain(const Event& event, const Record& known, const Ar
   const bool same_customer =
       named && customers.Survivor(*named) == customers.Survivor(known.customer);
   // Fields that the files do not name any more are not content.
-  if (same_customer && names.ToSchema(known.kind, known.fields) == event.fields) {
+  std::vector<Value> known_fields = names.ToSchema(known.kind, known.fields);
+  if (same_customer && known_fields == event.fields) {
     return Intake::kDuplicate;
   }
   if (!known.version || !event.version) {
+    conflicts.push_back({0, customers.Key(known.customer), std::move(known_fields)});
     return Intake::kConflict;
   }
   if (*event.version <= *known.version) {

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ledger/accounts.h"
 #include "ledger/customers.h"
@@ -96,6 +97,7 @@ struct Ledger::Inner {
   int account_trait = -1;
   bool members_moved = false;  // Since FollowMembers.
   Changes changes;
+  std::vector<Conflict> conflicts;  // Of the last Append.
   std::set<CustomerIndex> departed;
   Refunds refunds;
 };

@@ -91,6 +91,7 @@ std::vector<Intake> Ledger::Append(std::span<const Fact> facts, std::string_view
                                    TimePoint arrived, Duration late_limit) {
   Inner& in = *inner_;
   in.traits.DropRead();
+  in.conflicts.clear();
   const Inner::Arrival arrival{.source = source,
                                .arrived = ToMicros(arrived),
                                .effective = std::max(ToMicros(arrived), in.clock),
@@ -108,6 +109,9 @@ std::vector<Intake> Ledger::Append(std::span<const Fact> facts, std::string_view
   }
   for (const Fact& fact : facts) {
     intakes.push_back(std::visit([&](const auto& each) { return in.Add(each, arrival); }, fact));
+    if (intakes.back() == Intake::kConflict) {
+      in.conflicts.back().at = intakes.size() - 1;
+    }
     if (in.events.journal_size() >= kJournalMax) {
       in.Seal();
     }
@@ -137,6 +141,7 @@ std::vector<Intake> Ledger::Append(const std::shared_ptr<const EventRows>& rows,
   Transaction work(in.db);
   std::vector<Intake> intakes;
   if (in.AddRows(rows, arrival)) {
+    in.conflicts.clear();
     in.SavePosition();
     intakes.assign(rows->size(), Intake::kNew);
   } else {
@@ -149,6 +154,10 @@ std::vector<Intake> Ledger::Append(const std::shared_ptr<const EventRows>& rows,
   }
   work.Commit();
   return intakes;
+}
+
+const std::vector<Ledger::Conflict>& Ledger::conflicts() const {
+  return inner_->conflicts;
 }
 
 void Ledger::AdvanceTo(TimePoint now) {

@@ -95,6 +95,16 @@ class Ledger {
   std::vector<Intake> Append(const std::shared_ptr<const EventRows>& rows, std::string_view source,
                              TimePoint arrived, Duration late_limit);
 
+  // An event that was a conflict: which of the facts or rows, and what stays in its place.
+  struct Conflict {
+    std::size_t at = 0;
+    std::string customer;
+    std::vector<Value> fields;  // Of the schema.
+  };
+
+  // Of the last Append.
+  const std::vector<Conflict>& conflicts() const;
+
   // Lets take effect what waited until `now`.  Columns::Advance calls it.
   void AdvanceTo(TimePoint now);
 

@@ -329,7 +329,7 @@ Result<Outbox::Stored> Outbox::LoadForHand(std::int64_t id, std::string_view ver
   if (state != State::kUnknown && state != State::kDead &&
       !(waiting_too && state == State::kWaiting)) {
     return Error("delivery " + std::to_string(id) + " is " + std::string(DeliveryStateName(state)) +
-                 "; to " + std::string(verb) + " it, it must be unknown or dead" +
+                 "; to " + std::string(verb) + ", it must be unknown or dead" +
                  (waiting_too ? ", or waiting" : ""));
   }
   return std::move(*row);

@@ -1,8 +1,6 @@
 // Cycle: pull → facts → columns → segments → moves → runs → decisions and deliveries.
 
 #include <algorithm>
-#include <set>
-#include <tuple>
 #include <utility>
 
 #include "base/parallel.h"
@@ -11,6 +9,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/process_names.h"
 #include "pipeline/processes.h"
+#include "pipeline/quarantine.h"
 #include "sources/reading.h"
 
 namespace segue {
@@ -83,35 +82,6 @@ void StoreBatch(Database& db, const Source& source, const Batch& batch) {
       "rounded = rounded + ?5");
   update.Bind(1, source.id).Bind(2, batch.cursor).Bind(3, batch.rows).Bind(4, batch.anonymous);
   update.Bind(5, batch.rounded).Run();
-  for (const BadRow& row : batch.bad) {
-    Statement insert = db.Prepare(
-        "INSERT INTO bad_row(source, file, line, column, reason, raw) VALUES (?, ?, ?, ?, ?, ?)");
-    insert.Bind(1, source.id).Bind(2, row.file).Bind(3, row.line).Bind(4, row.column);
-    insert.Bind(5, row.reason).Bind(6, row.raw).Run();
-  }
-}
-
-// Rows of a database are read again within the overlap; those that were set aside stay set aside
-// once.
-void DropKnownBadRows(Database& db, const Source& source, Batch& batch) {
-  if (source.type != SourceType::kSql || batch.bad.empty()) {
-    return;
-  }
-  const auto content = [](const BadRow& row) {
-    return std::tie(row.file, row.column, row.reason, row.raw);
-  };
-  const auto less = [&](const BadRow& a, const BadRow& b) { return content(a) < content(b); };
-  const std::set<BadRow, decltype(less)> here(batch.bad.begin(), batch.bad.end(), less);
-  std::set<BadRow, decltype(less)> known(less);
-  Statement all = db.Prepare("SELECT file, column, reason, raw FROM bad_row WHERE source = ?");
-  all.Bind(1, source.id);
-  while (all.Step()) {
-    BadRow row{all.Text(0), 0, all.Text(1), all.Text(2), all.Text(3)};
-    if (here.contains(row)) {
-      known.insert(std::move(row));
-    }
-  }
-  std::erase_if(batch.bad, [&](const BadRow& row) { return known.contains(row); });
 }
 
 void StoreRead(Database& db, const Source& source, TimePoint slot, TimePoint now,
@@ -178,6 +148,14 @@ std::vector<int> ModelOrder(const Workspace& workspace) {
     }
   }
   return order;
+}
+
+void AddUp(const PlaybookSummary& one, PlaybookSummary& all) {
+  all.started += one.started;
+  all.ended += one.ended;
+  all.promised += one.promised;
+  all.skipped += one.skipped;
+  all.messages += one.messages;
 }
 
 // The stored now of a cycle that was cut off.  It is finished before any fact is taken in that it
@@ -263,13 +241,17 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
     const std::string cursor = batch->cursor;
     const auto take_in = [&] {
       Transaction work(db);
-      DropKnownBadRows(db, source, *batch);
+      if (source.type == SourceType::kSql) {
+        DropKnownRows(db, source, batch->bad);  // Rows within the overlap are read again.
+      }
       Ledger& ledger = state_.ledger();
       CountIntake(batch->events ? ledger.Append(batch->events, source.id, now, source.late_events)
                                 : ledger.Append(batch->facts, source.id, now, source.late_events),
                   report);
       state_.CarrySuppressions();
       StoreBatch(db, source, *batch);
+      StoreRows(db, source, batch->bad);
+      StoreConflicts(state_, source, *batch);
       work.Commit();
       if (batch->rows > kRowsPerBatch) {
         state_.columns().Follow();
@@ -283,6 +265,9 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
     } else {
       take_in();
       read_on();
+    }
+    for (const std::string& note : batch->notes) {
+      report.warnings.push_back("source " + source.id + ": " + note);
     }
     report.intake["rows"] += batch->rows;
     report.intake["bad"] += static_cast<std::int64_t>(batch->bad.size());
@@ -309,6 +294,15 @@ void Cycle::Ingest(std::span<const Fact> facts, std::string_view source, Duratio
   CountIntake(state_.ledger().Append(facts, source, now, late_limit), report);
   state_.CarrySuppressions();
   work.Commit();
+}
+
+void Cycle::EraseAtOnce(const std::string& key, TimePoint now) {
+  Transaction work(state_.db());
+  const std::vector<Fact> facts = {Erase{key, now}};
+  state_.ledger().Append(facts, "by hand", now, kDay);
+  Depart(now);
+  work.Commit();
+  state_.columns().Follow();
 }
 
 void Cycle::MarkRead(TimePoint now) {
@@ -352,11 +346,11 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
     report.warnings.push_back(std::move(warning));
   }
   SearchMoments(now);
-  report.playbooks = state_.playbooks().Advance(now, moves);
+  const PlaybookSummary done = state_.playbooks().Advance(now, moves);
   for (std::string& alarm : state_.playbooks().offers().Alarms()) {
     report.warnings.push_back(std::move(alarm));
   }
-  report.brake = Brake(moves, report);
+  report.brake = Brake(moves, done.messages);
   const std::string held = std::to_string(ToMicros(now));
   const bool released = state_.db().GetSetting(kBrakeReleased) == held;
   if (!report.brake.empty() && brakes_hold_ && !released) {
@@ -368,17 +362,18 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
   if (released) {
     state_.db().SetSetting(kBrakeReleased, "");
   }
+  // Beside what a cycle that was cut off left to be done in the same breath.
+  AddUp(done, report.playbooks);
   report.moves.insert(report.moves.end(), moves.begin(), moves.end());
   state_.db().Prepare("UPDATE cycle SET finished = 1").Run();
   work.Commit();
   report.next = Next(now);
 }
 
-std::string Cycle::Brake(const std::vector<Move>& moves, const CycleReport& report) const {
+std::string Cycle::Brake(const std::vector<Move>& moves, std::int64_t messages) const {
   const Workspace& workspace = state_.workspace();
-  if (workspace.max_sends_per_run && report.playbooks.messages > *workspace.max_sends_per_run) {
-    return std::to_string(report.playbooks.messages) +
-           " messages in one run, safety.max_sends_per_run is " +
+  if (workspace.max_sends_per_run && messages > *workspace.max_sends_per_run) {
+    return std::to_string(messages) + " messages in one run, safety.max_sends_per_run is " +
            std::to_string(*workspace.max_sends_per_run);
   }
   if (!workspace.max_moved_percent) {
@@ -516,18 +511,6 @@ TimePoint Cycle::Next(TimePoint now) const {
     next = std::min(next, insight.every.SlotAfter(now, workspace.schema.timezone));
   }
   return std::max(next, now);
-}
-
-std::string QuarantineText(State& state, std::string_view source) {
-  std::vector<BadRow> rows;
-  Statement list = state.db().Prepare(
-      "SELECT file, line, column, reason, raw FROM bad_row WHERE source = ? ORDER BY file, line, "
-      "id");
-  list.Bind(1, source);
-  while (list.Step()) {
-    rows.push_back({list.Text(0), list.Int(1), list.Text(2), list.Text(3), list.Text(4)});
-  }
-  return rows.empty() ? "" : FormatQuarantine(rows);
 }
 
 }  // namespace segue

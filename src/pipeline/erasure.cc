@@ -25,34 +25,60 @@ std::string AddressOf(State& state, CustomerIndex customer) {
   return text == nullptr ? std::string() : *text;
 }
 
-std::int64_t CountCells(Database& db, const std::string& condition, std::string_view value) {
-  Statement count = db.Prepare(condition);
-  count.Bind(1, value);
-  return count.Step() ? count.Int(0) : 0;
+struct SearchedColumn {
+  std::string table, name;
+};
+
+// Whose a row is, as SQL; NULL where the table does not say.
+std::string OwnerIn(const std::vector<SearchedColumn>& columns, const std::string& table) {
+  std::string owner = "NULL";
+  for (const SearchedColumn& column : columns) {
+    if (column.table == table && column.name == "customer") {
+      return "customer";
+    }
+    if (column.table == table && column.name == "delivery") {
+      owner = "(SELECT customer FROM outbox WHERE outbox.id = delivery)";
+    }
+  }
+  return owner;
 }
 
-void Search(Database& db, ErasureProof& proof) {
-  std::vector<std::pair<std::string, std::string>> columns;
-  Statement list = db.Prepare(
+// Rows that fulfil the condition, but for those of customers who live.
+std::int64_t CountCells(State& state, const std::string& table, const std::string& owner,
+                        const std::string& condition, std::string_view value) {
+  Statement count = state.db().Prepare(
+      fmt::format(R"(SELECT {}, count(*) FROM "{}" WHERE {} GROUP BY 1)", owner, table, condition));
+  count.Bind(1, value);
+  std::int64_t cells = 0;
+  while (count.Step()) {
+    const bool of_living =
+        !count.IsNull(0) && state.ledger().IsAlive(static_cast<CustomerIndex>(count.Int(0)));
+    cells += of_living ? 0 : count.Int(1);
+  }
+  return cells;
+}
+
+void Search(State& state, ErasureProof& proof) {
+  std::vector<SearchedColumn> columns;
+  Statement list = state.db().Prepare(
       "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c "
       "WHERE m.type = 'table' ORDER BY m.name, c.cid");
   std::string last;
   while (list.Step()) {
-    columns.emplace_back(list.Text(0), list.Text(1));
-    proof.tables += columns.back().first == last ? 0 : 1;
-    last = columns.back().first;
+    columns.push_back({list.Text(0), list.Text(1)});
+    proof.tables += columns.back().table == last ? 0 : 1;
+    last = columns.back().table;
   }
-  for (const auto& [table, column] : columns) {
+  for (const SearchedColumn& column : columns) {
+    const std::string owner = OwnerIn(columns, column.table);
     // A key is kept as text: a row's number that reads the same is not the key.
-    proof.key_cells += CountCells(
-        db,
-        fmt::format(R"(SELECT count(*) FROM "{0}" WHERE typeof("{1}") = 'text' AND "{1}" = ?)",
-                    table, column),
-        proof.key);
+    proof.key_cells +=
+        CountCells(state, column.table, owner,
+                   fmt::format(R"(typeof("{0}") = 'text' AND "{0}" = ?)", column.name), proof.key);
     if (!proof.address.empty()) {
-      proof.address_cells += CountCells(
-          db, fmt::format(R"(SELECT count(*) FROM "{}" WHERE instr("{}", ?) > 0)", table, column),
-          proof.address);
+      proof.address_cells +=
+          CountCells(state, column.table, owner, fmt::format(R"(instr("{}", ?) > 0)", column.name),
+                     proof.address);
     }
   }
 }
@@ -91,10 +117,7 @@ ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_vie
     work.Commit();
   }
   Cycle cycle(state, nullptr);
-  CycleReport report;
-  const std::vector<Fact> facts = {Erase{proof.key, now}};
-  cycle.Ingest(facts, "by hand", kDay, now, report);
-  cycle.Decide(now, report);
+  cycle.EraseAtOnce(proof.key, now);
   state.ledger().Seal();
   state.columns().Snapshot();
   {
@@ -103,7 +126,7 @@ ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_vie
     }
   }
   proof.after = CountKnown(state, customer);
-  Search(state.db(), proof);
+  Search(state, proof);
   return proof;
 }
 

@@ -18,15 +18,17 @@ struct KnownCounts {
 struct ErasureProof {
   std::string key, address;  // As they were.
   KnownCounts before, after;
-  std::int64_t tables = 0;         // That were searched.
-  std::int64_t key_cells = 0;      // Texts that are the key …
-  std::int64_t address_cells = 0;  // … or hold the address.  Both must be 0.
+  std::int64_t tables = 0;  // That were searched.
+  // Texts that are the key, or hold the address, but for those of other living customers: an
+  // address may be shared.  Both must be 0.
+  std::int64_t key_cells = 0;
+  std::int64_t address_cells = 0;
 };
 
 KnownCounts CountKnown(State& state, CustomerIndex customer);
 
-// Runs one cycle at `now`, which lets every stage forget them, then packs the ledger's chunks anew
-// and cuts off the write-ahead log.  The note is kept with the moment and a hash of the key.
+// Lets every stage forget them, then packs the ledger's chunks anew and cuts off the write-ahead
+// log.  The note is kept with the moment and a hash of the key.
 // Requires: no other process works on the state.
 ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_view note,
                            TimePoint now);

@@ -25,7 +25,7 @@ Result<Feed> Feed::Read(const Workspace& workspace, FileReader& files, const Pro
                    ": a replay speaks to nobody, and this source is a database; write its rows to "
                    "a file and read that in its place");
     }
-    Reading reading(source, workspace, &files, databases);
+    Reading reading(source, workspace, &files, databases, true);
     std::string cursor;
     for (bool done = false; !done;) {
       Result<Batch> batch = reading.Next(cursor, kRowsPerFeed);

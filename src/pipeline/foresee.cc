@@ -178,7 +178,7 @@ class Summary {
                          decision.gate != Gate::kBranch && decision.gate != Gate::kEnd &&
                          decision.gate != Gate::kGoalOrExit;
     if (promised) {
-      AddDeliveries(decision, one);
+      AddDeliveries(playbook, decision, one);
     } else if (refused) {
       ForeseenStep step = StepOf(decision.customer);
       step.what = NameOf(playbook, decision.step);
@@ -189,7 +189,7 @@ class Summary {
   }
 
   // One step may promise to several connectors; the person is named once per promise.
-  void AddDeliveries(const Decision& decision, ForeseenPlaybook& one) {
+  void AddDeliveries(const Playbook& playbook, const Decision& decision, ForeseenPlaybook& one) {
     OutboxFilter filter;
     filter.run = decision.run;
     filter.step = decision.step;
@@ -206,7 +206,9 @@ class Summary {
         step.held = held->second;
       }
       step.offer = printed_.contains(place);
-      step.what = WhatOf(delivery);
+      const bool known = FindStep(playbook.steps, decision.step) != nullptr;
+      step.what = known ? NameOf(playbook, decision.step) : WhatOf(delivery);
+      step.title = WhatOf(delivery);
       step.reason = "sent";
       step.words = WordsOf(delivery.payload);
       step.due = delivery.not_before;

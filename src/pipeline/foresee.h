@@ -16,7 +16,8 @@ namespace segue {
 struct ForeseenStep {
   std::string customer_key;
   std::string person;  // The address; the key where there is none.
-  std::string what;    // Template, task title, field or track.
+  std::string what;    // Template, task, field or track, as the playbook has it …
+  std::string title;   // … and of a task or change as this person's says.
   std::string reason;  // `sent`, or the word of the gate that refused.
   std::string detail;
   std::string words;  // Of `sent`: a hash of all that it says; links that prove who it is for too.

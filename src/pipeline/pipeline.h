@@ -145,6 +145,9 @@ class Cycle {
   // Takes in facts that did not come through a source's own cursor, in one transaction.
   void Ingest(std::span<const Fact> facts, std::string_view source, Duration late_limit,
               TimePoint now, CycleReport& report);
+  // Erases a customer from every stage, in one transaction and without a cycle: what a brake holds
+  // does not keep anybody from being forgotten.
+  void EraseAtOnce(const std::string& key, TimePoint now);
   // Says that every source was read up to now without error: for a replay, whose facts come through
   // Ingest.
   void MarkRead(TimePoint now);
@@ -168,7 +171,7 @@ class Cycle {
   void Depart(TimePoint now);
   std::vector<Move> RunModels(TimePoint now, CycleReport& report);
   void SearchMoments(TimePoint now);
-  std::string Brake(const std::vector<Move>& moves, const CycleReport& report) const;
+  std::string Brake(const std::vector<Move>& moves, std::int64_t messages) const;
 
   State& state_;
   FileReader* files_;

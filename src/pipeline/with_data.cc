@@ -547,6 +547,12 @@ class DataLint {
                          rows.Text(1)),
              "mend the file and it is read again, or declare the field as it is");
       }
+      Statement cursor = state_.db().Prepare("SELECT cursor FROM source_state WHERE source = ?");
+      cursor.Bind(1, source.id);
+      for (const std::string& lack : LacksIn(cursor.Step() ? cursor.Text(0) : "")) {
+        Warn("SG073", source.place, source.id + ": " + lack,
+             "give the rows that column, name another in `map`, or declare no such field");
+      }
     }
   }
 

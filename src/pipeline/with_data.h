@@ -6,7 +6,7 @@
 //   SG071  a name that the data has nothing for: an event that never came, a trait that nobody has,
 //          a text that was never seen
 //   SG072  a text that cannot be made for some of those who would get it
-//   SG073  rows that a source set aside
+//   SG073  rows that a source set aside, and columns that its newest file lacks
 
 #pragma once
 

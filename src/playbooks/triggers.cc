@@ -137,13 +137,18 @@ bool PlaybookEngine::PassesStart(const DueStart& due, TimePoint now, bool& keep)
     keep = true;
     return false;
   }
-  if (!PassesWhen(due, subject, now) || !PassesReentry(due, subject, now)) {
+  const std::string where_reenter = FormatPlace(playbook.reenter_place, workspace_.files);
+  const std::string where_per_day = FormatPlace(playbook.per_day_place, workspace_.files);
+  Subject reenter = subject, per_day = subject;
+  reenter.where = where_reenter;
+  per_day.where = where_per_day;
+  if (!PassesWhen(due, subject, now) || !PassesReentry(due, reenter, now)) {
     return false;
   }
   if (!PassesLane(due, subject, now)) {
     return false;
   }
-  if (!PassesPerDay(due, subject, now)) {
+  if (!PassesPerDay(due, per_day, now)) {
     keep = true;
     return false;
   }
@@ -181,17 +186,19 @@ bool PlaybookEngine::PassesWhen(const DueStart& due, const Subject& subject, Tim
     return true;
   }
   std::string seen;
+  Subject asked = subject;
+  const std::string first = FormatPlace(playbook.when.front().place, workspace_.files);
+  asked.where = first;
   for (const Condition& condition : playbook.when) {
     const std::string looked = Looked(condition, due.customer, now, now);
     if (!Holds(condition, due.customer, now, now)) {
       const std::string where = FormatPlace(condition.place, workspace_.files);
-      Subject refused = subject;
-      refused.where = where;
-      return Refuse(refused, Gate::kWhen, "when_false", looked, now);
+      asked.where = where;
+      return Refuse(asked, Gate::kWhen, "when_false", looked, now);
     }
     seen += (seen.empty() ? "" : "; ") + looked;
   }
-  Say(now, subject, Gate::kWhen, true, "", seen);
+  Say(now, asked, Gate::kWhen, true, "", seen);
   return true;
 }
 

@@ -35,6 +35,9 @@ std::optional<Error> RowReader::FindColumns() {
                                              ? workspace_.schema.customer_traits
                                              : workspace_.schema.account_traits;
 
+  subject_ = event                    ? std::string_view(event->name)
+             : source_.emits_customer ? std::string_view("customer")
+                                      : std::string_view("account");
   const std::string& key_name =
       source_.emits_account ? workspace_.account_key : workspace_.customer_key;
   const ColumnMap* key = FindMap(key_name);
@@ -86,6 +89,11 @@ std::optional<Error> RowReader::CheckMapTargets(const std::vector<FieldSpec>& fi
 
 std::optional<Error> RowReader::FindInputs(const std::vector<FieldSpec>& fields) {
   bool any = false;
+  const auto allows = [&](const std::map<std::string, int>& asked) {
+    return source_.emits_customer && std::any_of(asked.begin(), asked.end(), [&](const auto& one) {
+             return one.second == static_cast<int>(inputs_.size());
+           });
+  };
   for (const FieldSpec& field : fields) {
     Input input;
     if (const ColumnMap* map = FindMap(field.name)) {
@@ -104,6 +112,7 @@ std::optional<Error> RowReader::FindInputs(const std::vector<FieldSpec>& fields)
     }
     input.field = &field;
     input.index = static_cast<int>(inputs_.size());
+    input.is_consent = allows(workspace_.consent) || allows(workspace_.topic_consent);
     any = any || input.column || input.formula;
     inputs_.push_back(std::move(input));
   }
@@ -185,6 +194,35 @@ std::optional<Error> RowReader::FindDedupe(const EventSpec& event) {
     }
   }
   return std::nullopt;
+}
+
+std::vector<std::string> RowReader::Lacks() const {
+  std::vector<std::string> unused;
+  for (std::size_t column = 0; column < header_.size(); ++column) {
+    const bool is_used =
+        column == customer_ || column == time_ || column == currency_ || column == version_ ||
+        std::any_of(inputs_.begin(), inputs_.end(), [&](const Input& input) {
+          return input.column == column ||
+                 std::count(input.formula_columns.begin(), input.formula_columns.end(), column) > 0;
+        });
+    if (!is_used) {
+      unused.push_back(header_[column]);
+    }
+  }
+  std::vector<std::string> lacks;
+  for (const Input& input : inputs_) {
+    if (input.column || input.formula) {
+      continue;
+    }
+    const std::optional<std::string> near = Nearest(input.field->name, unused);
+    if (source_.emits_event || input.is_consent || near) {
+      lacks.push_back(fmt::format("{} has no column {:?}: nothing says {}.{}{}{}", Header(),
+                                  input.field->name, subject_, input.field->name,
+                                  input.is_consent ? ", which consent asks" : "",
+                                  near ? fmt::format("; did you mean {:?}?", *near) : ""));
+    }
+  }
+  return lacks;
 }
 
 // What names the columns, for people.

@@ -31,6 +31,7 @@ FileState ReadState(const json::object& object) {
     throw std::invalid_argument("fingerprint");
   }
   state.done = object.contains("done");
+  state.waits = object.contains("waits");
   state.checked = object.contains("checked");
   if (const json::value* header = object.if_contains("header")) {
     state.header = json::value_to<std::string>(*header);
@@ -48,6 +49,9 @@ json::object WriteState(const FileState& state) {
   object["fingerprint"] = fmt::format("{:x}", state.position.fingerprint);
   if (state.done) {
     object["done"] = true;
+  }
+  if (state.waits) {
+    object["waits"] = true;
   }
   if (state.checked) {
     object["checked"] = true;
@@ -70,6 +74,7 @@ Result<CsvCursor> CsvCursor::FromText(std::string_view text) {
     for (const json::value& file : root.as_object().at("files").as_array()) {
       cursor.files_.push_back(ReadState(file.as_object()));
     }
+    cursor.lacks_ = LacksIn(text);
   } catch (const std::exception&) {
     return Error(
         "the stored position of this source cannot be read; forget it to read its files anew");
@@ -81,11 +86,29 @@ std::string CsvCursor::ToText() const {
   json::array files;
   for (const FileState& state : files_) {
     // A file that nothing was read of needs no memory of it.
-    if (state.done || state.position != CsvPosition()) {
+    if (state.done || state.waits || state.position != CsvPosition()) {
       files.push_back(WriteState(state));
     }
   }
-  return json::serialize(json::object{{"files", std::move(files)}});
+  json::object root{{"files", std::move(files)}};
+  if (!lacks_.empty()) {
+    root["lacks"] = json::value_from(lacks_);
+  }
+  return json::serialize(root);
+}
+
+std::vector<std::string> LacksIn(std::string_view cursor) {
+  json::error_code problem;
+  const json::value root = json::parse(json::string_view(cursor.data(), cursor.size()), problem);
+  const json::object* object = problem ? nullptr : root.if_object();
+  const json::value* lacks = object == nullptr ? nullptr : object->if_contains("lacks");
+  std::vector<std::string> words;
+  if (lacks != nullptr && lacks->is_array()) {
+    for (const json::value& one : lacks->get_array()) {
+      words.emplace_back(one.is_string() ? one.get_string().c_str() : "");
+    }
+  }
+  return words;
 }
 
 void CsvCursor::Follow(std::span<const FileReader::Info> listing) {

@@ -4,8 +4,8 @@
 //   {"files":[{"path":"inbox/a.csv","bytes":812,"changed":1774497600000000,"at":812,"line":9,"fingerprint":"…",
 //              "done":true}, …]}
 //
-// A file that is being read also has its header row as text, and `checked` where all of it was
-// found to be good.
+// `waits` in place of `done`: a last line without a line end is left.  A file that is being read
+// also has its header row as text, and `checked` where all of it was found to be good.
 
 #pragma once
 
@@ -27,6 +27,7 @@ struct FileState {
   std::int64_t changed = 0;
   CsvPosition position;  // Of the next row.
   bool done = false;     // Read to its end, as it was then.
+  bool waits = false;    // All is read but a last line without an end, from `position` on.
   bool checked = false;  // The rest of it has no bad row (`bad_rows: stop`).
   std::string header;    // Empty before it is read and when done.
 
@@ -47,8 +48,12 @@ class CsvCursor {
   // One per file of the listing, in its order.
   std::vector<FileState>& files() { return files_; }
 
+  // RowReader::Lacks of the file whose header was read last: said once for files that are alike.
+  std::vector<std::string>& lacks() { return lacks_; }
+
  private:
   std::vector<FileState> files_;
+  std::vector<std::string> lacks_;
 };
 
 }  // namespace segue

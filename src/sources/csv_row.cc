@@ -65,12 +65,14 @@ void SetAside(const RowProblem& problem, std::string_view raw, std::int64_t line
                        .raw = std::string(raw.substr(0, kRawBytesMax))});
 }
 
-void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line,
-                     Batch& batch) const {
+void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line, Batch& batch,
+                     std::optional<RowProblem> problem) const {
   ++batch.rows;
   const std::size_t facts_before = batch.facts.size();
   const std::size_t events_before = batch.events ? batch.events->size() : 0;
-  std::optional<RowProblem> problem = CheckShape(row);
+  if (!problem) {
+    problem = CheckShape(row);
+  }
   if (!problem) {
     const RowResult<bool> read = ReadRow(row.fields, batch);
     if (!read) {
@@ -82,7 +84,33 @@ void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line,
     if (batch.events) {
       batch.events->Truncate(events_before);
     }
+    KeepRefusals(row, batch);
     SetAside(*problem, raw, line, batch);
+  }
+  batch.lines.resize(batch.facts.size() + (batch.events ? batch.events->size() : 0), line);
+}
+
+// Who says no is heard, also where another cell of the row cannot be read.
+void RowReader::KeepRefusals(const CsvRow& row, Batch& batch) const {
+  if (!source_.emits_customer || row.fields.size() != header_.size()) {
+    return;
+  }
+  const std::string_view customer = Trim(row.fields[customer_]);
+  const Result<TimePoint> time = ParseTime(Trim(row.fields[time_]), source_.timezone);
+  if (!time || customer.empty() || customer.size() > kCustomerKeyBytesMax || !IsUtf8(customer) ||
+      customer.find('\0') != std::string_view::npos) {
+    return;
+  }
+  for (const Input& input : inputs_) {
+    const RowResult<Typed> typed =
+        input.is_consent ? ReadValue(input, row.fields) : RowResult<Typed>(Typed{});
+    if (typed && typed->value == Value(std::int64_t{0})) {
+      batch.facts.emplace_back(TraitChange{.customer = std::string(customer),
+                                           .trait = input.index,
+                                           .value = typed->value,
+                                           .time = *time,
+                                           .of_account = false});
+    }
   }
 }
 

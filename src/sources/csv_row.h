@@ -60,10 +60,16 @@ class RowReader {
   static Result<RowReader> Make(const Source& source, const Workspace& workspace,
                                 std::span<const std::string_view> header);
 
+  // What is declared and stays missing for want of a column, in words: every field of an event, and
+  // of the traits, which may well come from elsewhere, consent and those that seem misspelt.
+  std::vector<std::string> Lacks() const;
+
   // Adds the row to the batch: as facts, as anonymous, or as bad.  `raw` is the row as it stands in
   // the file.  A field whose data() is null is one that the row does not have (lines of JSON),
-  // other than one that is empty: it leaves a trait as it is.
-  void Take(const CsvRow& row, std::string_view raw, std::int64_t line, Batch& batch) const;
+  // other than one that is empty: it leaves a trait as it is.  `problem`: what is wrong with the
+  // row already; it is bad then, and the field in question one that it does not have.
+  void Take(const CsvRow& row, std::string_view raw, std::int64_t line, Batch& batch,
+            std::optional<RowProblem> problem = std::nullopt) const;
 
  private:
   // Where a field's text comes from.  Neither column nor formula: from nowhere, it is always
@@ -75,6 +81,7 @@ class RowReader {
     std::optional<Formula> formula;            // Arithmetic …
     std::vector<std::size_t> formula_columns;  // … of these.
     std::string text;                          // As it is named to people.
+    bool is_consent = false;
   };
 
   struct Typed {
@@ -108,6 +115,7 @@ class RowReader {
   void Shape(EventRows& rows) const;
   RowResult<bool> ReadTraits(Fields fields, std::string_view customer, TimePoint time,
                              Batch& batch) const;
+  void KeepRefusals(const CsvRow& row, Batch& batch) const;
   RowResult<Typed> ReadValue(const Input& input, Fields fields) const;
   RowResult<Typed> ReadNumber(const Input& input, Fields fields, int decimals) const;
   RowResult<std::optional<std::int64_t>> ReadVersion(Fields fields) const;
@@ -120,6 +128,7 @@ class RowReader {
   std::size_t time_ = 0;
   std::optional<std::size_t> currency_;
   std::optional<std::size_t> version_;
+  std::string_view subject_;   // Whose fields these are, for people: "order_placed".
   std::vector<Input> inputs_;  // For events: one per field, in the order of the schema.
   std::vector<int> dedupe_;    // See DedupeText.
   std::string dedupe_column_;  // The first of them, as it is named to people.

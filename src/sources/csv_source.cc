@@ -26,9 +26,26 @@ constexpr std::uint64_t kBatchBytesMax = 32 * 1024 * 1024;
 // The header is kept in the cursor while its file is read.
 constexpr std::size_t kHeaderBytesMax = 64 * 1024;
 constexpr std::int64_t kCheckedRowsAtOnce = 1'000;
+// A folder of thousands that are all wrong is one mistake.
+constexpr std::size_t kRefusedNamedMax = 20;
 
-Error InFile(std::string_view path, const Error& error) {
-  return Error(fmt::format("{}: {}", path, error.message()));
+// The file and what is wrong with it; errors of the reader name it themselves.
+std::string InFile(std::string_view path, const Error& error) {
+  return error.message().starts_with(path) ? error.message()
+                                           : fmt::format("{}: {}", path, error.message());
+}
+
+Error AllRefused(const FileLook& look) {
+  std::string text;
+  std::size_t named = 0;
+  for (const auto& [path, why] : look.refused) {
+    if (named == kRefusedNamedMax) {
+      text += fmt::format("; and {} more files", look.refused.size() - named);
+      break;
+    }
+    text += (named++ == 0 ? "" : "; ") + why;
+  }
+  return Error(text);
 }
 
 bool IsUtf16(std::string_view text) {
@@ -73,12 +90,20 @@ class FilePull {
  public:
   // `lines`: null for CSV.  Requires: all outlive it.
   FilePull(const Source& source, const Workspace& workspace, FileReader& files,
-           const JsonLineReader* lines)
-      : source_(source), workspace_(workspace), files_(files), lines_(lines) {}
+           const JsonLineReader* lines, const FileLook& look)
+      : source_(source), workspace_(workspace), files_(files), lines_(lines), look_(look) {}
 
   // Adds to the batch.  True: it came forward.  On an error the state is of no use any more.
   Result<bool> Pull(const FileReader::Info& info, std::int64_t rows_max, FileState& state,
                     Batch& batch);
+
+  // What the file lacks whose header was read with the last Pull; nothing when none was.
+  const std::optional<std::vector<std::string>>& lacks() const { return lacks_; }
+
+  // Nothing of the file is left for this look.
+  bool IsRead(const FileReader::Info& info, const FileState& state) const {
+    return state.IsSameFile(info) && (state.done || (state.waits && !TakesRest(state)));
+  }
 
  private:
   std::optional<Error> Notice(const FileReader::Info& info, FileState& state);
@@ -88,8 +113,14 @@ class FilePull {
   std::optional<Error> TakeRows(const Taker& take, std::int64_t rows_max, FileState& state,
                                 Batch& batch);
   std::optional<Error> CheckRest(const Taker& take, const FileState& state);
-  std::optional<Error> ReadRows(const Taker& take, std::int64_t rows_max, FileState& state,
-                                Batch& batch);
+  std::optional<Error> ReadRows(const Taker& take, bool takes_rest, std::int64_t rows_max,
+                                FileState& state, Batch& batch);
+
+  // Whether a last line without a line end is read as it stands: nobody is writing it any more.
+  bool TakesRest(const FileState& state) const {
+    return look_.whole || IsPackedFile(state.path) ||
+           (state.waits && look_.settled.contains(state.path));
+  }
 
   CsvParser::Mode mode() const {
     return lines_ == nullptr ? CsvParser::Mode::kCells : CsvParser::Mode::kLines;
@@ -99,11 +130,20 @@ class FilePull {
   const Workspace& workspace_;
   FileReader& files_;
   const JsonLineReader* lines_;
+  const FileLook& look_;
+  std::optional<std::vector<std::string>> lacks_;
 };
 
 // The file is new, grew, was replaced, or is as it was.
 std::optional<Error> FilePull::Notice(const FileReader::Info& info, FileState& state) {
-  if (state.IsSameFile(info)) {
+  const bool is_same = state.IsSameFile(info);
+  // What lies before the damage of a packed file looks as good as ever, and what lies behind may.
+  if (IsPackedFile(info.path) && (!is_same || state.position == CsvPosition())) {
+    if (std::optional<Error> damaged = files_.CheckWhole(info.path)) {
+      return damaged;
+    }
+  }
+  if (is_same) {
     return std::nullopt;
   }
   const Result<bool> grew = CsvStream::StillThere(files_, info.path, state.position);
@@ -115,6 +155,7 @@ std::optional<Error> FilePull::Notice(const FileReader::Info& info, FileState& s
            .changed = info.changed,
            .position = *grew ? state.position : CsvPosition(),
            .done = false,
+           .waits = false,
            .checked = false,
            .header = *grew ? state.header : std::string()};
   return std::nullopt;
@@ -143,6 +184,8 @@ Result<bool> FilePull::ReadHeader(FileState& state) {
 Result<bool> FilePull::Pull(const FileReader::Info& info, std::int64_t rows_max, FileState& state,
                             Batch& batch) {
   const CsvPosition before = state.IsSameFile(info) ? state.position : CsvPosition();
+  const bool waited = state.IsSameFile(info) && state.waits;
+  lacks_.reset();
   if (const std::optional<Error> error = Notice(info, state)) {
     return *error;
   }
@@ -155,18 +198,19 @@ Result<bool> FilePull::Pull(const FileReader::Info& info, std::int64_t rows_max,
   } else if (std::optional<Error> error = PullLines(rows_max, state, batch)) {
     return *error;
   }
-  if (state.done) {
+  if (state.done || state.waits) {
     state.header.clear();
     state.checked = false;
   }
   batch.bytes_all = info.bytes;
   batch.bytes_done = state.done ? info.bytes : std::min(state.position.at, info.bytes);
-  return batch.rows > 0 || (!state.done && state.position != before);
+  return batch.rows > 0 || (!state.done && state.position != before) || (state.waits && !waited);
 }
 
 // False: the file has no rows yet.
 Result<bool> FilePull::PullCells(std::int64_t rows_max, FileState& state, Batch& batch) {
   bool has_rows = true;
+  const bool begins = state.position.at == 0;
   if (state.header.empty()) {
     const Result<bool> header = ReadHeader(state);
     if (!header) {
@@ -182,6 +226,9 @@ Result<bool> FilePull::PullCells(std::int64_t rows_max, FileState& state, Batch&
   const Result<RowReader> reader = RowReader::Make(source_, workspace_, parser.row().fields);
   if (!reader) {
     return reader.error();
+  }
+  if (begins) {
+    lacks_ = reader->Lacks();
   }
   const Taker take = [&](const CsvStream& stream, Batch& into) {
     reader->Take(stream.row(), stream.raw(), stream.here().line, into);
@@ -228,7 +275,7 @@ std::optional<Error> FilePull::TakeRows(const Taker& take, std::int64_t rows_max
       return error;
     }
   }
-  return ReadRows(take, rows_max, state, batch);
+  return ReadRows(take, TakesRest(state), rows_max, state, batch);
 }
 
 // With `bad_rows: stop` the file is read twice, so that nothing of it is taken in when one row is
@@ -237,7 +284,7 @@ std::optional<Error> FilePull::CheckRest(const Taker& take, const FileState& sta
   FileState trial = state;
   while (!trial.done) {
     Batch batch;
-    if (std::optional<Error> error = ReadRows(take, kCheckedRowsAtOnce, trial, batch)) {
+    if (std::optional<Error> error = ReadRows(take, true, kCheckedRowsAtOnce, trial, batch)) {
       return error;
     }
     if (!batch.bad.empty()) {
@@ -250,8 +297,8 @@ std::optional<Error> FilePull::CheckRest(const Taker& take, const FileState& sta
   return std::nullopt;
 }
 
-std::optional<Error> FilePull::ReadRows(const Taker& take, std::int64_t rows_max, FileState& state,
-                                        Batch& batch) {
+std::optional<Error> FilePull::ReadRows(const Taker& take, bool takes_rest, std::int64_t rows_max,
+                                        FileState& state, Batch& batch) {
   CsvStream stream(files_, state.path, state.position, mode());
   const std::uint64_t begin = state.position.at;
   while (batch.rows < rows_max && stream.next().at - begin < kBatchBytesMax) {
@@ -263,14 +310,23 @@ std::optional<Error> FilePull::ReadRows(const Taker& take, std::int64_t rows_max
       state.done = true;
       break;
     }
-    take(stream, batch);
     if (!stream.ended()) {
-      // Perhaps only half of it is written yet: should the file grow, the row is read again as a
-      // whole.
+      // Perhaps only half of it is written yet.  Should the file grow after all, the row is read
+      // again as a whole.
       state.position = stream.here();
-      state.done = true;
+      state.done = takes_rest;
+      state.waits = !takes_rest;
+      if (takes_rest) {
+        take(stream, batch);
+      } else {
+        batch.notes.push_back(fmt::format(
+            "{}: line {} has no line end yet; it is read at the next look, if the file is then as "
+            "it is now",
+            state.path, stream.here().line));
+      }
       return std::nullopt;
     }
+    take(stream, batch);
   }
   state.position = stream.next();
   return std::nullopt;
@@ -280,12 +336,13 @@ std::optional<Error> FilePull::ReadRows(const Taker& take, std::int64_t rows_max
 
 Result<Batch> PullCsv(const Source& source, const Workspace& workspace, FileReader& files,
                       std::string_view cursor, std::int64_t rows_max) {
-  return PullFiles(source, workspace, files, nullptr, cursor, rows_max, false);
+  FileLook look;
+  return PullFiles(source, workspace, files, nullptr, cursor, rows_max, false, look);
 }
 
 Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileReader& files,
                         const JsonLineReader* lines, std::string_view cursor_text,
-                        std::int64_t rows_max, bool columns) {
+                        std::int64_t rows_max, bool columns, FileLook& look) {
   Result<CsvCursor> cursor = CsvCursor::FromText(cursor_text);
   if (!cursor) {
     return cursor.error();
@@ -295,16 +352,21 @@ Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileRe
     return Error(fmt::format("{}: there is no such file below the state folder", source.path));
   }
   cursor->Follow(listing);
+  for (std::size_t k = 0; k < listing.size() && !look.begun; ++k) {
+    if (cursor->files()[k].waits && cursor->files()[k].IsSameFile(listing[k])) {
+      look.settled.insert(listing[k].path);
+    }
+  }
+  look.begun = true;
 
-  FilePull pull(source, workspace, files, lines);
+  FilePull pull(source, workspace, files, lines, look);
   Batch batch;
   bool came_forward = false;
-  // One refused file does not keep the others from being read: its error comes when they are.
-  std::optional<Error> refused;
+  std::vector<std::string> notes;
   std::size_t i = 0;
   for (; i < listing.size() && !came_forward; ++i) {
     FileState& state = cursor->files()[i];
-    if (state.done && state.IsSameFile(listing[i])) {
+    if (pull.IsRead(listing[i], state) || look.refused.contains(listing[i].path)) {
       continue;
     }
     const FileState before = state;
@@ -316,22 +378,28 @@ Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileRe
     const Result<bool> read =
         pull.Pull(listing[i], std::max<std::int64_t>(rows_max, 1), state, batch);
     if (!read) {
-      refused = refused ? refused : InFile(listing[i].path, read.error());
+      look.refused.emplace(listing[i].path, InFile(listing[i].path, read.error()));
       state = before;
       batch = Batch();
       continue;
     }
+    notes.insert(notes.end(), batch.notes.begin(), batch.notes.end());
+    if (pull.lacks() && *pull.lacks() != cursor->lacks()) {
+      cursor->lacks() = *pull.lacks();
+      for (const std::string& lack : cursor->lacks()) {
+        notes.push_back(listing[i].path + ": " + lack);
+      }
+    }
     came_forward = *read;
   }
-  if (!came_forward && refused) {
-    return *refused;
+  // Refused files do not keep the others from being read: their error comes when they are.
+  if (!came_forward && !look.refused.empty()) {
+    return AllRefused(look);
   }
-  const auto is_done = [&](std::size_t k) {
-    return cursor->files()[k].done && cursor->files()[k].IsSameFile(listing[k]);
-  };
+  batch.notes = std::move(notes);
   batch.done = true;
   for (std::size_t k = 0; k < listing.size(); ++k) {
-    batch.done = batch.done && is_done(k);
+    batch.done = batch.done && pull.IsRead(listing[k], cursor->files()[k]);
   }
   batch.cursor = cursor->ToText();
   return batch;

@@ -56,10 +56,6 @@ bool Matches(std::string_view name, std::string_view pattern) {
   return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
-bool IsPacked(std::string_view path) {
-  return path.size() > 3 && path.substr(path.size() - 3) == ".gz";
-}
-
 Error CannotRead(std::string_view path, std::string_view why) {
   return Error(fmt::format("{} cannot be read: {}", path, why));
 }
@@ -87,7 +83,7 @@ class OpenFile {
       return CannotRead(path, "it is not a file");
     }
     file->path_ = path;
-    if (IsPacked(path)) {
+    if (IsPackedFile(path)) {
       file->packed_ = gzdopen(file->descriptor_, "rb");
       if (file->packed_ == nullptr) {
         return CannotRead(path, "out of memory");
@@ -140,6 +136,22 @@ class OpenFile {
       }
     }
     return content;
+  }
+
+  // Unpacks all that is left.
+  std::optional<Error> ReadToEnd() {
+    piece_.clear();
+    std::string skipped(kUnpackBytes, '\0');
+    for (;;) {
+      const Result<std::size_t> got = Fill(skipped.data(), skipped.size());
+      if (!got) {
+        return got.error();
+      }
+      piece_at_ = at_;
+      if (*got < skipped.size()) {
+        return std::nullopt;
+      }
+    }
   }
 
  private:
@@ -200,8 +212,11 @@ class OpenFile {
 
   std::string GzipProblem() const {
     int problem = Z_OK;
-    const char* text = gzerror(packed_, &problem);
-    return problem == Z_ERRNO ? LastProblem() : std::string("the gzip data is damaged: ") + text;
+    std::string text = gzerror(packed_, &problem);
+    // zlib puts a name before it, which is a number here.
+    const std::size_t named = text.find(">: ");
+    text.erase(0, named == std::string::npos ? 0 : named + 3);
+    return problem == Z_ERRNO ? LastProblem() : "the gzip data is damaged: " + text;
   }
 
   std::string path_;
@@ -229,43 +244,41 @@ class DiskReader final : public FileReader {
       return found;
     }
     const Result<std::string> real = RealPath(folder.empty() ? "." : folder);
-    if (!real) {
-      return found;
-    }
     std::error_code problem;
-    fs::directory_iterator entries(*real, problem);
-    if (problem) {
-      // Reading this "file" says what is wrong with the folder; an empty listing would hide it.
-      found.push_back({.path = folder + name, .bytes = 0, .changed = 0});
-      return found;
+    fs::directory_iterator entries;
+    if (real) {
+      entries = fs::directory_iterator(*real, problem);
     }
-    for (; entries != fs::directory_iterator(); entries.increment(problem)) {
+    for (; !problem && entries != fs::directory_iterator(); entries.increment(problem)) {
       const std::string entry = entries->path().filename().string();
       // Files that begin with a dot are half-copied ones and editors' own.
       if (entry.front() != '.' && Matches(entry, name)) {
         AddIfFile(folder + entry, found);
       }
-      if (problem) {
-        break;
-      }
+    }
+    if (!real || problem) {
+      // Reading this "file" says what is wrong with the folder; an empty listing would hide it.
+      found.push_back({.path = folder + name, .bytes = 0, .changed = 0});
     }
     std::sort(found.begin(), found.end(),
               [](const Info& a, const Info& b) { return a.path < b.path; });
     return found;
   }
 
-  Result<std::string> Read(std::string_view path, std::uint64_t offset, std::size_t most) override {
-    const std::string name(path);
-    const Result<std::string> real = RealPath(name);
-    if (!real) {
-      return real.error();
+  std::optional<Error> CheckWhole(std::string_view path) override {
+    std::optional<Error> error = Reopen(std::string(path));
+    if (!error) {
+      error = open_->ReadToEnd();
     }
-    if (open_ == nullptr || !open_->Is(*real, name)) {
-      Result<std::unique_ptr<OpenFile>> opened = OpenFile::Open(*real, name);
-      if (!opened) {
-        return opened.error();
-      }
-      open_ = std::move(*opened);
+    if (error) {
+      open_.reset();
+    }
+    return error;
+  }
+
+  Result<std::string> Read(std::string_view path, std::uint64_t offset, std::size_t most) override {
+    if (std::optional<Error> error = Reopen(std::string(path))) {
+      return *error;
     }
     Result<std::string> content = open_->Read(offset, most);
     if (!content) {
@@ -275,13 +288,32 @@ class DiskReader final : public FileReader {
   }
 
  private:
+  // Makes open_ the file as it is now.
+  std::optional<Error> Reopen(const std::string& path) {
+    const Result<std::string> real = RealPath(path);
+    if (!real) {
+      return real.error();
+    }
+    if (open_ == nullptr || !open_->Is(*real, path)) {
+      Result<std::unique_ptr<OpenFile>> opened = OpenFile::Open(*real, path);
+      if (!opened) {
+        return opened.error();
+      }
+      open_ = std::move(*opened);
+    }
+    return std::nullopt;
+  }
+
   // With every link followed.  Error: not there, or outside the root.
   Result<std::string> RealPath(const std::string& path) const {
     std::error_code problem;
     const fs::path root = fs::canonical(root_, problem);
     const fs::path real = problem ? fs::path() : fs::canonical(root / path, problem);
     if (problem) {
-      return CannotRead(path, problem.message());
+      const fs::path folder = fs::path(path).parent_path();
+      return CannotRead(path, IsMissing(root / folder)
+                                  ? "there is no folder " + folder.string() + " in the state folder"
+                                  : problem.message());
     }
     const auto [in_root, in_real] =
         std::mismatch(root.begin(), root.end(), real.begin(), real.end());
@@ -291,12 +323,23 @@ class DiskReader final : public FileReader {
     return real.string();
   }
 
+  static bool IsMissing(const fs::path& path) {
+    std::error_code problem;
+    return fs::symlink_status(path, problem).type() == fs::file_type::not_found;
+  }
+
   void AddIfFile(const std::string& path, std::vector<Info>& found) const {
     const Result<std::string> real = RealPath(path);
 
     struct stat status {};
 
-    if (real && stat(real->c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+    if (!real || stat(real->c_str(), &status) != 0) {
+      // What went away since the folder was listed is no file; what cannot be reached is one that
+      // somebody waits for.
+      if (!IsMissing(fs::path(root_) / path)) {
+        found.push_back({.path = path, .bytes = 0, .changed = 0});
+      }
+    } else if (!S_ISDIR(status.st_mode)) {
       found.push_back({.path = path,
                        .bytes = static_cast<std::uint64_t>(status.st_size),
                        .changed = ChangedMicros(status)});
@@ -308,6 +351,10 @@ class DiskReader final : public FileReader {
 };
 
 }  // namespace
+
+bool IsPackedFile(std::string_view path) {
+  return path.size() > 3 && path.ends_with(".gz");
+}
 
 std::unique_ptr<FileReader> MakeDiskReader(std::string root) {
   return std::make_unique<DiskReader>(std::move(root));

@@ -48,18 +48,17 @@ class JsonRows final : public JsonLineReader {
     }
     CsvRow row;
     row.raw = line;
+    std::optional<RowProblem> problem;
     for (const std::string& column : columns_) {
       const auto found = fields->find(column);
       const RowResult<std::string_view> cell =
           CellOf(found == fields->end() ? nullptr : &found->second, column);
-      if (!cell) {
-        ++batch.rows;
-        SetAside(cell.error(), line, number, batch);
-        return;
+      if (!cell && !problem) {
+        problem = cell.error();
       }
-      row.fields.push_back(*cell);
+      row.fields.push_back(cell ? *cell : std::string_view());
     }
-    reader_.Take(row, line, number, batch);
+    reader_.Take(row, line, number, batch, std::move(problem));
   }
 
  private:

@@ -191,10 +191,16 @@ class SegmentCalls final : public JsonLineReader {
   RowResult<bool> TakeIdentify(const JsonFields& fields, const Line& line, Batch& batch) const;
   RowResult<bool> TakeGroup(const JsonFields& fields, const Line& line, Batch& batch) const;
   RowResult<bool> TakeAlias(const JsonFields& fields, Batch& batch) const;
-  RowResult<bool> TakeRow(const Shape& shape, std::vector<std::string_view> cells,
-                          std::string_view prefix, const Line& line, Batch& batch) const;
-  RowResult<std::vector<std::string_view>> CellsOf(const Shape& shape, const JsonFields& fields,
-                                                   std::string_view prefix) const;
+
+  // The cells of a row of a shape, the first three left empty.
+  struct Cells {
+    std::vector<std::string_view> texts;
+    std::optional<RowProblem> problem;  // Of the first that is no value; it is left empty.
+  };
+
+  RowResult<bool> TakeRow(const Shape& shape, Cells cells, std::string_view prefix,
+                          const Line& line, Batch& batch) const;
+  Cells CellsOf(const Shape& shape, const JsonFields& fields, std::string_view prefix) const;
   RowResult<std::string> TimeOf(const JsonFields& fields) const;
 
   const Source& source_;
@@ -276,38 +282,32 @@ RowResult<std::string> SegmentCalls::TimeOf(const JsonFields& fields) const {
   return times.size() == 3 ? FormatTime(times[0] + (times[1] - times[2])) : found.front();
 }
 
-RowResult<std::vector<std::string_view>> SegmentCalls::CellsOf(const Shape& shape,
-                                                               const JsonFields& fields,
-                                                               std::string_view prefix) const {
-  std::vector<std::string_view> cells(shape.columns.size());
+SegmentCalls::Cells SegmentCalls::CellsOf(const Shape& shape, const JsonFields& fields,
+                                          std::string_view prefix) const {
+  Cells cells;
+  cells.texts.resize(shape.columns.size());
   const Bag bag(fields, prefix);
-  const auto fill = [&](std::size_t i, const std::string& name) -> std::optional<RowProblem> {
-    const RowResult<std::string_view> cell = CellOf(bag.Find(name), std::string(prefix) + name);
-    if (!cell) {
-      return cell.error();
+  for (std::size_t i = kFirstField - 1; i < cells.texts.size(); ++i) {
+    const std::string& name = i + 1 == kFirstField ? source_.currency_column : shape.columns[i];
+    const RowResult<std::string_view> cell =
+        name.empty() ? std::string_view() : CellOf(bag.Find(name), shape.columns[i]);
+    if (cell) {
+      cells.texts[i] = *cell;
+    } else if (!cells.problem) {
+      cells.problem = cell.error();
     }
-    cells[i] = *cell;
-    return std::nullopt;
-  };
-  std::optional<RowProblem> problem;
-  if (!source_.currency_column.empty()) {
-    problem = fill(kFirstField - 1, source_.currency_column);
   }
-  for (std::size_t i = kFirstField; i < cells.size() && !problem; ++i) {
-    problem = fill(i, shape.columns[i]);
-  }
-  return problem ? RowResult<std::vector<std::string_view>>(*problem) : std::move(cells);
+  return cells;
 }
 
 // Reads the cells as a row of this shape.  What is bad is called as it stands in the line.
-RowResult<bool> SegmentCalls::TakeRow(const Shape& shape, std::vector<std::string_view> cells,
-                                      std::string_view prefix, const Line& line,
-                                      Batch& batch) const {
+RowResult<bool> SegmentCalls::TakeRow(const Shape& shape, Cells cells, std::string_view prefix,
+                                      const Line& line, Batch& batch) const {
   CsvRow row;
-  row.fields = std::move(cells);
+  row.fields = std::move(cells.texts);
   row.raw = line.text;
   const std::size_t bad_before = batch.bad.size();
-  shape.reader->Take(row, line.text, line.number, batch);
+  shape.reader->Take(row, line.text, line.number, batch, std::move(cells.problem));
   if (batch.bad.size() == bad_before) {
     return true;
   }
@@ -329,18 +329,18 @@ RowResult<bool> SegmentCalls::TakeEvent(int kind, const JsonFields& fields, cons
   const RowResult<std::string> user = TextOf(fields, "userId");
   const RowResult<std::string> id = TextOf(fields, "messageId");
   const RowResult<std::string> time = TimeOf(fields);
-  RowResult<std::vector<std::string_view>> cells = CellsOf(shape, fields, kPrefix);
-  if (!user || !id || !time || !cells) {
-    return !user ? user.error() : !id ? id.error() : !time ? time.error() : cells.error();
+  if (!user || !id || !time) {
+    return !user ? user.error() : !id ? id.error() : time.error();
   }
   if (id->size() > kMessageIdBytesMax) {
     return RowProblem("messageId", fmt::format("a messageId has at most {} bytes, this one has {}",
                                                kMessageIdBytesMax, id->size()));
   }
-  (*cells)[0] = *user;
-  (*cells)[1] = *time;
+  Cells cells = CellsOf(shape, fields, kPrefix);
+  cells.texts[0] = *user;
+  cells.texts[1] = *time;
   const std::size_t facts_before = batch.facts.size();
-  RowResult<bool> taken = TakeRow(shape, std::move(*cells), kPrefix, line, batch);
+  RowResult<bool> taken = TakeRow(shape, std::move(cells), kPrefix, line, batch);
   if (taken && batch.facts.size() > facts_before) {
     std::get<Event>(batch.facts.back()).dedupe = *id;
   }
@@ -358,13 +358,10 @@ RowResult<bool> SegmentCalls::TakeIdentify(const JsonFields& fields, const Line&
   if (traits_.reader == nullptr) {
     return true;
   }
-  RowResult<std::vector<std::string_view>> cells = CellsOf(traits_, fields, kPrefix);
-  if (!cells) {
-    return cells.error();
-  }
-  (*cells)[0] = *user;
-  (*cells)[1] = *time;
-  return TakeRow(traits_, std::move(*cells), kPrefix, line, batch);
+  Cells cells = CellsOf(traits_, fields, kPrefix);
+  cells.texts[0] = *user;
+  cells.texts[1] = *time;
+  return TakeRow(traits_, std::move(cells), kPrefix, line, batch);
 }
 
 // Who belongs to which account: the customer's trait that is called as keys.account says.  And
@@ -381,14 +378,11 @@ RowResult<bool> SegmentCalls::TakeGroup(const JsonFields& fields, const Line& li
     return RowProblem("groupId", "the line does not say which account it is about");
   }
   if (accounts_.reader != nullptr) {
-    RowResult<std::vector<std::string_view>> cells = CellsOf(accounts_, fields, "traits.");
-    if (!cells) {
-      return cells.error();
-    }
-    (*cells)[0] = *group;
-    (*cells)[1] = *time;
+    Cells cells = CellsOf(accounts_, fields, "traits.");
+    cells.texts[0] = *group;
+    cells.texts[1] = *time;
     const std::size_t bad_before = batch.bad.size();
-    RowResult<bool> taken = TakeRow(accounts_, std::move(*cells), "traits.", line, batch);
+    RowResult<bool> taken = TakeRow(accounts_, std::move(cells), "traits.", line, batch);
     if (!taken || batch.bad.size() > bad_before || user->empty()) {
       return taken;  // A bad line is bad as a whole.
     }
@@ -399,10 +393,11 @@ RowResult<bool> SegmentCalls::TakeGroup(const JsonFields& fields, const Line& li
     batch.anonymous += user->empty() ? 1 : 0;
     return true;
   }
-  std::vector<std::string_view> cells(traits_.columns.size());
-  cells[0] = *user;
-  cells[1] = *time;
-  cells[static_cast<std::size_t>(column - traits_.columns.begin())] = *group;
+  Cells cells;
+  cells.texts.resize(traits_.columns.size());
+  cells.texts[0] = *user;
+  cells.texts[1] = *time;
+  cells.texts[static_cast<std::size_t>(column - traits_.columns.begin())] = *group;
   return TakeRow(traits_, std::move(cells), "traits.", line, batch);
 }
 

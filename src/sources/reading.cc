@@ -26,7 +26,7 @@ Result<Batch> Reading::Next(std::string_view cursor, std::int64_t rows_max, bool
     }
     lines_ = std::move(*lines);
   }
-  return PullFiles(source_, workspace_, *files_, lines_.get(), cursor, rows_max, columns);
+  return PullFiles(source_, workspace_, *files_, lines_.get(), cursor, rows_max, columns, look_);
 }
 
 }  // namespace segue

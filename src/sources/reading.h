@@ -7,8 +7,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -19,17 +22,31 @@
 
 namespace segue {
 
+// What one look at the files of a source keeps between its batches.
+struct FileLook {
+  bool whole = false;  // Nothing will follow: a last line without a line end is read as it stands.
+  bool begun = false;
+  std::set<std::string> settled;               // Whose last line waited since an earlier look.
+  std::map<std::string, std::string> refused;  // Path to why.
+};
+
 // As PullCsv, of lines that `lines` reads where it is not null.  `columns`: events come as
 // Batch::events where that can be: from CSV, by a source that says what makes two of them the same.
 Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileReader& files,
                         const JsonLineReader* lines, std::string_view cursor, std::int64_t rows_max,
-                        bool columns);
+                        bool columns, FileLook& look);
 
 class Reading {
  public:
-  // Either reader may be null: then its sources are an error.  Requires: all outlive it.
-  Reading(const Source& source, const Workspace& workspace, FileReader* files, SqlReader* databases)
-      : source_(source), workspace_(workspace), files_(files), databases_(databases) {}
+  // Either reader may be null: then its sources are an error.  `whole`: see FileLook.
+  // Requires: all outlive it.
+  Reading(const Source& source, const Workspace& workspace, FileReader* files, SqlReader* databases,
+          bool whole = false)
+      : source_(source),
+        workspace_(workspace),
+        files_(files),
+        databases_(databases),
+        look_{.whole = whole, .begun = false, .settled = {}, .refused = {}} {}
 
   // Reads on from `cursor` (empty: from the start), about `rows_max` rows.
   // `columns`: see PullFiles.
@@ -40,6 +57,7 @@ class Reading {
   const Workspace& workspace_;
   FileReader* files_;
   SqlReader* databases_;
+  FileLook look_;
   std::unique_ptr<JsonLineReader> lines_;
   std::optional<SqlPull> rows_;
 };

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,12 +31,20 @@ class FileReader {
     std::int64_t changed = 0;  // Modification time, microseconds.
   };
 
-  // Files that match the pattern (`*` and `?` in the last part), sorted by path.
+  // Files that match the pattern (`*` and `?` in the last part), sorted by path.  What matches and
+  // cannot be read is among them, and so is the pattern itself where its folder cannot be listed:
+  // reading it says why.
   virtual std::vector<Info> List(std::string_view pattern) = 0;
   // Up to `most` bytes of (uncompressed) content from `offset`; empty at the end.
   virtual Result<std::string> Read(std::string_view path, std::uint64_t offset,
                                    std::size_t most) = 0;
+
+  // Reads a *.gz file to its end, where its checksum stands; of other files nothing is known.
+  // Error: it is damaged, or not all of it is there.
+  virtual std::optional<Error> CheckWhole(std::string_view /*path*/) { return std::nullopt; }
 };
+
+bool IsPackedFile(std::string_view path);  // *.gz
 
 // The machine's files, below `root`.
 std::unique_ptr<FileReader> MakeDiskReader(std::string root);
@@ -52,7 +61,9 @@ struct Batch {
   std::vector<Fact> facts;
   // The events of a long import, where they were asked for as columns; null otherwise.
   std::shared_ptr<EventRows> events;
+  std::vector<std::int64_t> lines;  // Of each fact or event, where they stand.
   std::vector<BadRow> bad;
+  std::vector<std::string> notes;               // What somebody should know, in words.
   std::int64_t rows = 0;                        // Rows read, good, bad and anonymous.
   std::int64_t anonymous = 0;                   // Rows without a customer.
   std::int64_t rounded = 0;                     // Amounts finer than a minor unit.
@@ -67,6 +78,9 @@ struct Batch {
 // Error: the file lacks a column, is not text, …: nothing of it is taken in.
 Result<Batch> PullCsv(const Source& source, const Workspace& workspace, FileReader& files,
                       std::string_view cursor, std::int64_t rows_max);
+
+// What the newest rows lack, in words, that the source was expected to give: by its cursor.
+std::vector<std::string> LacksIn(std::string_view cursor);
 
 // The rows that were set aside, as a CSV file that a person can open: file, line, column, reason
 // and the row as it stood.

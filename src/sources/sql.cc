@@ -73,6 +73,13 @@ std::optional<Error> SqlPull::Begin(std::string_view cursor) {
   }
   reader_.emplace(std::move(*reader));
   rows_ = std::move(*rows);
+  lacks_ = reader_->Lacks();
+  notes_.clear();
+  if (lacks_ != LacksIn(cursor)) {
+    for (const std::string& lack : lacks_) {
+      notes_.push_back(source_.sql.query_path + ": " + lack);
+    }
+  }
   return std::nullopt;
 }
 
@@ -103,6 +110,7 @@ Result<Batch> SqlPull::Next(std::string_view cursor, std::int64_t rows_max) {
   }
   batch.done = rows->empty();
   batch.cursor = CursorText();
+  batch.notes = std::exchange(notes_, {});
   if (batch.done) {
     rows_.reset();
   }
@@ -111,21 +119,19 @@ Result<Batch> SqlPull::Next(std::string_view cursor, std::int64_t rows_max) {
 
 void SqlPull::Take(const SqlRow& row, Batch& batch) {
   const std::string raw = RawText(row);
+  std::optional<RowProblem> problem;
   if (!source_.sql.cursor.empty() && !row.cursor) {
-    ++batch.rows;
-    SetAside(RowProblem(source_.sql.cursor,
-                        "the cursor column is empty: the row would not be seen "
-                        "again when it changes"),
-             raw, 0, batch);
-    return;
+    problem = RowProblem(source_.sql.cursor,
+                         "the cursor column is empty: the row would not be seen "
+                         "again when it changes");
   }
   CsvRow cells;
   cells.raw = raw;
   for (const std::optional<std::string>& value : row.values) {
     cells.fields.push_back(value ? std::string_view(*value) : std::string_view(""));
   }
-  reader_->Take(cells, raw, 0, batch);
-  if (row.is_newer) {
+  reader_->Take(cells, raw, 0, batch, std::move(problem));
+  if (row.is_newer && row.cursor) {
     largest_ = row.cursor;
   }
 }
@@ -134,6 +140,9 @@ std::string SqlPull::CursorText() const {
   json::object object{{"query", QueryHash(source_)}};
   if (largest_) {
     object["value"] = *largest_;
+  }
+  if (!lacks_.empty()) {
+    object["lacks"] = json::value_from(lacks_);
   }
   return json::serialize(object);
 }

@@ -67,6 +67,7 @@ class SqlPull {
   std::unique_ptr<SqlRows> rows_;
   std::optional<RowReader> reader_;
   std::optional<std::string> largest_;
+  std::vector<std::string> lacks_, notes_;  // RowReader::Lacks; what is not said yet.
 };
 
 }  // namespace segue

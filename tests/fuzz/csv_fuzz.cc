@@ -55,7 +55,9 @@ std::string ReadAll(const Source& source, const Workspace& workspace, FileReader
   std::string cursor, told;
   while (true) {
     // Small batches as facts, large ones as columns: both must say the same.
-    const Result<Batch> batch = PullFiles(source, workspace, file, nullptr, cursor, rows, rows > 1);
+    FileLook look;
+    const Result<Batch> batch =
+        PullFiles(source, workspace, file, nullptr, cursor, rows, rows > 1, look);
     if (!batch) {
       return told + "refused: " + batch.error().message();
     }

@@ -120,6 +120,8 @@ class Workbench:
         path.write_text(text)
 
     def command(self, *words):
+        if words[0] == "run" and "--at" in words:
+            words = (*words, "--ahead")  # The moments of tests are fixed, the machine's clock is not.
         return [SEGUE, *words, "--workspace", str(self.folder), "--state", str(self.state)]
 
     def environment(self, **more):

@@ -57,7 +57,7 @@ class Base:
                 out.write(json.dumps({**call, "timestamp": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "messageId": f"m{i}"}) + "\n")
 
     def ask(self, *words):
-        done = subprocess.run([SEGUE, *words, "--workspace", str(self.folder), "--state", str(self.state)],
+        done = subprocess.run([SEGUE, *words, *(["--ahead"] if words[0] == "run" and "--at" in words else []), "--workspace", str(self.folder), "--state", str(self.state)],
                               env={**os.environ, "SEGUE_SIGN": "x"}, capture_output=True, text=True)
         check(done.returncode in (0, 2), f"segue {' '.join(words)}" + (done.stderr if done.returncode not in (0, 2) else ""))
         return done.stdout

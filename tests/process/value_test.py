@@ -57,7 +57,7 @@ class Desk:
         (self.state / "inbox").mkdir(parents=True)
 
     def ask(self, words):
-        done = subprocess.run([SEGUE, *words, "--workspace", str(self.workspace), "--state", str(self.state)],
+        done = subprocess.run([SEGUE, *words, *(["--ahead"] if words[0] == "run" and "--at" in words else []), "--workspace", str(self.workspace), "--state", str(self.state)],
                               env={**os.environ, "SEGUE_SIGN": "x"}, capture_output=True, text=True)
         check(done.returncode in (0, 2), f"segue {' '.join(words)}{done.stderr if done.returncode else ''}")
         return done.stdout + (done.stderr if words[0] == "run" else "")

@@ -82,7 +82,7 @@ def main():
     check(json.loads(segue("check", "--json")) is not None, "check prints JSON")
     segue("segments", code=4)
     inbox = folder / "state" / "inbox"
-    inbox.mkdir(parents=True)
+    inbox.mkdir(parents=True, exist_ok=True)
     for name in ("orders", "refunds", "customers"):
         shutil.copy(DATA / f"{name}.csv.gz", inbox / f"{name}.csv.gz")
     first = json.loads(segue("run", "--at", "2011-06-01T06:00", "--json"))

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include "base/visible.h"
+
 namespace segue {
 namespace {
 
@@ -38,6 +40,19 @@ TEST_CASE("the width on a terminal counts characters, wide ones twice") {
   CHECK(DisplayWidth("\u65E5\u672C") == 4);
   CHECK(DisplayWidth("\uFF21") == 2);
   CHECK(DisplayWidth("a\xFF") == 2);
+}
+
+TEST_CASE("a long text is shortened between two characters, and a short one is left alone") {
+  CHECK(Shortened("söft", 4) == "söft");
+  CHECK(Shortened("söfter", 4) == "söf…");
+  CHECK(Shortened("", 4).empty());
+  CHECK(Shortened("\xFF\xFE\xFF", 2) == "\xFF…");
+}
+
+TEST_CASE("what could move a terminal's cursor or turn its writing is written out") {
+  CHECK(Visible("Zoë 長 ok") == "Zoë 長 ok");
+  CHECK(Visible("a\x1b[31mb\n\tc\x7f") == "a\\x1b[31mb\\n\\tc\\x7f");
+  CHECK(Visible("\xC2\x9B 1m \xE2\x80\xAE \xFF") == "\\x9b 1m \\u202e \\xff");
 }
 
 TEST_CASE("the nearest name is found when it is near enough to be meant") {

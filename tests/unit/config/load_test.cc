@@ -318,6 +318,23 @@ TEST_CASE("one broken document is one problem, however often others name it") {
   CHECK(Problems(loaded).size() == 1);
 }
 
+TEST_CASE("a mistake in a name or a currency is said once, whatever hangs on it") {
+  const auto problems = [](std::string_view was, std::string_view is) {
+    std::string files(kSmallWorkspace);
+    files.replace(files.find(was), was.size(), is);
+    return Problems(Load({SourceFile{"config/segue.yaml", files},
+                          SourceFile{"rules/p.yaml", std::string(kPlaybook)},
+                          SourceFile{"rules/q.yaml",
+                                     "policy: q\nwhy: x\ndeny: [task]\nwhen: "
+                                     "sum(order_placed.amount) > 5 EUR\n"}}));
+  };
+  const Diagnostics currency = problems("currency: EUR", "currency: eur");
+  REQUIRE(currency.size() == 1);
+  CHECK(currency[0].help == "did you mean `EUR`?");
+  CHECK(problems("workspace: shop", "workspace: \"the shop\"").size() == 1);
+  CHECK(problems("model: rfm", "model: rfm: x").size() == 1);
+}
+
 TEST_CASE("a workspace without its document, or with two, says so") {
   CHECK(Load({}).diagnostics.at(0).message == "no file has a `workspace:` document");
   CHECK(Load({}).workspace == nullptr);

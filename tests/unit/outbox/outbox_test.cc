@@ -369,7 +369,7 @@ TEST_CASE_FIXTURE(
     CHECK(outbox->MarkSent(claimed.id, "seen in their log", later).has_value());
     CHECK(Only().state == State::kAccepted);
     CHECK(outbox->RetryByHand(claimed.id, "once more", later).error().message() ==
-          "delivery 1 is accepted; to retry it, it must be unknown or dead");
+          "delivery 1 is accepted; to retry, it must be unknown or dead");
   }
   CHECK(outbox->DropByHand(99, "x", later).error().message() ==
         "there is no delivery 99; `segue outbox list` shows those there are");

@@ -86,8 +86,9 @@ struct Pulled {
 // As columns the same rows say the same.
 inline void CheckColumns(const Batch& batch, const Source& source, const Workspace& workspace,
                          FileReader& files, std::string_view cursor, std::int64_t rows_max) {
+  FileLook look;
   const Result<Batch> columns =
-      PullFiles(source, workspace, files, nullptr, cursor, rows_max, true);
+      PullFiles(source, workspace, files, nullptr, cursor, rows_max, true, look);
   REQUIRE(columns.has_value());
   CHECK(columns->cursor == batch.cursor);
   CHECK(columns->rounded == batch.rounded);

@@ -109,6 +109,28 @@ TEST_CASE("a row of traits becomes one change per column that the file has") {
   CHECK(pulled.bad[0].column == "credit");
 }
 
+TEST_CASE("who says no is heard although another cell of the row cannot be read") {
+  Source source = Orders("customers.csv");
+  source.emits_event.reset();
+  source.emits_customer = true;
+  Workspace workspace = Shop();
+  workspace.consent = {{"email", 1}};
+  const TempDir dir;
+  dir.Write("customers.csv",
+            "customer_id,day,email,email_consent,credit\n"
+            "c1,2026-03-01,a@example.com,no,x\n"
+            "c2,2026-03-01,a@example.com,yes,x\n"
+            "c3,2026-03-01,a@example.com,,x\n"
+            "c4,2026-03-01,\xff@example.com,no,1\n"
+            "c5,2026-03-01,a@example.com,no,1,1\n"
+            "c6,never,a@example.com,no,1\n"
+            ",2026-03-01,\xff,no,1\n");
+  const Pulled pulled = PullAll(source, workspace, *MakeDiskReader(dir.path()));
+  CHECK(pulled.facts ==
+        Texts{"c1 2026-03-01T00:00:00Z trait 1 = 0", "c4 2026-03-01T00:00:00Z trait 1 = 0"});
+  CHECK(pulled.bad.size() == 7);
+}
+
 TEST_CASE(
     "bad rows are set aside with file, line, column, reason and their text, and the rest goes on") {
   Source source = Orders("in/orders.csv");
@@ -143,7 +165,7 @@ TEST_CASE(
       "c1,C2,2026-03-01,99999999999999999999,web,yes,1d,,EUR,1,1,1\n"
       ",C3,nonsense,nonsense,,,,,,,,\n"
       "c1,C4,2026-03-01,,web,yes,1d,,USD,1,1,1\r\n"
-      "c1,\"C5,2026-03-01,1,web,yes,1d,,EUR,1,1,1";
+      "c1,\"C5,2026-03-01,1,web,yes,1d,,EUR,1,1,1\n";
   const Pulled pulled = Pull(source, text);
   CHECK(pulled.error.empty());
   CHECK(pulled.facts ==

@@ -62,7 +62,7 @@ TEST_CASE("files are listed by pattern and sorted, without hidden ones and folde
   CHECK(Paths(*files, "*.csv") == std::vector<std::string>{"top.csv"});
   CHECK(Paths(*files, "in/a.csv") == std::vector<std::string>{"in/a.csv"});
   CHECK(Paths(*files, "in/none.csv").empty());
-  CHECK(Paths(*files, "none/*.csv").empty());
+  CHECK(Paths(*files, "none/*.csv") == std::vector<std::string>{"none/*.csv"});
   CHECK(files->List("top.csv")[0].bytes == 5);
   CHECK(files->List("top.csv")[0].changed > 1'700'000'000'000'000);
 }
@@ -115,12 +115,14 @@ TEST_CASE("nothing outside the folder can be read or listed, by path or by link"
     CAPTURE(path);
     CHECK(Content(*files, path) ==
           "error: " + path + " cannot be read: it lies outside the state folder");
-    CHECK(Paths(*files, path).empty());
   }
-  CHECK(Paths(*files, "linked/*").empty());
-  CHECK(Paths(*files, "../root2/*").empty());
-  // A link that stays inside is a file like any other.
-  CHECK(Paths(*files, "in/*.csv") == std::vector<std::string>{"in/a.csv", "in/alias.csv"});
+  // Nothing of what lies there is named.
+  CHECK(Paths(*files, "linked/*") == std::vector<std::string>{"linked/*"});
+  CHECK(Paths(*files, "../root2/*") == std::vector<std::string>{"../root2/*"});
+  // A link that stays inside is a file like any other; one that does not is named, so that reading
+  // it says why.
+  CHECK(Paths(*files, "in/*.csv") ==
+        std::vector<std::string>{"in/a.csv", "in/alias.csv", "in/link.csv"});
   CHECK(Content(*files, "in/alias.csv") == "inside");
 }
 
@@ -131,7 +133,9 @@ TEST_CASE("what is no file, damaged or not complete is an error that says so") {
   CHECK(Content(*files, "folder") == "error: folder cannot be read: it is not a file");
   REQUIRE(mkfifo((dir / "pipe.csv").c_str(), 0600) == 0);
   CHECK(Content(*files, "pipe.csv") == "error: pipe.csv cannot be read: it is not a file");
-  CHECK(Paths(*files, "*.csv").empty());
+  CHECK(Paths(*files, "*.csv") == std::vector<std::string>{"pipe.csv"});
+  CHECK(Content(*files, "nowhere/*.csv") ==
+        "error: nowhere/*.csv cannot be read: there is no folder nowhere in the state folder");
 
   WriteGzip(dir / "whole.gz", LongText());
   std::string packed = ReadFile(dir / "whole.gz");
@@ -141,7 +145,12 @@ TEST_CASE("what is no file, damaged or not complete is an error that says so") {
   packed[packed.size() / 2] = static_cast<char>(~packed[packed.size() / 2]);
   packed[packed.size() / 2 + 1] = static_cast<char>(~packed[packed.size() / 2 + 1]);
   dir.Write("damaged.gz", packed);
-  CHECK(Content(*files, "damaged.gz").find("the gzip data is damaged") != std::string::npos);
+  CHECK(Content(*files, "damaged.gz")
+            .starts_with("error: damaged.gz cannot be read: the gzip data is damaged: i"));
+  CHECK(files->CheckWhole("damaged.gz").has_value());
+  CHECK(files->CheckWhole("half.gz").has_value());
+  CHECK_FALSE(files->CheckWhole("whole.gz").has_value());
+  CHECK(Content(*files, "whole.gz") == LongText());
 }
 
 }  // namespace

@@ -151,6 +151,21 @@ TEST_CASE("what is bad is called as it stands in the line") {
         "u1 2026-03-01T00:00:00Z - 100 - - - - -");
 }
 
+TEST_CASE("identify that says no is heard although another trait cannot be read") {
+  Workspace workspace = SegmentShop();
+  workspace.consent = {{"email", 1}};
+  const auto identify = [&](const std::string& traits) {
+    return OneLine(Lines("a.jsonl"), workspace,
+                   R"({"type": "identify", "userId": "u1", "timestamp": "2026-03-01", "traits": )" +
+                       traits + "}");
+  };
+  CHECK(identify(R"({"email_consent": false, "email": {"home": "x"}})") ==
+        "u1 2026-03-01T00:00:00Z trait 1 = 0; bad traits.email: the field holds a list or an "
+        "object, not a value");
+  CHECK(identify(R"({"email_consent": "no", "credit": "x"})")
+            .starts_with("u1 2026-03-01T00:00:00Z trait 1 = 0; bad traits.credit: "));
+}
+
 TEST_CASE("the calls that Segment itself shows are read") {
   const std::optional<std::string> folder = Shared("data/payloads/segment");
   if (!folder) {

@@ -1,0 +1,115 @@
+// Erasing by hand: past a held cycle, and among people who share an address.
+
+#include "pipeline/erasure.h"
+
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "support/temp_dir.h"
+
+namespace segue {
+namespace {
+
+constexpr std::string_view kErasureFiles = R"(workspace: forget
+timezone: UTC
+currency: EUR
+sender: {from: "Shop <shop@example.com>", postal: "1 Road"}
+keys: {customer: customer_id, email: customer.email}
+traits:
+  customer: {email: text, friend: text}
+events:
+  order_placed: {order_id: text, amount: money}
+channels: {task: desk}
+assignees: {shop: shop@example.com}
+safety: {max_sends_per_run: 1}
+---
+connector: desk
+type: file
+path: outgoing/tasks.jsonl
+)";
+
+constexpr std::string_view kErasureRules = R"(model: size
+of: customer
+every: day at 00:00
+who: ever(order_placed)
+features: {frequency: count(order_placed)}
+segments:
+  - {id: many, when: frequency >= 2}
+  - {id: one, when: otherwise}
+)";
+
+TEST_CASE("an erasure proves itself although a cycle was cut off and others share the address") {
+  const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)},
+                                          {"rules/size.yaml", std::string(kErasureRules)}});
+  INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
+  REQUIRE(checked.workspace != nullptr);
+  const TempDir dir;
+  Database db = Database::Open(dir / "segue.db");
+  const TimePoint now = *ParseTime("2026-03-02", Zone());
+  State state(db, *checked.workspace, *checked.templates, now);
+  Cycle cycle(state, nullptr);
+  CycleReport report;
+  std::vector<Fact> facts;
+  for (const std::string key : {"ann", "ben"}) {
+    facts.emplace_back(TraitChange{key, 0, Value(std::string("home@example.com")), now, false});
+    facts.emplace_back(
+        Event{0, key, now, {Value("o" + key), Value(std::int64_t{100})}, "o" + key, {}});
+  }
+  facts.emplace_back(TraitChange{"ben", 1, Value(std::string("ann")), now, false});
+  cycle.Ingest(facts, "test", kDay, now, report);
+  cycle.Decide(now, report);
+  // A cycle that waits for a person.
+  db.Execute("UPDATE cycle SET finished = 0");
+  const ErasureProof proof =
+      EraseCustomer(state, *state.ledger().FindCustomer("ann"), "asked", now);
+  CHECK(proof.before.events == 1);
+  CHECK(proof.after.events == 0);
+  CHECK(proof.address == "home@example.com");
+  CHECK(proof.key_cells == 0);
+  CHECK(proof.address_cells == 0);
+  CHECK_FALSE(state.ledger().FindCustomer("ann").has_value());
+  CHECK(state.segments(0)->CountBySegment() == std::vector<std::int64_t>{0, 1});
+  Statement held = db.Prepare("SELECT count(*) FROM cycle WHERE finished = 0");
+  REQUIRE(held.Step());
+  CHECK(held.Int(0) == 1);
+}
+
+TEST_CASE("what a cycle that was cut off did is counted with the one that follows it") {
+  const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)},
+                                          {"rules/size.yaml", std::string(kErasureRules) + R"(---
+playbook: again
+purpose: service
+on: {model: size, to: [many]}
+do:
+  - task: {title: "Call", for: shop, due: 2d}
+limits: {reenter: never}
+)"}});
+  INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
+  REQUIRE(checked.workspace != nullptr);
+  const TempDir dir;
+  Database db = Database::Open(dir / "segue.db");
+  const TimePoint now = *ParseTime("2026-03-02", Zone());
+  State state(db, *checked.workspace, *checked.templates, now);
+  Cycle cycle(state, nullptr);
+  CycleReport report;
+  const auto order = [&](const std::string& id, TimePoint at) {
+    const std::vector<Fact> facts = {
+        Event{0, "ann", at, {Value(id), Value(std::int64_t{100})}, id, {}}};
+    cycle.Ingest(facts, "test", kDay, at, report);
+  };
+  order("o1", now);
+  cycle.Decide(now, report);
+  order("o2", now + kDay);
+  // The cycle of the next day begins, and is cut off.
+  db.Execute("UPDATE cycle SET finished = 0, now = " + std::to_string(ToMicros(now + kDay)));
+  CycleReport after;
+  cycle.Decide(now + 2 * kDay, after);
+  CHECK(after.moves.size() == 1);
+  CHECK(after.playbooks.started == 1);
+  CHECK(after.playbooks.promised == 1);
+}
+
+}  // namespace
+}  // namespace segue

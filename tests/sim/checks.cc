@@ -100,8 +100,14 @@ void Checks::FollowAttempts() {
   }
   list.Reset();
   // What became of promises is part of what the twin must know: gates look at it.
-  Statement all = db.Prepare("SELECT id, key FROM outbox ORDER BY id");
+  Statement all = db.Prepare("SELECT id, key, address, payload, erased FROM outbox ORDER BY id");
   while (all.Step()) {
+    const auto [where, is_first] = addresses_.emplace(all.Text(1), all.Text(2));
+    if (where->second != all.Text(2) && all.Int(4) == 0) {
+      where->second = all.Text(2);
+      run_.operations_.push_back(
+          {Operation::Kind::kReaddress, run_.now_, where->first, all.Text(3), kWaiting});
+    }
     const DeliveryState state = states_[all.Int(0)];
     auto [told, is_new] = told_.emplace(all.Text(1), kWaiting);
     if (told->second != state) {

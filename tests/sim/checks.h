@@ -51,7 +51,8 @@ class Checks {
   std::map<std::string, std::string> keys_;
   std::map<std::string, std::vector<TimePoint>> calls_;                   // Of this process.
   std::map<std::string, std::map<std::int64_t, std::int64_t>> calls_on_;  // By local day.
-  std::map<std::string, DeliveryState> told_;  // By key: what the twin was told.
+  std::map<std::string, DeliveryState> told_;     // By key: what the twin was told …
+  std::map<std::string, std::string> addresses_;  // … and where it went.
 };
 
 // Every row that says what was decided, as one text for each table.

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "outbox/payload.h"
 #include "sim/checks.h"
 #include "sim/parts.h"
 
@@ -455,8 +456,18 @@ void Simulation::Twin() {
         twin.state->Suppress(one.a, "by_hand", one.at);
         break;
       case Kind::kOutcome: {
-        Statement tell = twin.db->Prepare("UPDATE outbox SET state = ? WHERE key = ?");
-        tell.Bind(1, static_cast<std::int64_t>(one.state)).Bind(2, one.a).Run();
+        Statement tell = twin.db->Prepare("UPDATE outbox SET state = ?, changed = ? WHERE key = ?");
+        tell.Bind(1, static_cast<std::int64_t>(one.state))
+            .Bind(2, ToMicros(one.at))
+            .Bind(3, one.a)
+            .Run();
+        break;
+      }
+      case Kind::kReaddress: {
+        const std::string address = AddressKey(PayloadFromJson(one.b).to);
+        Statement move =
+            twin.db->Prepare("UPDATE outbox SET payload = ?, address = ? WHERE key = ?");
+        move.Bind(1, one.b).Bind(2, address).Bind(3, one.a).Run();
         break;
       }
     }

@@ -37,11 +37,20 @@ class Violation : public std::runtime_error {
 
 // What was done to the state, to be done again without any crash.
 struct Operation {
-  enum class Kind : std::uint8_t { kPull, kDecide, kMerge, kErase, kSuppress, kOutcome };
+  enum class Kind : std::uint8_t {
+    kPull,
+    kDecide,
+    kMerge,
+    kErase,
+    kSuppress,
+    kOutcome,
+    kReaddress
+  };
 
   Kind kind = Kind::kPull;
   TimePoint at;
-  std::string a, b;  // Of a merge, erasure or suppression; for kOutcome the delivery's key.
+  // Of a merge, erasure or suppression; for the others the delivery's key, and its new payload.
+  std::string a, b;
   DeliveryState state = DeliveryState::kWaiting;
 };
 

@@ -306,10 +306,17 @@ void Outbox::Release(std::int64_t id, TimePoint not_before) {
   SEGUE_CHECK(row.has_value() && row->delivery.state == State::kRunning);
   // A claim that was given back unused leaves no trace, or a tight rate limit would fill the
   // history.
-  Statement last = db_.Prepare(
-      "DELETE FROM attempt WHERE id = (SELECT max(id) FROM attempt WHERE delivery = ? AND what = "
-      "'claimed')");
-  last.Bind(1, id).Run();
+  Statement last =
+      db_.Prepare("SELECT max(id) FROM attempt WHERE delivery = ? AND what = 'claimed'");
+  last.Bind(1, id);
+  const std::int64_t claim = last.Step() ? last.Int(0) : 0;
+  last.Reset();
+  db_.Prepare("DELETE FROM attempt WHERE id = ?").Bind(1, claim).Run();
+  // What was noted meanwhile was noted of a delivery that waits.
+  db_.Prepare("UPDATE attempt SET from_state = 0, to_state = 0 WHERE delivery = ? AND id > ?")
+      .Bind(1, id)
+      .Bind(2, claim)
+      .Run();
   row->delivery.not_before = not_before;
   Transition(*row, State::kWaiting, row->claimed.value_or(not_before), "", "");
   work.Commit();

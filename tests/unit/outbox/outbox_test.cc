@@ -335,7 +335,7 @@ TEST_CASE_FIXTURE(Fixture,
   const Delivery claimed = ClaimOne(kStart);
   outbox->Readdress(claimed.id, "lara@elsewhere.example", kStart);
   outbox->Release(claimed.id, kStart + kMinute);
-  CHECK(History(claimed.id) == "running>running readdressed\n");
+  CHECK(History(claimed.id) == "waiting>waiting readdressed\n");
 }
 
 TEST_CASE_FIXTURE(Fixture, "consent that is withdrawn after the claim stops it") {

@@ -152,7 +152,7 @@ SpendingFit FitSpending(const std::string& field, const std::vector<Spending>& a
           "has no single highest point";
       return spending;
     }
-    fit = std::move(alike);
+    fit = alike;
   }
   spending.fit = *std::move(fit);
   return spending;

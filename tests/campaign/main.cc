@@ -1,8 +1,10 @@
 // campaign: ten thousand customers, four hundred days, and a table of the gates.
 //
 //   campaign --customers 10000 --days 400 --seed 1
-//   campaign --customers 300 --days 120 --all no      A gate that refused nobody is shown, and no
-//   failure. campaign --crashes no
+//   campaign --customers 300 --days 120 --all no
+//   campaign --crashes no
+//
+// With --all no a gate that refused nobody is shown, and is no failure.
 //
 // Ends with 1 when something that must hold does not, when the twin without crashes decided
 // otherwise, or when a gate refused nobody.

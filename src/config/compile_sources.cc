@@ -273,13 +273,21 @@ constexpr std::array kAuthNeeds = {
     AuthNeed{"mailchimp", "token", "it is the API key, whose end names the data centre"},
     AuthNeed{"salesforce", "client", "it is the consumer key of the connected app"},
     AuthNeed{"salesforce", "key", "it is the private key that signs the login"},
+    AuthNeed{"pendo", "token", "it is the integration key, with write access"},
+    AuthNeed{"appcues", "account", "it is the account's number"},
+    AuthNeed{"appcues", "token", "it is the API key and its secret, as KEY:SECRET"},
+    AuthNeed{"mixpanel", "project", "it is the project's number"},
+    AuthNeed{"mixpanel", "token", "it is a service account, as USER:SECRET"},
+    AuthNeed{"amplitude", "token", "it is the project's API key"},
 };
 
 // A file is looked at before it is written; mail and hooks have no key unless the file says so.
 Dedupe StandardDedupe(std::string_view type) {
-  return type == "file" || type == "salesforce" ? Dedupe::kKey
-         : type == "hubspot"                    ? Dedupe::kLookup
-                                                : Dedupe::kNone;
+  constexpr std::array<std::string_view, 4> kKeyed = {"file", "salesforce", "mixpanel",
+                                                      "amplitude"};
+  return std::find(kKeyed.begin(), kKeyed.end(), type) != kKeyed.end() ? Dedupe::kKey
+         : type == "hubspot"                                           ? Dedupe::kLookup
+                                                                       : Dedupe::kNone;
 }
 
 }  // namespace

@@ -129,8 +129,9 @@ constexpr std::array kConnector = {
     KeySpec{"server", F::kServer, kMaybe, "smtp: host and port"},
     KeySpec{"path", F::kFile, kMaybe, "file: where the lines go"},
     KeySpec{"list", F::kText, kMaybe, "mailchimp: the audience, by its name or id"},
-    KeySpec{"match.contact", F::kText, "email",
-            "field at the vendor that finds the contact: by address, any other by our key"},
+    KeySpec{"match.contact", F::kText, "email, or the id of users",
+            "field at the vendor that finds the contact: email by address, any other by our key; "
+            "pendo, appcues, mixpanel, amplitude: our key unless it says email"},
     KeySpec{"match.account", F::kText, "-", "field at the vendor that finds the account"},
     KeySpec{"match.task", F::kText, "segue_key or Segue_Key__c",
             "hubspot, salesforce: field that holds the key of our tasks"},

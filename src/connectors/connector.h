@@ -72,16 +72,21 @@ struct ConnectorSpec {
   std::unique_ptr<Connector> (*make)(const ConnectorSettings& settings, const Secrets& secrets);
 };
 
+extern const ConnectorSpec kAmplitudeConnector;
+extern const ConnectorSpec kAppcuesConnector;
 extern const ConnectorSpec kFileConnector;
 extern const ConnectorSpec kHubspotConnector;
 extern const ConnectorSpec kMailchimpConnector;
+extern const ConnectorSpec kMixpanelConnector;
+extern const ConnectorSpec kPendoConnector;
 extern const ConnectorSpec kSalesforceConnector;
 extern const ConnectorSpec kSmtpConnector;
 extern const ConnectorSpec kWebhookConnector;
 
-inline constexpr std::array kConnectors = {&kFileConnector,      &kSmtpConnector,
-                                           &kWebhookConnector,   &kHubspotConnector,
-                                           &kMailchimpConnector, &kSalesforceConnector};
+inline constexpr std::array kConnectors = {
+    &kFileConnector,      &kSmtpConnector,       &kWebhookConnector, &kHubspotConnector,
+    &kMailchimpConnector, &kSalesforceConnector, &kPendoConnector,   &kAppcuesConnector,
+    &kMixpanelConnector,  &kAmplitudeConnector};
 
 const ConnectorSpec* FindConnectorSpec(std::string_view name);
 

@@ -10,7 +10,6 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
-#include "base/hash.h"
 #include "base/text.h"
 #include "connectors/connector.h"
 #include "connectors/vendor.h"
@@ -37,13 +36,6 @@ constexpr std::string_view kAcceptedResults = " SENT QUEUED IDEMPOTENT_IGNORE ";
 
 bool HasWord(std::string_view words, const std::string& word) {
   return words.find(" " + word + " ") != std::string_view::npos;
-}
-
-// HubSpot takes an id of its own form for an event; ours is hashed into one.
-std::string EventId(const std::string& key) {
-  const std::string hex = Sha256Hex(key);
-  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
-                     hex.substr(16, 4), hex.substr(20, 12));
 }
 
 // HubSpot shows a task's body as HTML.
@@ -147,21 +139,12 @@ class HubspotConnector final : public Connector {
     if (delivery.kind == DeliveryKind::kTask && !BareAddress(payload.assignee)) {
       return "the task is for nobody with a mail address, by which HubSpot knows owners";
     }
-    for (const auto& [field, text] : payload.values) {
-      if (delivery.kind == DeliveryKind::kSet &&
-          std::find(writes_.begin(), writes_.end(), field) == writes_.end()) {
-        return "the connector's `writes` does not name " + field;
-      }
-    }
-    return "";
+    return FieldsProblem(delivery, writes_);
   }
 
   // 5521 of "email 5521"; 0 when it is not that.
   static std::int64_t EmailNumber(const Delivery& delivery) {
-    constexpr std::string_view kEmail = "email ";
-    const std::string& use = delivery.payload.name;
-    const std::string_view digits =
-        use.starts_with(kEmail) ? Trim(std::string_view(use).substr(kEmail.size())) : "";
+    const std::string digits = AfterWord(delivery.payload.name, "email");
     std::int64_t number = 0;
     for (const char c : digits) {
       if (c < '0' || c > '9' || number > 1'000'000'000'000) {
@@ -182,7 +165,7 @@ class HubspotConnector final : public Connector {
 
   // What an answer that is not the wanted one means.
   static Outcome Failure(const VendorAttempt& attempt, const Reply& reply, bool reading) {
-    Outcome outcome = reading ? attempt.OfReading(reply) : attempt.Of(reply);
+    Outcome outcome = attempt.NotAsWanted(reply, reading);
     if (reply.kind != Reply::Kind::kAnswered) {
       return outcome;
     }
@@ -198,9 +181,6 @@ class HubspotConnector final : public Connector {
                             : policy.find("SECOND") != std::string::npos
                                 ? Duration(std::chrono::seconds(10))
                                 : Duration::zero();
-    } else if (outcome.kind == Kind::kAccepted) {
-      outcome = attempt.Unreadable();  // A 2xx that should have said something.
-      outcome.kind = reading ? Kind::kRetry : Kind::kUnknown;
     }
     return outcome;
   }
@@ -535,12 +515,12 @@ class HubspotConnector final : public Connector {
         inputs.push_back(object{{"eventName", events_prefix_ + delivery.payload.name},
                                 {"email", ContactId(delivery, "email")},
                                 {"occurredAt", FormatTime(delivery.created)},
-                                {"uuid", EventId(delivery.key)},
+                                {"uuid", UuidOf(delivery.key)},
                                 {"properties", TextsJson(delivery.payload.values)}});
       }
       return Call(attempt, "POST", "/events/v3/send/batch", object{{"inputs", std::move(inputs)}});
     }
-    if (reply->kind == Reply::Kind::kAnswered && reply->status >= 200 && reply->status < 300) {
+    if (Succeeded(*reply)) {
       return attempt.Whole(attempt.Accepted(""));
     }
     return attempt.Whole(Failure(attempt, *reply, false));

@@ -66,12 +66,6 @@ std::optional<std::pair<std::string, std::string>> JourneyOf(std::string_view us
   return std::pair(std::string(parts[0]), std::string(parts[1]));
 }
 
-// "welcome" of "template welcome"; nothing when it is not that.
-std::string TemplateOf(std::string_view use) {
-  constexpr std::string_view kTemplate = "template ";
-  return use.starts_with(kTemplate) ? std::string(Trim(use.substr(kTemplate.size()))) : "";
-}
-
 // "Lumen" of "Lumen <hello@lumen.example>".
 std::string NameIn(std::string_view mailbox) {
   const std::size_t at = mailbox.find('<');
@@ -165,23 +159,17 @@ class MailchimpConnector final : public Connector {
     if (delivery.kind == DeliveryKind::kMessage) {
       const std::string& use = delivery.payload.name;
       return use.empty() ? MailProblem(delivery)
-             : TemplateOf(use).empty()
+             : AfterWord(use, "template").empty()
                  ? "Mailchimp knows `journey NUMBER/NUMBER` and `template NAME`, not " + use
                  : "";
     }
-    for (const auto& [field, text] : delivery.payload.values) {
-      if (delivery.kind == DeliveryKind::kSet &&
-          std::find(writes_.begin(), writes_.end(), field) == writes_.end()) {
-        return "the connector's `writes` does not name " + field;
-      }
-    }
-    return "";
+    return FieldsProblem(delivery, writes_);
   }
 
   Request Call(const VendorAttempt& attempt, std::string_view method, const std::string& path,
                std::string body) const {
     Request request = attempt.Call(method, path, std::move(body));
-    request.headers["Authorization"] = "Basic " + Base64("segue:" + token_);
+    request.headers["Authorization"] = BasicAuth("segue:" + token_);
     return request;
   }
 
@@ -214,14 +202,9 @@ class MailchimpConnector final : public Connector {
   }
 
   static Outcome Failure(const VendorAttempt& attempt, const Reply& reply, bool reading) {
-    Outcome outcome = reading ? attempt.OfReading(reply) : attempt.Of(reply);
-    if (reply.kind != Reply::Kind::kAnswered) {
-      return outcome;
-    }
-    Judge(outcome, reply.status, ParseJson(reply.body));
-    if (outcome.kind == Kind::kAccepted) {
-      outcome = attempt.Unreadable();
-      outcome.kind = reading ? Kind::kRetry : Kind::kUnknown;
+    Outcome outcome = attempt.NotAsWanted(reply, reading);
+    if (reply.kind == Reply::Kind::kAnswered) {
+      Judge(outcome, reply.status, ParseJson(reply.body));
     }
     return outcome;
   }
@@ -527,7 +510,7 @@ class MailchimpConnector final : public Connector {
       headers["Reply-To"] = payload.reply_to;
     }
     message["headers"] = std::move(headers);
-    const std::string name = TemplateOf(payload.name);
+    const std::string name = AfterWord(payload.name, "template");
     if (name.empty()) {
       return TransactionalCall(attempt, "send", object{{"message", std::move(message)}});
     }

@@ -150,12 +150,7 @@ class SalesforceConnector final : public Connector {
     if (ContactId(delivery, match_).empty()) {
       return "the customer has no mail address, by which `match` finds contacts";
     }
-    for (const auto& [field, text] : delivery.payload.values) {
-      if (std::find(writes_.begin(), writes_.end(), field) == writes_.end()) {
-        return "the connector's `writes` does not name " + field;
-      }
-    }
-    return "";
+    return FieldsProblem(delivery, writes_);
   }
 
   // Takes from the exchanges what the session must know, and leaves those that are about the
@@ -249,7 +244,7 @@ class SalesforceConnector final : public Connector {
   }
 
   static Outcome Failure(const VendorAttempt& attempt, const Reply& reply, bool reading) {
-    Outcome outcome = reading ? attempt.OfReading(reply) : attempt.Of(reply);
+    Outcome outcome = attempt.NotAsWanted(reply, reading);
     if (reply.kind != Reply::Kind::kAnswered) {
       return outcome;
     }
@@ -262,9 +257,6 @@ class SalesforceConnector final : public Connector {
         outcome.retry_after =
             kHour;  // The allowance is of the last 24 hours, and comes back slowly.
       }
-    } else if (outcome.kind == Kind::kAccepted) {
-      outcome = attempt.Unreadable();
-      outcome.kind = reading ? Kind::kRetry : Kind::kUnknown;
     }
     return outcome;
   }

@@ -3,10 +3,12 @@
 #include "connectors/vendor.h"
 
 #include <algorithm>
+#include <array>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 
 namespace segue {
@@ -61,6 +63,18 @@ std::string SecretOr(const Secrets& secrets, std::string_view name) {
   return found == secrets.end() ? "" : std::string(Trim(found->second));
 }
 
+std::string BasicAuth(std::string_view user_and_password) {
+  return "Basic " + Base64(user_and_password);
+}
+
+bool Answered(const Reply& reply, int status) {
+  return reply.kind == Reply::Kind::kAnswered && reply.status == status;
+}
+
+bool Succeeded(const Reply& reply) {
+  return reply.kind == Reply::Kind::kAnswered && reply.status >= 200 && reply.status < 300;
+}
+
 boost::json::value ParseJson(std::string_view text) {
   boost::json::error_code error;
   boost::json::value value = boost::json::parse(text, error);
@@ -100,8 +114,50 @@ std::string TextAt(const boost::json::value& value, std::initializer_list<std::s
   return found.is_int64() || found.is_uint64() ? boost::json::serialize(found) : std::string();
 }
 
+std::optional<std::size_t> PlaceIn(const boost::json::value& value) {
+  boost::json::error_code error;
+  const auto place = value.to_number<std::uint32_t>(error);
+  return error ? std::nullopt : std::optional<std::size_t>(place);
+}
+
 bool IsEmailField(std::string_view match_field) {
   return ToLower(match_field) == "email";
+}
+
+bool IsNobody(std::string_view id) {
+  constexpr std::array<std::string_view, 18> kNobody = {
+      "",    "null", "nil", "none", "undefined", "unknown", "anon", "anonymous", "na",
+      "n/a", "nan",  "0",   "-1",   "true",      "false",   "[]",   "{}",        "lmy47d"};
+  const std::string lower = ToLower(Trim(id));
+  return std::find(kNobody.begin(), kNobody.end(), lower) != kNobody.end() ||
+         lower == "00000000-0000-0000-0000-000000000000";
+}
+
+std::string AfterWord(std::string_view use, std::string_view word) {
+  const bool begins = use.starts_with(word) && use.substr(word.size()).starts_with(' ');
+  return begins ? std::string(Trim(use.substr(word.size()))) : "";
+}
+
+std::string FieldsProblem(const Delivery& delivery, std::span<const std::string> writes) {
+  if (delivery.kind != DeliveryKind::kSet) {
+    return "";
+  }
+  for (const auto& [field, text] : delivery.payload.values) {
+    if (std::find(writes.begin(), writes.end(), field) == writes.end()) {
+      return "the connector's `writes` does not name " + field;
+    }
+  }
+  return "";
+}
+
+std::string UuidOf(std::string_view key) {
+  const std::string hex = Sha256Hex(key);
+  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
+                     hex.substr(16, 4), hex.substr(20, 12));
+}
+
+std::int64_t UnixMillis(TimePoint time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
 std::string ContactId(const Delivery& delivery, std::string_view match_field) {
@@ -129,10 +185,11 @@ boost::json::object TextsJson(const std::map<std::string, std::string>& texts) {
 std::vector<ContactGroup> GroupByContact(std::span<const Delivery> batch,
                                          std::string_view match_field) {
   std::vector<ContactGroup> groups;
-  std::map<std::string, std::size_t> places;  // By the lower-cased id: vendors compare that way.
+  std::map<std::string, std::size_t> places;
+  const bool by_address = IsEmailField(match_field);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     std::string id = ContactId(batch[i], match_field);
-    const auto [place, is_new] = places.try_emplace(ToLower(id), groups.size());
+    const auto [place, is_new] = places.try_emplace(by_address ? ToLower(id) : id, groups.size());
     if (is_new) {
       groups.push_back({std::move(id), {}});
     }
@@ -221,6 +278,15 @@ Outcome VendorAttempt::OfReading(const Reply& reply) const {
 
 Outcome VendorAttempt::Unreadable() const {
   return Say(Outcome::Kind::kUnknown, vendor_.name + " answered with what cannot be read");
+}
+
+Outcome VendorAttempt::NotAsWanted(const Reply& reply, bool reading) const {
+  Outcome outcome = reading ? OfReading(reply) : Of(reply);
+  if (outcome.kind == Outcome::Kind::kAccepted) {
+    outcome = Unreadable();
+    outcome.kind = reading ? Outcome::Kind::kRetry : Outcome::Kind::kUnknown;
+  }
+  return outcome;
 }
 
 NextStep VendorAttempt::Whole(const Outcome& outcome) const {

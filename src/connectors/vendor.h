@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -36,7 +37,12 @@ std::string SettingOr(const ConnectorSettings& settings, std::string_view key,
                       std::string_view standard);
 // A secret, or nothing.
 std::string SecretOr(const Secrets& secrets, std::string_view name);
+// "Basic …" of "user:password".
+std::string BasicAuth(std::string_view user_and_password);
 
+// Whether the other side answered with that status, or with any 2xx.
+bool Answered(const Reply& reply, int status);
+bool Succeeded(const Reply& reply);
 // The text as JSON; null when it is none, be it cut off or a page of HTML.
 boost::json::value ParseJson(std::string_view text);
 // The value at the end of the keys; null when something is missing on the way.
@@ -52,18 +58,31 @@ std::span<const boost::json::value> ListAt(boost::json::value&&, std::string_vie
 std::span<const boost::json::value> EntriesOf(boost::json::value&&) = delete;
 // A text as it is, a number in digits, nothing of anything else.
 std::string TextAt(const boost::json::value& value, std::initializer_list<std::string_view> keys);
+// A whole number from 0 as a place in a batch; nothing of anything else.
+std::optional<std::size_t> PlaceIn(const boost::json::value& value);
 
 // Whom the vendor is told about: the address where it is `match`ed by e-mail, else our own key of
 // the customer. Empty when it is to be an address and there is none.
 std::string ContactId(const Delivery& delivery, std::string_view match_field);
 bool IsEmailField(std::string_view match_field);
+// Ids that vendors of analytics refuse, or under which they gather all who have none.
+bool IsNobody(std::string_view id);
+
+// "123" of "segment 123" for the word "segment"; nothing when `use` says something else.
+std::string AfterWord(std::string_view use, std::string_view word);
+// Why fields of a delivery may not be written there; empty when they may.
+std::string FieldsProblem(const Delivery& delivery, std::span<const std::string> writes);
+// The delivery's key hashed into the form of ids that vendors take, 8-4-4-4-12 digits.
+std::string UuidOf(std::string_view key);
+// A moment as vendors of analytics count it.
+std::int64_t UnixMillis(TimePoint time);
 
 // Whether a delivery of kind kAudience takes the customer out of the list.
 bool Removes(const Delivery& delivery);
 boost::json::object TextsJson(const std::map<std::string, std::string>& texts);
 
 // Deliveries of one batch that speak of the same contact: a vendor refuses a batch that names one
-// twice.
+// twice.  Addresses are the same whatever the size of their letters, our keys are not.
 struct ContactGroup {
   std::string id;
   std::vector<std::size_t> members;  // Of the batch, in its order.
@@ -107,6 +126,9 @@ class VendorAttempt {
   Outcome OfReading(const Reply& reply) const;
   // A 2xx answer whose body makes no sense.
   Outcome Unreadable() const;
+  // What an answer means that is not the wanted one: a 2xx that does not say what it should says
+  // nothing.  `reading`: as OfReading.
+  Outcome NotAsWanted(const Reply& reply, bool reading = false) const;
 
   // The same for the whole batch.  A refusal of several at once says nothing of each, so it splits
   // them.

@@ -76,6 +76,15 @@ std::vector<Delivery> Variants(std::string_view type, DeliveryKind kind) {
           payload.values["LESSON"] = "https://lumen.example/l";
         });
       }
+      if (type == "pendo" || type == "appcues") {
+        for (const std::string segment : {"segment Win-back", "segment new users"}) {
+          add([&](Payload& payload) { payload.name = segment; });
+          add([&](Payload& payload) {
+            payload.name = segment;
+            payload.values.clear();
+          });
+        }
+      }
       break;
     case DeliveryKind::kTask:
       add([](Payload& payload) { payload.priority = "low"; });
@@ -126,11 +135,16 @@ void WriteAll(const ConnectorSpec& spec, const ConnectorSettings& settings) {
 }  // namespace segue
 
 int main() {
-  for (const std::string_view type : {"hubspot", "mailchimp", "salesforce"}) {
+  // Amplitude describes its API for people only.
+  for (const std::string_view type :
+       {"hubspot", "mailchimp", "salesforce", "pendo", "appcues", "mixpanel"}) {
     const segue::ConnectorSpec& spec = *segue::FindConnectorSpec(type);
     segue::ConnectorSettings settings = segue::VendorSettings(type);
     segue::WriteAll(spec, settings);
-    settings.text["match.contact"] = type == "salesforce" ? "Segue_Id__c" : "segue_id";
+    const bool by_key = type == "pendo" || type == "appcues" || type == "mixpanel";
+    settings.text["match.contact"] = by_key                 ? "email"
+                                     : type == "salesforce" ? "Segue_Id__c"
+                                                            : "segue_id";
     segue::WriteAll(spec, settings);
   }
   return 0;

@@ -23,9 +23,15 @@ DESCRIPTIONS = {
     "api.hubapi.com": sorted(p.relative_to(SPECS).as_posix() for p in SPECS.glob("hubspot/*.json")),
     "us21.api.mailchimp.com": ["mailchimp/marketing.subset.swagger2.json"],
     "mandrillapp.com": ["mailchimp/transactional.subset.json"],
+    "app.pendo.io": ["pendo/hand-written.json"],
+    "api.appcues.com": ["appcues/hand-written.json"],
+    "api.mixpanel.com": ["mixpanel/ingestion.json"],
     "login.salesforce.com": ["salesforce/hand-written.upsert-email-token.json"],
     "lumen.my.salesforce.com": ["salesforce/hand-written.upsert-email-token.json", "salesforce/third-party.rest-v59.json"],
 }
+
+# What the vendor's pages name and its description of 2023 does not have yet.
+NAMED_ELSEWHERE = {("api.mixpanel.com", "/engage"): {"ip", "strict"}}
 
 
 def mended(node):
@@ -45,6 +51,16 @@ def mended(node):
     if out.get("additionalProperties") is False and out.get("required") == ["key"]:
         del out["additionalProperties"]
     return out
+
+
+def resolved(spec, node):
+    """What a reference stands for."""
+    at = node
+    if "$ref" in node:
+        at = spec
+        for part in node["$ref"].split("/")[1:]:
+            at = at[part]
+    return at
 
 
 class Descriptions:
@@ -71,11 +87,8 @@ class Descriptions:
             hit = pattern.fullmatch(url.path)
             if hit and method.lower() in methods:
                 parameters = methods.get("parameters", []) + methods[method.lower()].get("parameters", [])
-                for at, one in enumerate(parameters):
-                    if "$ref" in one:
-                        parameters[at] = spec
-                        for part in one["$ref"].split("/")[1:]:
-                            parameters[at] = parameters[at][part]
+                parameters = [resolved(spec, one) for one in parameters]
+                parameters = [dict(one, schema=resolved(spec, one.get("schema", {}))) for one in parameters]
                 names = {key: urllib.parse.unquote(value) for key, value in hit.groupdict().items()}
                 return template, file, parameters, names
         return None
@@ -110,6 +123,8 @@ class Validator:
         template, file, parameters, names = found
         query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
         known = {one.get("name") for one in parameters if one.get("in") == "query"}
+        for name in NAMED_ELSEWHERE.get((url.netloc, url.path), ()):
+            query.pop(name, None)
         problems = ["unknown parameter " + name for name in query if name not in known]
         line = {"spec": str(file), "method": request["method"].lower(), "path": template,
                 "params": {"path": typed(parameters, "path", names), "query": typed(parameters, "query", query)}}
@@ -149,8 +164,11 @@ def broken(request):
     if not request["body"] or request["headers"]["Content-Type"] != "application/json":
         return
     body = json.loads(request["body"])
+    if isinstance(body, list):
+        yield "entry", dict(copy.deepcopy(request), body="[7]")
+        return
     for name in ("inputs", "properties", "members", "operations", "records", "email_address", "tags", "message", "emailId",
-                 "recordIdsToAdd", "associations", "filterGroups"):
+                 "recordIdsToAdd", "associations", "filterGroups", "patch", "user_ids", "visitorId"):
         if name in body:
             other = copy.deepcopy(request)
             other["body"] = json.dumps(dict(body, **{name: 7 if name != "emailId" else "x"}))
@@ -199,7 +217,8 @@ def main():
     connectors = sorted({request["connector"] for request in requests})
     print("%d requests of %d kinds by %s: %d are wrong; %d faults made on purpose were found"
           % (len(requests), shapes, ", ".join(connectors), bad, faults))
-    if bad or shapes < 18 or connectors != ["hubspot", "mailchimp", "salesforce"]:
+    if bad or shapes < 18 or connectors != sorted(
+            ["hubspot", "mailchimp", "salesforce", "pendo", "appcues", "mixpanel"]):
         sys.exit(1)
 
 

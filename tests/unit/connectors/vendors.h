@@ -22,6 +22,10 @@ inline const Secrets kVendorSecrets = {{"token", "pat-0123456789abcdef-us21"},
                                        {"transactional", "md-transactional-key"},
                                        {"client", "3MVG9-consumer-key"},
                                        {"user", "segue@lumen.example"},
+                                       {"account", "48217"},
+                                       {"project", "2719813"},
+                                       {"project_token", "mp-project-token"},
+                                       {"track", "pendo-track-secret"},
                                        {"key", std::string(kTestRsaKey)}};
 
 constexpr std::string_view kSessionToken = "00Dxx!session-token-value";
@@ -54,6 +58,10 @@ inline Delivery DeliveryFor(std::string_view type, DeliveryKind kind, int custom
   if (kind == DeliveryKind::kMessage && type == "hubspot") {
     delivery.payload.name = "email 5521";
     delivery.payload.values = {{"book", "https://lumen.example/book"}};
+  } else if (kind == DeliveryKind::kMessage && (type == "pendo" || type == "appcues")) {
+    delivery.payload.channel = "in_app";
+    delivery.payload.name = type == "pendo" ? "segment unused-feature" : "event upgrade_suggested";
+    delivery.payload.values = {{"feature", "reports"}};
   }
   return delivery;
 }
@@ -106,10 +114,51 @@ inline Reply QueryAnswer(const std::string& url) {
   return JsonAnswer(200, {{"done", true}, {"records", records}});
 }
 
+// Pendo, Appcues, Mixpanel and Amplitude.
+inline std::optional<Reply> AnalystSays(const Request& request) {
+  const auto is = [&](std::string_view part) {
+    return request.url.find(part) != std::string::npos;
+  };
+  if (is("/api/v1/metadata/visitor/")) {
+    const std::size_t count = boost::json::parse(request.body).as_array().size();
+    return JsonAnswer(200, {{"total", count},
+                            {"updated", count},
+                            {"failed", 0},
+                            {"missing", boost::json::array()},
+                            {"errors", boost::json::array()}});
+  }
+  if (is("/api/v1/segment/")) {
+    return Answer(200, R"({"multistatus":[{"status":200,"operation":"add","message":"OK"}]})");
+  }
+  if (is("/v2/accounts/") && request.method == "GET") {
+    return JsonAnswer(200, {{{"id", "s1"}, {"name", "Win-back"}},
+                            {{"id", "s2"}, {"name", "A / B? (é)"}},
+                            {{"id", "s3"}, {"name", "new users"}}});
+  }
+
+  if (is("/v2/accounts/")) {
+    return Answer(200, R"({"userId":"c-1","segue_rfv":"at_risk"})");
+  }
+  if (is("/import?")) {
+    const std::size_t count = boost::json::parse(request.body).as_array().size();
+    return JsonAnswer(200, {{"code", 200}, {"num_records_imported", count}, {"status", "OK"}});
+  }
+  if (is("/engage?")) {
+    return Answer(200, R"({"status":1,"error":null})");
+  }
+  if (is("/batch") && request.body.starts_with(R"({"api_key")")) {
+    return Answer(200, R"({"code":200,"events_ingested":1,"payload_size_bytes":50})");
+  }
+  return std::nullopt;
+}
+
 // What a vendor that is well answers.
 inline Reply VendorSays(const Request& request) {
   const std::string& url = request.url;
   const auto is = [&](std::string_view part) { return url.find(part) != std::string::npos; };
+  if (const std::optional<Reply> reply = AnalystSays(request)) {
+    return *reply;
+  }
   if (request.kind != Request::Kind::kHttp) {
     return Answer(request.kind == Request::Kind::kSmtp ? 250 : 200);
   }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -35,6 +36,17 @@ std::string ToHex(const unsigned char* bytes, std::size_t count) {
     hex += kDigits[bytes[i] & 15U];
   }
   return hex;
+}
+
+std::string HmacHex(const EVP_MD* hash, std::string_view key, std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  // OpenSSL takes a null key for "the key of the last call".
+  const char* key_bytes = key.empty() ? "" : key.data();
+  const unsigned char* done = HMAC(hash, key_bytes, static_cast<int>(key.size()), Bytes(bytes),
+                                   bytes.size(), digest.data(), &size);
+  SEGUE_CHECK(done != nullptr && size <= digest.size());
+  return ToHex(digest.data(), size);
 }
 
 Sha256Bytes Sha256(std::string_view bytes) {
@@ -100,14 +112,16 @@ std::string Sha256Hex(std::string_view bytes) {
 }
 
 std::string HmacSha256Hex(std::string_view key, std::string_view bytes) {
-  Sha256Bytes digest{};
-  unsigned int size = 0;
-  // OpenSSL takes a null key for "the key of the last call".
-  const char* key_bytes = key.empty() ? "" : key.data();
-  const unsigned char* done = HMAC(EVP_sha256(), key_bytes, static_cast<int>(key.size()),
-                                   Bytes(bytes), bytes.size(), digest.data(), &size);
-  SEGUE_CHECK(done != nullptr && size == digest.size());
-  return ToHex(digest.data(), digest.size());
+  return HmacHex(EVP_sha256(), key, bytes);
+}
+
+std::string HmacSha1Hex(std::string_view key, std::string_view bytes) {
+  return HmacHex(EVP_sha1(), key, bytes);
+}
+
+bool SameSecret(std::string_view secret, std::string_view given) {
+  return !secret.empty() && secret.size() == given.size() &&
+         CRYPTO_memcmp(secret.data(), given.data(), secret.size()) == 0;
 }
 
 std::string Base64(std::string_view bytes) {
@@ -117,6 +131,23 @@ std::string Base64(std::string_view bytes) {
                                       static_cast<int>(bytes.size()));
   text.resize(static_cast<std::size_t>(written));
   return text;
+}
+
+std::optional<std::string> FromBase64(std::string_view text) {
+  // EVP_DecodeBlock takes whole groups of four and counts the padding as zero bytes.
+  constexpr std::size_t kLongest = std::size_t{1} << 24U;
+  if (text.size() % 4 != 0 || text.size() > kLongest) {
+    return std::nullopt;
+  }
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const int written = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()), Bytes(text),
+                                      static_cast<int>(text.size()));
+  if (written < 0 || static_cast<std::size_t>(written) != bytes.size()) {
+    return std::nullopt;
+  }
+  bytes.resize(bytes.size() - padding);
+  return bytes;
 }
 
 std::string Md5Hex(std::string_view bytes) {

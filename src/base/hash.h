@@ -21,7 +21,14 @@ std::uint64_t KeyedHash(HashKey key, std::string_view bytes);
 std::string Sha256Hex(std::string_view bytes);
 // Lower-case hex of HMAC-SHA-256.
 std::string HmacSha256Hex(std::string_view key, std::string_view bytes);
+// Lower-case hex of HMAC-SHA-1: only to check what vendors still sign by it.
+std::string HmacSha1Hex(std::string_view key, std::string_view bytes);
+// Whether both are the same, found in a time that tells nothing of where they differ.  Nothing is
+// the same as an empty secret.
+bool SameSecret(std::string_view secret, std::string_view given);
 std::string Base64(std::string_view bytes);
+// Nothing when it is none.
+std::optional<std::string> FromBase64(std::string_view text);
 // Lower-case hex of MD5: only where a vendor names things by it, never for safety.
 std::string Md5Hex(std::string_view bytes);
 // The bytes of an RS256 signature (RSA PKCS #1 v1.5 with SHA-256), which are the same each time.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 
@@ -196,6 +197,24 @@ std::string UrlEncode(std::string_view text) {
     }
   }
   return encoded;
+}
+
+std::optional<std::string> UrlDecode(std::string_view text) {
+  std::string decoded;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '%') {
+      decoded += text[at];
+      continue;
+    }
+    unsigned value = 0;
+    const char* const begin = text.data() + at + 1;
+    if (text.size() - at < 3 || std::from_chars(begin, begin + 2, value, 16).ptr != begin + 2) {
+      return std::nullopt;
+    }
+    decoded += static_cast<char>(value);
+    at += 2;
+  }
+  return decoded;
 }
 
 std::string HtmlEscape(std::string_view text) {

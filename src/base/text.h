@@ -24,6 +24,8 @@ std::optional<std::string> Nearest(std::string_view word, std::span<const std::s
 
 // Percent-encodes all but A-Z a-z 0-9 - . _ ~.
 std::string UrlEncode(std::string_view text);
+// Nothing when a % is followed by anything but two hex digits.  A + stays one.
+std::optional<std::string> UrlDecode(std::string_view text);
 std::string HtmlEscape(std::string_view text);
 
 }  // namespace segue

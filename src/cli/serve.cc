@@ -46,7 +46,9 @@ int RunServe(const Common& common) {
   };
   parts.options = [](const Workspace& workspace) { return OptionsFor(workspace, true); };
   Service service(db, std::move(checked), std::move(parts));
-  service.Run();
+  if (const Result<void> ran = service.Run(); !ran) {
+    throw Failure{kCannotReach, ran.error().message() + "\n"};
+  }
   return kFine;
 }
 

@@ -174,6 +174,10 @@ StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
       if (const Result<std::string> secret = ResolveSecret(source.sql.url)) {
         options.secrets[source.id] = *secret;
       }
+    } else if (source.pushed()) {
+      if (const Result<std::string> secret = ResolveSecret(source.push_secret)) {
+        options.secrets[source.id] = *secret;
+      }
     }
   }
   if (workspace.sign_secret.empty()) {
@@ -285,14 +289,9 @@ CustomerIndex FindPerson(State& state, const std::string& who) {
   const std::optional<int> email = state.workspace().email_trait;
   std::vector<CustomerIndex> found;
   if (email && who.find('@') != std::string::npos) {
-    for (CustomerIndex customer = 0; customer < state.ledger().customer_count(); ++customer) {
-      const TraitState* trait = state.ledger().Trait(customer, *email);
-      const std::string* address =
-          trait == nullptr ? nullptr : std::get_if<std::string>(&trait->value);
-      if (address != nullptr && ToLower(*address) == ToLower(who) &&
-          state.ledger().IsAlive(customer)) {
-        found.push_back(customer);
-      }
+    for (const auto& [address, customer] :
+         state.ledger().CustomersWhoseTextIs(*email, {ToLower(who)})) {
+      found.push_back(customer);
     }
   }
   if (found.size() == 1) {

@@ -62,9 +62,11 @@ class Compiler {
   void Caps(const Document& document);
   void HoldoutAndBrakes(const Document& document);
   void Mirror(const Document& document);
+  void Serving(const Document& document);
   void EmailNeeds(const Document& document);
   void SourceOf(const Document& document);
   void SourceColumns(const Document& document, Source& source);
+  void PushedOf(const Document& document, Source& source);
   void SqlOf(const Document& document, Source& source);
   void SegmentMap(const Document& document, Source& source);
   void Misplaced(const Document& document, const std::vector<std::string_view>& keys,

@@ -16,11 +16,10 @@ namespace segue {
 namespace {
 
 SourceType TypeOf(std::string_view name) {
-  return name == "csv"     ? SourceType::kCsv
-         : name == "jsonl" ? SourceType::kJsonLines
-         : name == "http"  ? SourceType::kHttp
-         : name == "sql"   ? SourceType::kSql
-                           : SourceType::kOther;
+  return name == "csv"                                            ? SourceType::kCsv
+         : name == "sql"                                          ? SourceType::kSql
+         : name == "jsonl" || name == "http" || name == "webhook" ? SourceType::kJsonLines
+                                                                  : SourceType::kOther;
 }
 
 // Only columns, numbers and + - * /.
@@ -82,10 +81,15 @@ void Compiler::SourceOf(const Document& document) {
   const std::string currency = TextAt(root, "currency");
   (CurrencyDecimals(currency) ? source.currency : source.currency_column) = currency;
 
-  const bool file = source.type == SourceType::kCsv || source.type == SourceType::kJsonLines;
-  const bool rows = file || source.type == SourceType::kSql;
-  if (source.type_name != "http" && source.type_name != "webhook" && !source.type_name.empty()) {
+  const bool pushed = source.type_name == "http" || source.type_name == "webhook";
+  const bool file =
+      !pushed && (source.type == SourceType::kCsv || source.type == SourceType::kJsonLines);
+  const bool rows = file || pushed || source.type == SourceType::kSql;
+  if (!pushed && !source.type_name.empty()) {
     Missing(root, "every", "it says how often to fetch");
+  }
+  if (pushed) {
+    PushedOf(document, source);
   }
   if (file) {
     Missing(root, "path", "it says which files are read");
@@ -95,7 +99,8 @@ void Compiler::SourceOf(const Document& document) {
     Misplaced(document, {"path"}, "sources of type csv and jsonl");
     SqlOf(document, source);
   }
-  if (source.type == SourceType::kJsonLines && root.Find("emits") == nullptr) {
+  if (source.type == SourceType::kJsonLines && root.Find("emits") == nullptr &&
+      source.type_name != "webhook") {
     Misplaced(document, {"time", "dedupe", "version"},
               "rows (`emits`); a line in the Segment shape has its timestamp and messageId");
     SegmentMap(document, source);
@@ -116,6 +121,41 @@ void Compiler::Misplaced(const Document& document, const std::vector<std::string
     if (std::find(keys.begin(), keys.end(), key.text) != keys.end()) {
       Wrong(key, fmt::format("`{}` is a key of {}", key.text, whose), "take it out");
     }
+  }
+}
+
+// What is pushed in is written down before it is answered, and read from there.
+void Compiler::PushedOf(const Document& document, Source& source) {
+  const bool calls = source.type_name == "http";
+  const std::string_view secret = calls ? "token" : "sign";
+  Misplaced(document, {"every", "path", "query", "cursor", "overlap", "timeout"},
+            "sources that are read; what comes by itself has no schedule and no place");
+  if (calls) {
+    Misplaced(document, {"emits"}, "rows; calls say themselves what they are (`type: webhook`)");
+  }
+  if (calls && document.Find("currency") == nullptr) {
+    source.currency = workspace_.schema.currency;
+    source.currency_column = "currency";
+  }
+  source.path = fmt::format("{}/{}/*.jsonl", kSpoolFolder, source.id);
+  source.every = {.kind = Schedule::Kind::kInterval, .interval = kDay};
+  const Node* auth = document.Find("auth");
+  for (std::size_t i = 0; auth != nullptr && i < auth->keys.size(); ++i) {
+    const Node& key = auth->keys[i];
+    if (key.text == secret) {
+      source.push_secret = auth->items[i].text;
+    } else {
+      report_.Error("SG001", key.place,
+                    fmt::format("`auth` of type {} has no key `{}`", source.type_name, key.text),
+                    {}, fmt::format("it has `{}`", secret));
+    }
+  }
+  if (auth == nullptr || auth->Find(secret) == nullptr) {
+    report_.Error("SG006", document.place,
+                  fmt::format("`auth.{}` is missing: {}", secret,
+                              calls ? "who sends says it with every call"
+                                    : "who sends signs every call with it"),
+                  {}, fmt::format("add `auth: {{{}: env:NAME}}`", secret));
   }
 }
 
@@ -207,7 +247,7 @@ void Compiler::SegmentMap(const Document& document, Source& source) {
       source.map.push_back(ColumnMap{key.text, value.text, value.place});
     }
   }
-  if (money) {
+  if (money && source.currency.empty() && source.currency_column.empty()) {
     Missing(document.root, "currency", "amounts are read, and each has one");
   }
 }

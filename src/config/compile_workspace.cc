@@ -14,6 +14,7 @@
 namespace segue {
 namespace {
 
+constexpr std::string_view kStandardListen = "127.0.0.1:8087";
 constexpr std::array<std::string_view, 7> kReservedFields = {"who",   "event", "at",
                                                              "every", "from",  "to"};
 
@@ -127,6 +128,7 @@ void Compiler::WorkspaceOf(const Document& document) {
   workspace_.max_data_age = ParseDuration(TextAt(map("safety"), "max_data_age"));
   workspace_.links_base = TextAt(map("links"), "base");
   workspace_.links = TextMap(Good(map("links"), "paths"));
+  Serving(document);
   workspace_.serve_url = TextAt(map("serve"), "url");
   workspace_.sign_secret = TextAt(map("serve"), "sign");
   workspace_.keep = ParseDuration(TextAt(document.root, "keep")).value_or(workspace_.keep);
@@ -342,6 +344,29 @@ void Compiler::Mirror(const Document& document) {
                       Suggest(field->text, connector->writes));
       }
     }
+  }
+}
+
+// Where the service listens: in the open only with a certificate.
+void Compiler::Serving(const Document& document) {
+  const Node* serve = document.Find("serve");
+  if (serve == nullptr) {
+    return;
+  }
+  const std::string listen = TextAt(*serve, "listen");
+  workspace_.serve_listen = listen.empty() ? kStandardListen : listen;
+  if (const Node* tls = Good(*serve, "tls")) {
+    Missing(*tls, "cert", "whoever calls is shown it");
+    Missing(*tls, "key", "it belongs to the certificate");
+    workspace_.tls_cert = TextAt(*tls, "cert");
+    workspace_.tls_key = TextAt(*tls, "key");
+    return;
+  }
+  const Node* address = Good(*serve, "listen");
+  if (address != nullptr && !listen.starts_with("127.") && !listen.starts_with("[::1]:") &&
+      !listen.starts_with("localhost:")) {
+    Wrong(*address, "without `tls` only addresses of this machine may be listened on",
+          "write 127.0.0.1 and let a proxy with a certificate stand before it, or give `tls`");
   }
 }
 

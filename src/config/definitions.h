@@ -137,7 +137,10 @@ struct Model {
   Place place;
 };
 
-enum class SourceType : std::uint8_t { kCsv, kJsonLines, kHttp, kSql, kOther };
+// Below the state folder: what was pushed in, in one folder for each source, a file a day.
+constexpr std::string_view kSpoolFolder = "spool";
+
+enum class SourceType : std::uint8_t { kCsv, kJsonLines, kSql, kOther };
 
 // `total_cents / 100` or a plain column name: arithmetic of columns, on the row's texts.
 struct ColumnMap {
@@ -168,15 +171,21 @@ struct Source {
   bool emits_account = false;
   std::string time_column;
   Zone timezone;
-  std::string currency;         // A currency code, or empty …
-  std::string currency_column;  // … and the column that holds it.
+  // A currency code, or the column that holds it; both: the column where it says something.
+  std::string currency;
+  std::string currency_column;
   std::vector<ColumnMap> map;
   std::vector<std::string> dedupe;  // Fields; empty: the whole row.
   std::string version_column;
   Duration late_events = std::chrono::hours(72);
   bool stop_on_bad_rows = false;
   SqlSettings sql;
+  // `http` and `webhook`: the service takes what is pushed in and writes it as lines below `path`,
+  // from where it is read like any other.  The secret's reference; empty for all other types.
+  std::string push_secret;
   Place place;
+
+  bool pushed() const { return !push_secret.empty(); }
 
   // Lines in the Segment shape, each of which says itself what it is.
   bool segment_shape() const {
@@ -479,7 +488,9 @@ struct Workspace {
   std::optional<Duration> max_data_age;
   std::string links_base;
   std::map<std::string, std::string> links;
+  std::string serve_listen;            // host:port; empty: nothing is served.
   std::string serve_url, sign_secret;  // The secret's reference, never its value.
+  std::string tls_cert, tls_key;       // References; both or neither.
   Duration keep = std::chrono::hours(24 * 400);
 
   std::vector<Source> sources;

@@ -18,9 +18,8 @@ struct Unbuilt {
 constexpr std::array kUnbuilt = {
     Unbuilt{"workspace", "rates", "", "exchange rates"},
     Unbuilt{"workspace", "safety.approvals", "", "approvals"},
-    Unbuilt{"workspace", "serve.tls", "", "TLS"},
     Unbuilt{"workspace", "serve.people", "", "people of the console"},
-    Unbuilt{"source", "type", "!csv jsonl sql", "this type of source"},
+    Unbuilt{"source", "type", "!csv jsonl sql http webhook", "this type of source"},
     Unbuilt{"connector", "type",
             "!smtp file webhook hubspot mailchimp salesforce pendo appcues mixpanel amplitude",
             "this type of connector"},

@@ -14,9 +14,12 @@
 
 #include "base/clock.h"
 #include "daemon/files.h"
+#include "daemon/front.h"
+#include "daemon/metrics.h"
 #include "daemon/postgres.h"
 #include "daemon/secrets.h"
 #include "daemon/transport.h"
+#include "pipeline/answers.h"
 
 namespace segue {
 namespace {
@@ -31,6 +34,9 @@ constexpr Duration kPauseAfterFailure = std::chrono::seconds(10);
 // The journal is sealed into chunks and the columns are saved this often; a crash costs their
 // replay.
 constexpr Duration kSaveEvery = std::chrono::hours(1);
+// What is pushed in starts a cycle soon, but cycles take no more than a fifth of the time.
+constexpr Duration kShortestPause = std::chrono::seconds(1);
+constexpr int kRestPerWork = 4;
 // For replies that are under way when the service is told to end; below TimeoutStopSec of the unit.
 constexpr Duration kLongestStop = std::chrono::seconds(40);
 
@@ -90,13 +96,31 @@ struct Service::Inner {
         });
   }
 
+  // Calls back on the web server's thread.
+  Front::Hooks HooksOfFront() {
+    return {.came =
+                [this] {
+                  boost::asio::post(io, [this] {
+                    pushed = true;
+                    Soon();
+                  });
+                },
+            .count =
+                [this](std::int64_t number) {
+                  boost::asio::post(io, [this, number] { front->GiveCount(number, Counted()); });
+                }};
+  }
+
+  std::string Counted();
   void Turn();
   void Work(TimePoint now);
+  void TakePushed(TimePoint now);
   void RunCycle(TimePoint now);
   void Dispatch(TimePoint now);
   void Reload();
   void Swap(TimePoint now);
   void Save(TimePoint now);
+  void SweepSpool(TimePoint now);
   void Failed(std::string_view what, TimePoint now);
   void Tell(TimePoint now);
   void TellAlarms();
@@ -118,6 +142,7 @@ struct Service::Inner {
   std::shared_ptr<const Checked> files;  // The last good ones.
   std::unique_ptr<Running> running;
   std::shared_ptr<const Checked> next_files;  // Of a reload, until nothing is under way any more.
+  FrontPlan next_front;                       // Beside them.
   SystemClock clock;
   boost::asio::io_context io;
   boost::asio::signal_set signals;
@@ -127,7 +152,10 @@ struct Service::Inner {
   std::map<std::string, std::string> paused;  // Connectors whose breaker is open, as last logged.
   std::int64_t in_flight = 0;
   std::int64_t generation_from = 0;  // Calls below belong to a dispatcher that is gone.
+  CycleTally tally;
   bool turn_is_posted = false;
+  bool pushed = true;   // Something is in the spool that no cycle has seen, perhaps.
+  bool braked = false;  // A cycle is held until a person lets it pass.
   bool pull_all = false;
   bool stopping = false;
   std::optional<TimePoint> stop_at;
@@ -135,7 +163,9 @@ struct Service::Inner {
   TimePoint next_save = TimePoint::min();
   TimePoint not_before = TimePoint::min();  // After a failure.
   TimePoint last_turn = TimePoint::min();
-  std::unique_ptr<Transport> transport;  // Last: its thread posts to all of the above.
+  // Last: their threads post to all of the above.
+  std::unique_ptr<Transport> transport;
+  std::unique_ptr<Front> front;
 };
 
 Service::Service(Database& db, Checked checked, ServiceParts parts)
@@ -143,13 +173,23 @@ Service::Service(Database& db, Checked checked, ServiceParts parts)
 
 Service::~Service() = default;
 
-void Service::Run() {
+Result<void> Service::Run() {
   Inner& inner = *inner_;
+  inner.front = std::make_unique<Front>(inner.parts.state_folder, inner.HooksOfFront());
+  Result<FrontPlan> plan = MakeFrontPlan(inner.files, inner.parts.options(*inner.files->workspace));
+  if (!plan) {
+    return plan.error();
+  }
+  if (Result<void> open = inner.front->Use(std::move(*plan)); !open) {
+    return open;
+  }
   inner.Listen();
   inner.Watch();
   inner.Soon();
   inner.io.run();
+  inner.front.reset();
   inner.replies.clear();
+  return {};
 }
 
 void Service::Inner::Listen() {
@@ -169,6 +209,7 @@ void Service::Inner::OnSignal(int signal) {
     next_cycle = TimePoint::min();
   } else if (!stopping) {
     stopping = true;
+    front->SetAtWork(false);
     stop_at = clock.Now() + kLongestStop;
     sd_notify(0, "STOPPING=1");
     spdlog::info("asked to end: {} calls are under way", in_flight);
@@ -211,6 +252,7 @@ void Service::Inner::Turn() {
   try {
     if (running == nullptr && now >= not_before) {
       running = std::make_unique<Running>(db, files, parts, now);
+      front->SetAtWork(true);
       TellAlarms();
       sd_notify(0, "READY=1");
       spdlog::info("at work: {} models, {} playbooks, {} connectors",
@@ -223,6 +265,7 @@ void Service::Inner::Turn() {
   } catch (const BrakePulled& brake) {
     // What was promised before goes on; the held cycle is tried again.
     Failed(brake.what(), now);
+    braked = true;
     not_before = now;
     next_cycle = now + kPauseAtBrake;
   } catch (const std::exception& error) {
@@ -248,6 +291,9 @@ void Service::Inner::Work(TimePoint now) {
   if (next_files != nullptr && in_flight == 0 && replies.empty()) {
     Swap(now);
   }
+  if (std::exchange(pushed, false)) {
+    TakePushed(now);
+  }
   if (!stopping && next_files == nullptr && now >= next_cycle) {
     RunCycle(now);
   }
@@ -258,12 +304,33 @@ void Service::Inner::Work(TimePoint now) {
   Tell(now);
 }
 
+// What people said holds at once; facts wait for the next cycle, which comes soon.
+void Service::Inner::TakePushed(TimePoint now) {
+  CycleReport report;
+  running->cycle.TakeAnswers(now, report);
+  for (const std::string& warning : report.warnings) {
+    spdlog::warn("{}", warning);
+  }
+  if (!braked) {
+    const Duration pause = std::max(kShortestPause, tally.last_took * kRestPerWork);
+    const TimePoint soon = tally.cycles == 0 ? now : tally.last_end + pause;
+    next_cycle = std::min(next_cycle, std::max(now, soon));
+  }
+}
+
 void Service::Inner::RunCycle(TimePoint now) {
+  const Duration begin = MonotonicNow();
   CycleReport report;
   running->cycle.Pull(now, std::exchange(pull_all, false), {}, report);
   Warn(WriteQuarantine(running->state, parts.state_folder));
   running->cycle.Decide(now, report);
   next_cycle = report.next;
+  braked = false;
+  ++tally.cycles;
+  tally.moves += std::ssize(report.moves);
+  tally.facts += report.intake["rows"];
+  tally.last_took = MonotonicNow() - begin;
+  tally.last_end = clock.Now();
   for (const std::string& warning : report.warnings) {
     spdlog::warn("{}", warning);
   }
@@ -323,12 +390,17 @@ void Service::Inner::Reload() {
          FormatDiagnostics(fresh->diagnostics, fresh->files, false));
     return;
   }
+  Result<FrontPlan> plan = Error("");
   try {
-    parts.options(*fresh->workspace);  // A secret may be missing.
+    plan = MakeFrontPlan(fresh, parts.options(*fresh->workspace));  // A secret may be missing.
   } catch (const std::exception& error) {
-    keep(error.what());
+    plan = Error(error.what());
+  }
+  if (!plan) {
+    keep(plan.error().message());
     return;
   }
+  next_front = std::move(*plan);
   next_files = std::move(fresh);
   spdlog::info("the files were read again; {} calls are under way under the old ones", in_flight);
 }
@@ -339,6 +411,9 @@ void Service::Inner::Swap(TimePoint now) {
   files = std::move(next_files);
   generation_from += std::int64_t{1} << 40;
   running = std::make_unique<Running>(db, files, parts, now);
+  if (const Result<void> open = front->Use(std::move(next_front)); !open) {
+    spdlog::error("{}", open.error().message());
+  }
   TellAlarms();
   next_cycle = TimePoint::min();
   paused.clear();
@@ -352,7 +427,32 @@ void Service::Inner::Save(TimePoint now) {
   }
   running->state.ledger().Seal();
   running->state.columns().Snapshot();
+  SweepSpool(now);
   next_save = now + kSaveEvery;
+}
+
+std::string Service::Inner::Counted() {
+  try {
+    return running == nullptr
+               ? std::string()
+               : MetricsText(running->state, running->dispatcher, tally, clock.Now());
+  } catch (const std::exception& error) {
+    spdlog::error("could not count: {}", error.what());
+    return "";
+  }
+}
+
+// A day later, so that nothing of it can still be on its way to be read.
+void Service::Inner::SweepSpool(TimePoint now) {
+  for (const Source& source : files->workspace->sources) {
+    Statement read = db.Prepare(
+        "SELECT last_ok FROM source_state WHERE source = ? AND error = '' AND last_ok IS NOT NULL");
+    read.Bind(1, source.id);
+    if (source.pushed() && read.Step()) {
+      front->Sweep(source.id, FromMicros(read.Int(0)) - kDay);
+    }
+  }
+  front->Sweep(std::string(kAnswersStream), now - kDay);
 }
 
 // The file is whole, what is in memory may not be: it is thrown away and read again.  Replies to
@@ -361,6 +461,8 @@ void Service::Inner::Failed(std::string_view what, TimePoint now) {
   spdlog::error("{}; opening the state again in {} seconds", what,
                 kPauseAfterFailure.count() / 1000000);
   running.reset();
+  front->SetAtWork(false);
+  pushed = true;
   NewTransport();
   generation_from += std::int64_t{1} << 40;
   in_flight = 0;

@@ -34,8 +34,9 @@ class Service {
   Service(Database& db, Checked checked, ServiceParts parts);
   ~Service();
 
-  // Returns when it was asked to end.
-  void Run();
+  // Returns when it was asked to end.  Error: it cannot listen where the files say, or lacks a
+  // secret for that.
+  Result<void> Run();
 
  private:
   struct Inner;

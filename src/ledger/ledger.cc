@@ -225,6 +225,13 @@ CustomerIndex Ledger::Survivor(CustomerIndex customer) const {
   return IsAccount(customer) ? customer : inner_->customers.Survivor(customer);
 }
 
+std::vector<std::pair<std::string, CustomerIndex>> Ledger::CustomersWhoseTextIs(
+    int trait, const std::set<std::string>& wanted) const {
+  auto found = inner_->traits.CustomersWhoseTextIs(trait, wanted);
+  std::erase_if(found, [this](const auto& one) { return !IsAlive(one.second); });
+  return found;
+}
+
 const TraitState* Ledger::Trait(CustomerIndex customer, int trait) const {
   return inner_->traits.Get(customer, trait);
 }

@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -73,6 +74,10 @@ struct Touch {
   bool late = false;  // Some of it arrived later than its source's late_events allows.
   bool merged = false;
 };
+
+// The source of what customers said to Segue itself.  A no about consent that came from there
+// stands against every other source, whatever its time, until a yes comes from there.
+constexpr std::string_view kOwnAnswer = "own answer";
 
 class Ledger {
  public:
@@ -133,6 +138,11 @@ class Ledger {
   std::optional<CustomerIndex> AccountOf(CustomerIndex customer) const;
   // Customers who belong to it now, ascending.
   std::span<const CustomerIndex> MembersOf(CustomerIndex account) const;
+
+  // Customers whose text trait is one of these (in small letters) but for the case, with that
+  // text; in the order of their numbers.  Reads the whole trait.
+  std::vector<std::pair<std::string, CustomerIndex>> CustomersWhoseTextIs(
+      int trait, const std::set<std::string>& wanted) const;
 
   // Traits are numbered as Schema::TraitAt.  Null: never set.  Valid until the ledger changes.
   const TraitState* Trait(CustomerIndex customer, int trait) const;

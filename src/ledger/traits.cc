@@ -2,15 +2,18 @@
 
 #include "ledger/traits.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "base/text.h"
 #include "expression/execute.h"
 
 namespace segue {
 namespace {
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+const Value kNo = std::int64_t{0};
 
 void BindValue(Statement& statement, int index, const Value& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) {
@@ -133,10 +136,27 @@ void Traits::Store(CustomerIndex customer, int trait, const Stored& state) {
   PutInColumn(customer, trait, state.value);
 }
 
+bool Traits::IsOwnNo(const Stored& state) {
+  return state.source == kOwnAnswer && state.value == kNo;
+}
+
+// Whether what is known stays as it is.
+bool Traits::StandsAgainst(const Stored& known, const Change& change) const {
+  if (consent_.contains(change.trait)) {
+    const bool own = change.source == kOwnAnswer;
+    if (!own && IsOwnNo(known)) {
+      return true;
+    }
+    if (own && change.value == kNo && known.source != kOwnAnswer) {
+      return false;
+    }
+  }
+  return std::pair(change.time, change.sequence) < std::pair(known.newest, known.sequence);
+}
+
 Intake Traits::Set(const Change& change) {
   const std::optional<Stored> known = Load(change.customer, change.trait);
-  if (known &&
-      std::pair(change.time, change.sequence) < std::pair(known->newest, known->sequence)) {
+  if (known && StandsAgainst(*known, change)) {
     return Intake::kOlder;
   }
   Stored state{change.value, change.time, change.time, change.sequence, change.source};
@@ -144,7 +164,8 @@ Intake Traits::Set(const Change& change) {
   const bool same = known ? known->value == change.value : IsMissing(change.value);
   if (known && same) {
     state.since = known->since;
-    state.source = known->source;
+    // Who says no themselves says more than the export that said it before.
+    state.source = change.source == kOwnAnswer ? change.source : known->source;
   }
   Store(change.customer, change.trait, state);
   return same ? Intake::kNoChange : Intake::kNew;
@@ -211,9 +232,10 @@ Traits::Stored Traits::Combine(int trait, const Stored& a, const Stored& b) cons
   const Stored& older = a_newer ? b : a;
   Stored result = newer;
   if (consent_.contains(trait)) {
-    const Value no = std::int64_t{0};
-    // The stricter one stays; with neither a no, a yes is stricter than nothing said.
-    if (newer.value != no && (older.value == no || IsMissing(newer.value))) {
+    // The stricter one stays; with neither a no, a yes is stricter than nothing said.  Of two that
+    // say no it is the customer's own.
+    if ((newer.value != kNo && (older.value == kNo || IsMissing(newer.value))) ||
+        (IsOwnNo(older) && !IsOwnNo(newer))) {
       result.value = older.value;
       result.since = older.since;
       result.source = older.source;
@@ -275,6 +297,23 @@ void Traits::EraseFromAccounts(std::string_view key) {
       ++at;
     }
   }
+}
+
+std::vector<std::pair<std::string, CustomerIndex>> Traits::CustomersWhoseTextIs(
+    int schema_trait, const std::set<std::string>& wanted) const {
+  std::vector<std::pair<std::string, CustomerIndex>> found;
+  Statement all = db_.Prepare("SELECT customer, value FROM ledger_trait WHERE trait = ?");
+  all.Bind(1, std::int64_t{names_.TraitOf(schema_trait)});
+  while (all.Step()) {
+    const auto customer = static_cast<CustomerIndex>(all.Int(0));
+    if (std::string text = all.IsNull(1) ? std::string() : ToLower(all.Text(1));
+        !IsAccount(customer) && wanted.contains(text)) {
+      found.emplace_back(std::move(text), customer);
+    }
+  }
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a.second < b.second; });
+  return found;
 }
 
 const TraitState* Traits::Get(CustomerIndex customer, int schema_trait) const {

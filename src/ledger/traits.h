@@ -65,6 +65,9 @@ class Traits {
   // Room in the columns for every customer and account that there is.
   void Grow();
   const TraitState* Get(CustomerIndex customer, int schema_trait) const;
+  // See Ledger.
+  std::vector<std::pair<std::string, CustomerIndex>> CustomersWhoseTextIs(
+      int schema_trait, const std::set<std::string>& wanted) const;
 
   // Read from the file when it is first asked for: most texts (addresses, names) are in no
   // expression.  Whoever asks on several threads must have asked on one before.
@@ -84,6 +87,8 @@ class Traits {
 
   using WaitingKey = std::tuple<std::int64_t, CustomerIndex, int>;
 
+  static bool IsOwnNo(const Stored& state);
+  bool StandsAgainst(const Stored& known, const Change& change) const;
   std::optional<Stored> Load(CustomerIndex customer, int trait) const;
   void Store(CustomerIndex customer, int trait, const Stored& state);
   void LoadColumns(int schema_trait) const;

@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "base/text.h"
+#include "pipeline/answers.h"
 #include "pipeline/moments.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/process_names.h"
@@ -174,6 +175,7 @@ void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport&
   if (files_ == nullptr && databases_ == nullptr) {
     return;
   }
+  TakeAnswers(now, report);
   if (const std::optional<TimePoint> before = CutOff(state_.db())) {
     DecideOnce(*before, report);
   }
@@ -190,9 +192,15 @@ void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport&
   for (const Source& source : state_.workspace().sources) {
     const SourcePosition position = LoadPosition(state_.db(), source.id);
     const TimePoint slot = source.every.SlotAtOrBefore(now, zone);
-    if (!position.last_slot || *position.last_slot < slot) {
+    if (source.pushed() || !position.last_slot || *position.last_slot < slot) {
       PullSource(source, now, progress, report);
     }
+  }
+}
+
+void Cycle::TakeAnswers(TimePoint now, CycleReport& report) {
+  if (files_ != nullptr) {
+    segue::TakeAnswers(state_, *files_, now, report);
   }
 }
 
@@ -225,7 +233,9 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
   const auto finish = [&](std::string_view error) {
     // With the slot that is used up now: a crash between the two would count them twice.
     Transaction work(db);
-    CountMissed("source " + source.id, source.every, zone, position.last_slot, slot, report);
+    if (!source.pushed()) {
+      CountMissed("source " + source.id, source.every, zone, position.last_slot, slot, report);
+    }
     StoreRead(db, source, slot, now, error);
     work.Commit();
   };

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "pipeline/inputs.h"
+#include "pipeline/links.h"
 #include "pipeline/moments.h"
 
 namespace segue {
@@ -283,6 +284,7 @@ Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIn
   context.names.insert(wording.names.begin(), wording.names.end());
   switch (step.kind) {
     case Step::Kind::kSend:
+      TrackLinks(step.send, customer, context);
       return RenderMessage(playbook, step, context, payload);
     case Step::Kind::kTask:
       return RenderTask(step, context, payload);
@@ -307,6 +309,22 @@ Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIn
   }
   SEGUE_CHECK(false);
   return {};
+}
+
+// Links lead over the service, which tells what was followed, where the workspace has an event for
+// that.  Only in what is sent: a preview is followed by us.
+void Host::TrackLinks(const std::string& message, CustomerIndex customer,
+                      RenderContext& context) const {
+  const Workspace& workspace = state_.workspace();
+  if (!workspace.schema.FindEvent(kLinkClicked) || workspace.serve_url.empty()) {
+    return;
+  }
+  const LinkSigner signer{state_.options().links_key, workspace.id};
+  for (const auto& [name, path] : workspace.links) {
+    context.names["links." + name] =
+        workspace.serve_url + "/l/" +
+        TrackedPath(signer, {name, message, state_.ledger().CustomerKey(customer)});
+  }
 }
 
 Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step,

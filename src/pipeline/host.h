@@ -65,6 +65,7 @@ class Host final : public PlaybookHost {
   // Of `count` customers or accounts from `first` on.
   std::vector<CustomerIndex> HoldingAmong(const Condition& condition, CustomerIndex first,
                                           CustomerIndex count, TimePoint now);
+  void TrackLinks(const std::string& message, CustomerIndex customer, RenderContext& context) const;
   Result<void> RenderMessage(const Playbook& playbook, const Step& step,
                              const RenderContext& context, Payload& payload);
   Result<void> RenderTask(const Step& step, const RenderContext& context, Payload& payload);

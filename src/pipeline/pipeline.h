@@ -142,6 +142,9 @@ class Cycle {
   // Reads every source that is due (or all) to its end: each batch in one transaction with its
   // cursor.
   void Pull(TimePoint now, bool all, const Progress& progress, CycleReport& report);
+  // What people said to us themselves: taken in at every Pull, and at any other time, since no
+  // brake and no cycle that was cut off may hold it.
+  void TakeAnswers(TimePoint now, CycleReport& report);
   // Takes in facts that did not come through a source's own cursor, in one transaction.
   void Ingest(std::span<const Fact> facts, std::string_view source, Duration late_limit,
               TimePoint now, CycleReport& report);

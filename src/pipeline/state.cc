@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/hash.h"
 #include "base/text.h"
 #include "pipeline/host.h"
 #include "pipeline/inputs.h"
+#include "pipeline/links.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/process_names.h"
 #include "pipeline/processes.h"
@@ -458,12 +458,8 @@ RenderContext State::ContextOf(CustomerIndex customer, TimePoint now) const {
   for (const auto& [name, path] : workspace.links) {
     context.names["links." + name] = workspace.links_base + path;
   }
-  const std::string& key = inner_->ledger.CustomerKey(customer);
-  // The address says who it is for and proves that we wrote it, so nobody can sign off somebody
-  // else.
-  const std::string proof =
-      HmacSha256Hex(inner_->options.links_key, "person/" + workspace.id + "/" + key);
-  const std::string who = UrlEncode(key) + "/" + proof.substr(0, 32);
+  const std::string who =
+      PersonPath({inner_->options.links_key, workspace.id}, inner_->ledger.CustomerKey(customer));
   context.names["links.unsubscribe"] = workspace.serve_url + "/unsubscribe/" + who;
   context.names["links.preferences"] = workspace.serve_url + "/preferences/" + who;
   context.names["sender.postal"] = workspace.sender_postal;

@@ -375,8 +375,8 @@ RowResult<RowReader::Typed> RowReader::ReadNumber(const Input& input, Fields fie
 
 // Amounts in another currency are set aside: there are no exchange rates to convert them with.
 std::optional<RowProblem> RowReader::CheckCurrency(const Input& input, Fields fields) const {
-  const std::string_view currency =
-      currency_ ? Trim(fields[*currency_]) : std::string_view(source_.currency);
+  const std::string_view said = currency_ ? Trim(fields[*currency_]) : std::string_view();
+  const std::string_view currency = said.empty() ? std::string_view(source_.currency) : said;
   const std::string& kept = workspace_.schema.currency;
   if (currency == kept || ToLower(currency.substr(0, 4)) == ToLower(kept)) {
     return std::nullopt;

@@ -347,7 +347,10 @@ Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileRe
   if (!cursor) {
     return cursor.error();
   }
-  const std::vector<FileReader::Info> listing = files.List(source.path);
+  std::vector<FileReader::Info> listing = files.List(source.path);
+  if (source.pushed() && listing.size() == 1 && listing.front().path == source.path) {
+    listing.clear();  // Nobody has pushed anything yet.
+  }
   if (listing.empty() && source.path.find_first_of("*?") == std::string::npos) {
     return Error(fmt::format("{}: there is no such file below the state folder", source.path));
   }

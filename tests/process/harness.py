@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ events:
   order_placed: {order_id: text, amount: money}
 channels: {email: CONNECTOR}
 consent: {email: customer.email_consent}
-serve: {url: "https://shop.example", sign: env:SIGN}
+serve: {listen: "127.0.0.1:PORT", url: "https://shop.example", sign: env:SIGN}
 links: {base: "https://shop.example", paths: {shop: /shop}}
 """
 
@@ -96,6 +97,12 @@ body: |
 """
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def die_with_us():
     """In a child before it begins: nothing of a test that was stopped lives on."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
@@ -106,7 +113,8 @@ class Workbench:
 
     def __init__(self, connector):
         self.folder = Path(tempfile.mkdtemp(prefix="segue-process-"))
-        self.write("config/segue.yaml", WORKSPACE.replace("CONNECTOR", connector.split()[1]))
+        self.port = free_port()
+        self.write("config/segue.yaml", WORKSPACE.replace("CONNECTOR", connector.split()[1]).replace("PORT", str(self.port)))
         self.write("config/sources.yaml", SOURCES)
         self.write("config/connectors.yaml", connector)
         self.write("rules/rules.yaml", RULES)

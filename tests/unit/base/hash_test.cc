@@ -48,6 +48,16 @@ TEST_CASE("SHA-256, HMAC and Base64 give the values of their standards") {
   CHECK(Base64("foobar") == "Zm9vYmFy");
 }
 
+TEST_CASE("Base64 is read back, padding and all, and what is none is nothing") {
+  for (const std::string bytes : {"", "f", "fo", "foo", "foob"}) {
+    CHECK(FromBase64(Base64(bytes)) == bytes);
+  }
+  for (const std::string none : {"Zg", "Zg=", "!!!!", "Zm8=Zm8"}) {
+    INFO(none);
+    CHECK(!FromBase64(none));
+  }
+}
+
 TEST_CASE("a person's bucket is fixed, differs by experiment, and fills all of 0 to 9999 evenly") {
   CHECK(Bucket("salt", "winback", "c1") == Bucket("salt", "winback", "c1"));
   // The first 8 bytes of SHA-256("salt" 1F "winback" 1F "c1"), modulo 10 000, computed elsewhere.

@@ -78,5 +78,15 @@ TEST_CASE("texts are escaped for addresses and for HTML") {
         "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
 }
 
+TEST_CASE("an address is read as it was written, and half an escape is none") {
+  const std::string text = "a b/\u00E9~%+\n";
+  CHECK(UrlDecode(UrlEncode(text)) == text);
+  CHECK(UrlDecode("a+b%2f") == "a+b/");
+  for (const std::string none : {"%", "%2", "%zz", "%-1", "a%2"}) {
+    INFO(none);
+    CHECK(!UrlDecode(none));
+  }
+}
+
 }  // namespace
 }  // namespace segue

@@ -1,0 +1,88 @@
+// The front of the service: the HTTP server, the spool behind it, and what it is told of the core.
+//
+// A reply that promises something leaves once its lines are on disk; those of all requests that
+// came meanwhile are synced together.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/spool.h"
+#include "daemon/web.h"
+#include "daemon/web_server.h"
+
+namespace segue {
+
+// What the files and their secrets say about the web, and where it is.
+struct FrontPlan {
+  std::shared_ptr<const Site> site;
+  std::string listen;
+  std::optional<WebServer::Certificate> certificate;
+};
+
+// Error: a secret that lets callers in, or the certificate, is missing.
+Result<FrontPlan> MakeFrontPlan(std::shared_ptr<const Checked> files, const StateOptions& options);
+
+class Front {
+ public:
+  struct Hooks {
+    // Lines are in the spool.  Called on the server's thread.
+    std::function<void()> came;
+    // Somebody asks what the service counts: GiveCount is to be called with this number, on the
+    // core's thread.  Called on the server's thread.
+    std::function<void(std::int64_t)> count;
+  };
+
+  Front(std::string state_folder, Hooks hooks);
+  ~Front();
+
+  // From now on these files answer.  Error: it cannot listen there; nothing
+  // is served then.
+  Result<void> Use(FrontPlan plan);
+
+  // Whether the core has its state open.
+  void SetAtWork(bool at_work) { at_work_ = at_work; }
+
+  // See Spool.
+  void Sweep(const std::string& stream, TimePoint read_until);
+
+  // See Hooks::count.
+  void GiveCount(std::int64_t number, std::string text);
+
+ private:
+  struct Waiting {
+    WebTurn turn;
+    WebServer::SendReply reply;
+  };
+
+  void Handle(WebServer& server, const WebRequest& request, WebServer::SendReply reply);
+  void HandleOwn(const WebRequest& request, const WebServer::SendReply& reply);
+  void Flush();
+  void Close();
+
+  Hooks hooks_;
+  Spool spool_;
+  std::mutex spool_mutex_;  // A file that is swept is none that is written.
+  std::mutex site_mutex_;   // Guards the next.
+  std::shared_ptr<const Site> site_;
+  std::atomic<bool> at_work_ = false;
+  // Of the server's thread alone, while there is one.
+  std::vector<Waiting> waiting_;
+  bool flush_is_posted_ = false;
+  std::map<std::int64_t, WebServer::SendReply> counting_;
+  std::int64_t last_count_ = 0;
+  // Of the core's thread alone.
+  std::string listen_;
+  std::optional<WebServer::Certificate> certificate_;
+  std::unique_ptr<WebServer> server_;
+};
+
+}  // namespace segue

@@ -1,0 +1,40 @@
+// The spool: what came over the network, written down before it is answered.
+//
+// Each stream is a folder below state/spool with one file of lines for each day (UTC).  The core
+// reads them as it reads any file, so a caller is answered while a cycle runs, and what was
+// answered is there after a crash.  A line may come twice, when its answer was lost; what reads the
+// stream knows that.
+
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace segue {
+
+struct SpoolLine {
+  std::string stream;  // A source's id, or kAnswersStream.
+  std::string text;    // Without a line end in it.
+};
+
+class Spool {
+ public:
+  explicit Spool(std::string state_folder);
+
+  // All of it is on disk when this returns; after an error none of it is, as far as the disk lets
+  // that be done: then a line may be read that nobody was told of.
+  Result<void> Append(std::span<const SpoolLine> lines, TimePoint now);
+
+  // Removes the files of days before that of `read_until`, up to which the stream was read.
+  void Sweep(const std::string& stream, TimePoint read_until);
+
+ private:
+  Result<void> AppendTo(const std::string& stream, const std::string& text, TimePoint now);
+
+  std::string folder_;
+};
+
+}  // namespace segue

@@ -1,0 +1,57 @@
+// What the service answers over HTTP: the pages behind the links in messages, what programs push
+// in, and vendors' hooks.
+//
+//   GET  /unsubscribe/KEY/PROOF             asks; POST says no more (RFC 8058: one click)
+//   GET  /preferences/KEY/PROOF             asks which topics; POST takes the answers
+//   GET  /l/LINK/TEMPLATE/KEY/PROOF         leads on, and tells what was followed
+//   POST /v1/track identify group alias page screen batch    calls in the Segment shape (`http`)
+//   POST /v1/rows/SOURCE                    signed rows of JSON (`webhook`)
+//   any  /hooks/…                           a vendor's hook, at a connector's `inbound.path`
+//
+// Answering does no I/O and reads no state: from the files and the request comes a reply, and the
+// lines that must be in the spool before it is sent.
+
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/spool.h"
+#include "pipeline/pipeline.h"
+
+namespace segue {
+
+struct WebRequest {
+  std::string method;
+  std::string target;                          // Path and query, as they came.
+  std::map<std::string, std::string> headers;  // Names in lower case.
+  std::string body;
+};
+
+struct WebReply {
+  int status = 200;
+  std::string type = "text/plain; charset=utf-8";
+  std::map<std::string, std::string> headers = {};
+  std::string body = {};
+};
+
+struct WebTurn {
+  WebReply reply;                // Once …
+  std::vector<SpoolLine> lines;  // … these are on disk.
+};
+
+// What one set of files says about the web; it never changes.
+struct Site {
+  std::shared_ptr<const Checked> files;
+  std::string links_key;
+  std::map<std::string, std::string> push_secrets;  // By source; what is missing lets nobody in.
+  std::map<std::string, Secrets> hook_secrets;      // By connector.
+
+  const Workspace& workspace() const { return *files->workspace; }
+};
+
+WebTurn AnswerWeb(const Site& site, const WebRequest& request, TimePoint now);
+
+}  // namespace segue

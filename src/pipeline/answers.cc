@@ -1,0 +1,222 @@
+#include "pipeline/answers.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include <boost/json.hpp>
+
+#include "base/text.h"
+#include "pipeline/links.h"
+#include "sources/jsonl.h"
+#include "sources/reading.h"
+
+namespace segue {
+namespace {
+
+constexpr std::int64_t kAnswersPerBatch = 5000;
+constexpr std::string_view kAnswersCursor = "answers.cursor";
+// A followed link that was read late starts what it would have started.
+constexpr Duration kLateClicks = std::chrono::hours(72);
+
+constexpr std::pair<OwnAnswer::Kind, std::string_view> kAnswerNames[] = {
+    {OwnAnswer::Kind::kConsent, "consent"},
+    {OwnAnswer::Kind::kSuppress, "suppress"},
+    {OwnAnswer::Kind::kClick, "click"},
+};
+
+std::string TextOr(const boost::json::object& object, std::string_view key) {
+  const boost::json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+// Leaves each line where it can be read with the others.
+class AnswerLines final : public JsonLineReader {
+ public:
+  explicit AnswerLines(std::vector<OwnAnswer>* all) : all_(all) {}
+
+  void Take(std::string_view line, std::int64_t /*number*/, Batch& batch) const override {
+    ++batch.rows;
+    // Half a line is one that nobody was told of.
+    if (std::optional<OwnAnswer> answer = ParseAnswer(line)) {
+      all_->push_back(std::move(*answer));
+    }
+  }
+
+ private:
+  std::vector<OwnAnswer>* all_;
+};
+
+// The keys of those whom each answer is about.
+class Addressees {
+ public:
+  Addressees(State& state, const std::vector<OwnAnswer>& answers) : state_(state) {
+    std::set<std::string> wanted;
+    for (const OwnAnswer& answer : answers) {
+      if (!answer.address.empty()) {
+        wanted.insert(ToLower(answer.address));
+      }
+    }
+    const std::optional<int>& trait = state.workspace().email_trait;
+    if (wanted.empty() || !trait) {
+      return;
+    }
+    for (const auto& [address, customer] : state.ledger().CustomersWhoseTextIs(*trait, wanted)) {
+      by_address_.emplace(address, state.ledger().CustomerKey(customer));
+    }
+  }
+
+  std::vector<std::string> Of(const OwnAnswer& answer) const {
+    const Ledger& ledger = state_.ledger();
+    const auto customer = ledger.FindCustomer(answer.customer);
+    if (customer && ledger.IsAlive(*customer)) {
+      return {ledger.CustomerKey(*customer)};
+    }
+    std::vector<std::string> keys;
+    const auto [begin, end] = by_address_.equal_range(ToLower(answer.address));
+    std::transform(begin, end, std::back_inserter(keys),
+                   [](const auto& one) { return one.second; });
+    return keys;
+  }
+
+ private:
+  State& state_;
+  std::multimap<std::string, std::string> by_address_;
+};
+
+std::optional<Event> ClickOf(const Schema& schema, const OwnAnswer& answer, std::string customer,
+                             TimePoint at) {
+  const std::optional<int> kind = schema.FindEvent(kLinkClicked);
+  if (!kind) {
+    return std::nullopt;
+  }
+  const EventSpec& spec = schema.events[static_cast<std::size_t>(*kind)];
+  Event event;
+  event.kind = *kind;
+  event.customer = std::move(customer);
+  event.time = at;
+  event.fields.resize(spec.fields.size());
+  const auto put = [&](std::string_view name, const std::string& text) {
+    const std::optional<int> field = spec.FindField(name);
+    if (field && spec.fields[static_cast<std::size_t>(*field)].type == Type::kText) {
+      event.fields[static_cast<std::size_t>(*field)] = text;
+    }
+  };
+  put(kClickedLink, answer.what);
+  put(kClickedTemplate, answer.template_id);
+  return event;
+}
+
+void Apply(State& state, const std::vector<OwnAnswer>& answers, TimePoint now) {
+  const Schema& schema = state.workspace().schema;
+  const Addressees people(state, answers);
+  std::vector<Fact> facts;
+  for (const OwnAnswer& answer : answers) {
+    const TimePoint at = std::min(answer.at, now);  // It holds from now on, whatever the clock was.
+    if (answer.kind == OwnAnswer::Kind::kSuppress && !answer.address.empty()) {
+      state.Suppress(answer.address, answer.what, at);
+    }
+    for (std::string& key : people.Of(answer)) {
+      if (answer.kind == OwnAnswer::Kind::kSuppress) {
+        if (answer.address.empty()) {
+          state.Suppress(key, answer.what, at);
+        }
+      } else if (answer.kind == OwnAnswer::Kind::kClick) {
+        if (std::optional<Event> click = ClickOf(schema, answer, std::move(key), at)) {
+          facts.emplace_back(std::move(*click));
+        }
+      } else if (const auto trait = schema.FindCustomerTrait(answer.what);
+                 trait && schema.TraitAt(*trait).type == Type::kYesNo) {
+        facts.emplace_back(TraitChange{.customer = std::move(key),
+                                       .trait = *trait,
+                                       .value = std::int64_t{answer.yes ? 1 : 0},
+                                       .time = at});
+      }
+    }
+  }
+  if (!facts.empty()) {
+    state.ledger().Append(facts, kOwnAnswer, now, kLateClicks);
+  }
+}
+
+}  // namespace
+
+std::string FormatAnswer(const OwnAnswer& answer) {
+  boost::json::object line{{"at", FormatTime(answer.at)}};
+  for (const auto& [kind, name] : kAnswerNames) {
+    if (kind == answer.kind) {
+      line["kind"] = name;
+    }
+  }
+  const auto put = [&](std::string_view key, const std::string& text) {
+    if (!text.empty()) {
+      line[key] = text;
+    }
+  };
+  put("customer", answer.customer);
+  put("address", answer.address);
+  put("what", answer.what);
+  put("template", answer.template_id);
+  if (answer.kind == OwnAnswer::Kind::kConsent) {
+    line["yes"] = answer.yes;
+  }
+  return boost::json::serialize(line);
+}
+
+std::optional<OwnAnswer> ParseAnswer(std::string_view line) {
+  boost::json::error_code problem;
+  const boost::json::value root = boost::json::parse(line, problem);
+  const boost::json::object* object = problem ? nullptr : root.if_object();
+  if (object == nullptr) {
+    return std::nullopt;
+  }
+  const std::string kind = TextOr(*object, "kind");
+  const auto known = std::find_if(std::begin(kAnswerNames), std::end(kAnswerNames),
+                                  [&](const auto& one) { return one.second == kind; });
+  const Result<TimePoint> at = ParseTime(TextOr(*object, "at"), Zone());
+  if (known == std::end(kAnswerNames) || !at) {
+    return std::nullopt;
+  }
+  const boost::json::value* yes = object->if_contains("yes");
+  return OwnAnswer{.kind = known->first,
+                   .at = *at,
+                   .customer = TextOr(*object, "customer"),
+                   .address = TextOr(*object, "address"),
+                   .what = TextOr(*object, "what"),
+                   .yes = yes != nullptr && yes->is_bool() && yes->get_bool(),
+                   .template_id = TextOr(*object, "template")};
+}
+
+void TakeAnswers(State& state, FileReader& files, TimePoint now, CycleReport& report) {
+  Source stream;
+  stream.id = kAnswersStream;
+  stream.type = SourceType::kJsonLines;
+  stream.path = std::string(kSpoolFolder) + "/" + std::string(kAnswersStream) + "/*.jsonl";
+  stream.push_secret = kAnswersStream;  // Nobody may have answered yet.
+  Database& db = state.db();
+  FileLook look;
+  while (true) {
+    std::vector<OwnAnswer> answers;
+    const AnswerLines lines(&answers);
+    const Result<Batch> batch =
+        PullFiles(stream, state.workspace(), files, &lines,
+                  db.GetSetting(kAnswersCursor).value_or(""), kAnswersPerBatch, false, look);
+    if (!batch) {
+      report.warnings.push_back("answers of customers: " + batch.error().message());
+      return;
+    }
+    if (batch->rows > 0) {
+      Transaction work(db);
+      Apply(state, answers, now);
+      db.SetSetting(kAnswersCursor, batch->cursor);
+      work.Commit();
+    }
+    if (batch->done) {
+      return;
+    }
+  }
+}
+
+}  // namespace segue

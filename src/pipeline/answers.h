@@ -1,0 +1,46 @@
+// Answers: what people say on Segue's own pages and through vendors' hooks, and which links they
+// followed.  The service writes them into the spool before it answers; every reading takes them in
+// first, outside the cycle, so that what a brake holds keeps nobody from being let go.
+//
+// A no that somebody said there stays until they say yes there (see Ledger::kOwnAnswer): no export
+// that was made before, and no row of a tool that has not heard of it, brings mail back.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pipeline/pipeline.h"
+
+namespace segue {
+
+// The stream of the spool.  No source is called that: ids hold no dash.
+constexpr std::string_view kAnswersStream = "own-answers";
+
+struct OwnAnswer {
+  enum class Kind : std::uint8_t {
+    kConsent,   // `what` names a yes_no trait of customers, and `yes` is the answer.
+    kSuppress,  // Nothing goes to them any more; `what` is the reason.
+    kClick      // `what` is a link, in a message of `template_id`.
+  };
+
+  Kind kind = Kind::kConsent;
+  TimePoint at;
+  std::string customer = {};  // Key.  Where nobody has it: …
+  std::string address = {};   // … everybody with this mail address.
+  std::string what = {};
+  bool yes = false;
+  std::string template_id = {};
+};
+
+// One line of JSON, and back; nothing when it is none of these.
+std::string FormatAnswer(const OwnAnswer& answer);
+std::optional<OwnAnswer> ParseAnswer(std::string_view line);
+
+// Takes in what the spool holds and the state has not read, each batch in one transaction with its
+// cursor.  Whom nobody knows (any more) is passed over.
+void TakeAnswers(State& state, FileReader& files, TimePoint now, CycleReport& report);
+
+}  // namespace segue

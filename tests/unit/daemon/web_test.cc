@@ -1,0 +1,260 @@
+// What the web answers, without a socket: links, pages, calls, rows.
+
+#include "daemon/web.h"
+
+#include <memory>
+#include <string>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "daemon/calls.h"
+#include "pipeline/answers.h"
+#include "pipeline/links.h"
+#include "support/temp_dir.h"
+
+namespace segue {
+namespace {
+
+constexpr std::string_view kWebShop = R"(workspace: shop
+currency: EUR
+timezone: UTC
+sender: {from: "The Shop <shop@example.com>", postal: "1 Street <b>"}
+traits: {customer: {email: text, mail_ok: yes_no, news_ok: yes_no}}
+events: {order_placed: {order_id: text, amount: money}, link_clicked: {link: text, template: text}}
+channels: {email: out}
+consent: {email: customer.mail_ok, topics: {big_news: customer.news_ok}}
+serve: {url: "https://segue.example", sign: env:SIGN}
+links: {base: "https://shop.example", paths: {book: /book}}
+---
+connector: out
+type: webhook
+auth: {url: env:URL}
+---
+source: app
+type: http
+auth: {token: env:TOKEN}
+currency: EUR
+---
+source: till
+type: webhook
+auth: {sign: env:SIGN}
+emits: order_placed
+time: at
+currency: EUR
+dedupe: order_id
+)";
+
+Site WebShop(std::string text = std::string(kWebShop)) {
+  auto files = std::make_shared<Checked>(CheckWorkspace({{"config/segue.yaml", std::move(text)}}));
+  INFO(FormatDiagnostics(files->diagnostics, files->files, false));
+  REQUIRE(files->workspace != nullptr);
+  Site site;
+  site.files = std::move(files);
+  site.links_key = "key";
+  site.push_secrets = {{"app", "letmein"}, {"till", "secret"}};
+  return site;
+}
+
+const TimePoint kWebNow = *ParseTime("2026-03-02T09:00:00Z", Zone());
+const LinkSigner kSigner{"key", "shop"};
+
+WebTurn Ask(const Site& site, const std::string& method, const std::string& target,
+            const std::string& body = "", std::map<std::string, std::string> headers = {}) {
+  return AnswerWeb(site, {method, target, std::move(headers), body}, kWebNow);
+}
+
+std::string LinesIn(const WebTurn& turn) {
+  std::string all;
+  for (const SpoolLine& line : turn.lines) {
+    all += line.stream + " " + line.text + "\n";
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "opening the link to unsubscribe asks, and only the button or a mail program's one click "
+    "says no") {
+  const Site site = WebShop();
+  const std::string target = "/unsubscribe/" + PersonPath(kSigner, "ann@example.org/1");
+  const WebTurn look = Ask(site, "GET", target);
+  CHECK(look.reply.status == 200);
+  CHECK(look.lines.empty());
+  CHECK(look.reply.body.find("<form method=\"post\">") != std::string::npos);
+  CHECK(look.reply.body.find("1 Street &lt;b&gt;") != std::string::npos);
+  CHECK(look.reply.body.find("<script") == std::string::npos);
+  const WebTurn click = Ask(site, "POST", target, "List-Unsubscribe=One-Click");
+  CHECK(click.reply.status == 200);
+  CHECK(LinesIn(click) ==
+        "own-answers {\"at\":\"2026-03-02T09:00:00Z\",\"kind\":\"consent\",\"customer\":"
+        "\"ann@example.org/1\",\"what\":\"mail_ok\",\"yes\":false}\n");
+}
+
+TEST_CASE("a link that was signed for one person, link or workspace opens nothing for another") {
+  const Site site = WebShop();
+  const std::string own = PersonPath(kSigner, "ann");
+  const std::string proof = own.substr(own.find('/') + 1);
+  const std::vector<std::string> forged = {"bob/" + proof,
+                                           "ann/" + proof.substr(1),
+                                           "ann/",
+                                           "ann",
+                                           "ann/" + proof + "0",
+                                           PersonPath({"key", "other"}, "ann"),
+                                           PersonPath({"yek", "shop"}, "ann"),
+                                           "%zz/" + proof};
+  for (const std::string& path : forged) {
+    INFO(path);
+    const WebTurn turn = Ask(site, "POST", "/unsubscribe/" + path);
+    CHECK(turn.reply.status == 404);
+    CHECK(turn.lines.empty());
+  }
+  Site keyless = site;
+  keyless.links_key = "";
+  CHECK(Ask(keyless, "POST", "/unsubscribe/" + PersonPath({"", "shop"}, "ann")).reply.status ==
+        404);
+}
+
+TEST_CASE("without a trait for consent to mail, unsubscribing stops everything and says so") {
+  std::string text(kWebShop);
+  text.replace(text.find("email: customer.mail_ok, "), 25, "");
+  const Site site = WebShop(text);
+  const std::string target = "/unsubscribe/" + PersonPath(kSigner, "ann");
+  CHECK(Ask(site, "GET", target).reply.body.find("of whatever kind") != std::string::npos);
+  CHECK(LinesIn(Ask(site, "POST", target)).find("\"kind\":\"suppress\"") != std::string::npos);
+}
+
+TEST_CASE("preferences take a yes or a no for each topic and leave the rest as it is") {
+  const Site site = WebShop();
+  const std::string target = "/preferences/" + PersonPath(kSigner, "ann");
+  const std::string page = Ask(site, "GET", target).reply.body;
+  CHECK(page.find("About: big news") != std::string::npos);
+  CHECK(page.find("name=\"mail_ok\"") != std::string::npos);
+  const WebTurn turn = Ask(site, "POST", target, "news_ok=yes&mail_ok=&other=no&email=no");
+  CHECK(LinesIn(turn) ==
+        "own-answers {\"at\":\"2026-03-02T09:00:00Z\",\"kind\":\"consent\",\"customer\":\"ann\","
+        "\"what\":\"news_ok\",\"yes\":true}\n");
+}
+
+TEST_CASE(
+    "a tracked link leads on to its own place alone, with what the template wrote behind it") {
+  const Site site = WebShop();
+  const std::string target = "/l/" + TrackedPath(kSigner, {"book", "hello", "ann"});
+  const WebTurn turn = Ask(site, "GET", target + "?code=A&x=%20");
+  CHECK(turn.reply.status == 302);
+  CHECK(turn.reply.headers.at("Location") == "https://shop.example/book?code=A&x=%20");
+  CHECK(LinesIn(turn).find("\"what\":\"book\",\"template\":\"hello\"") != std::string::npos);
+  CHECK(Ask(site, "HEAD", target).lines.empty());
+  CHECK(Ask(site, "GET", target, "", {{"sec-purpose", "prefetch"}}).lines.empty());
+  CHECK(Ask(site, "POST", target).reply.status == 405);
+  std::string forged = target;
+  forged.replace(forged.find("ann"), 3, "bob");
+  CHECK(Ask(site, "GET", forged).reply.status == 404);
+  CHECK(Ask(site, "GET", "/l/" + TrackedPath(kSigner, {"gone", "hello", "ann"})).reply.status ==
+        404);
+}
+
+TEST_CASE(
+    "calls are taken with the token of a source, as bearer or as Segment's libraries send it") {
+  const Site site = WebShop();
+  const std::string body =
+      R"({"userId":"ann","event":"Order Placed","properties":{"amount":12.50}})";
+  const auto send = [&](const std::string& authorization) {
+    return Ask(site, "POST", "/v1/track", body, {{"authorization", authorization}});
+  };
+  for (const std::string& good : {std::string("Bearer letmein"), "Basic " + Base64("letmein:"),
+                                  "basic " + Base64("letmein:x")}) {
+    const WebTurn turn = send(good);
+    CHECK(turn.reply.status == 200);
+    CHECK(LinesIn(turn) ==
+          "app {\"type\":\"track\",\"receivedAt\":\"2026-03-02T09:00:00Z\",\"userId\":\"ann\","
+          "\"event\":\"Order Placed\",\"properties\":{\"amount\":12.50}}\n");
+  }
+  for (const std::string& bad :
+       {std::string(""), std::string("Bearer "), std::string("Bearer letmeout"),
+        std::string("Bearer secret"), std::string("Basic !!!!"), "Basic " + Base64(":letmein")}) {
+    INFO(bad);
+    CHECK(send(bad).reply.status == 401);
+    CHECK(send(bad).lines.empty());
+  }
+  CHECK(Ask(site, "GET", "/v1/track").reply.status == 405);
+  CHECK(Ask(site, "POST", "/v1/other", body, {{"authorization", "Bearer letmein"}}).reply.status ==
+        404);
+}
+
+TEST_CASE("rows are taken when their signature is of this body and of these minutes") {
+  const Site site = WebShop();
+  const std::string body = R"([{"customer_id":"ann","order_id":"A1"}, {"customer_id":"bob"}])";
+  const auto send = [&](std::int64_t off, const std::string& secret, const std::string& what) {
+    const std::int64_t seconds = ToMicros(kWebNow) / 1'000'000 + off;
+    const std::string hex = HmacSha256Hex(secret, fmt::format("{}.{}", seconds, body));
+    return Ask(site, "POST", "/v1/rows/till", what,
+               {{"segue-signature", fmt::format("t={},v1={}", seconds, hex)}});
+  };
+  CHECK(LinesIn(send(0, "secret", body)) ==
+        "till {\"customer_id\":\"ann\",\"order_id\":\"A1\"}\ntill {\"customer_id\":\"bob\"}\n");
+  CHECK(send(-299, "secret", body).reply.status == 200);
+  CHECK(send(-301, "secret", body).reply.status == 401);
+  CHECK(send(301, "secret", body).reply.status == 401);
+  CHECK(send(0, "other", body).reply.status == 401);
+  CHECK(send(0, "secret", body + " ").reply.status == 401);
+  for (const std::string header :
+       {"", "t=,v1=", "t=9999999999999999999,v1=00", "v1=00", "t=-1,v1=00"}) {
+    CHECK(Ask(site, "POST", "/v1/rows/till", body, {{"segue-signature", header}}).reply.status ==
+          401);
+  }
+  // The token of another source opens nothing here.
+  CHECK(Ask(site, "POST", "/v1/rows/app", body).reply.status == 401);
+}
+
+TEST_CASE("texts of calls are cut apart and never written anew") {
+  const TimePoint now = kWebNow;
+  const auto lines = [&](std::string_view type, std::string_view body) {
+    const Result<std::vector<std::string>> all = LinesOfCalls(type, body, now);
+    std::string text;
+    for (std::size_t i = 0; all && i < all->size(); ++i) {
+      text += (*all)[i] + "\n";
+    }
+    return all ? text : "error: " + all.error().message();
+  };
+  CHECK(lines("batch",
+              "{\"sentAt\": \"S\", \"batch\": [\n {\"type\":\"track\",\"n\":0.10,\r\n"
+              "\"s\":\"]},\\\"[\"} , {} ]}") ==
+        "{\"sentAt\":\"S\",\"receivedAt\":\"2026-03-02T09:00:00Z\",\"type\":\"track\",\"n\":0.10,  "
+        "\"s\":\"]},\\\"[\"}\n"
+        "{\"sentAt\":\"S\",\"receivedAt\":\"2026-03-02T09:00:00Z\"}\n");
+  CHECK(lines("batch", "{\"batch\":[]}").empty());
+  CHECK(lines("track", "{\"type\":\"track\",\"receivedAt\":1}") ==
+        "{\"type\":\"track\",\"receivedAt\":1}\n");
+  CHECK(lines("track", "{\"type\":\"page\"}").starts_with("error: the call's type"));
+  CHECK(lines("track", "[]").starts_with("error:"));
+  CHECK(lines("track", "{\"a\":1").starts_with("error:"));
+  CHECK(lines("track", "{\"a\":\"\xff\"}").starts_with("error:"));
+  CHECK(lines("batch", "{\"batch\":[1]}") == "error: call 1 of the batch is no object");
+  CHECK(lines("batch", "{\"b\\u0061tch\":[{}]}").starts_with("error: `batch`"));
+  CHECK(lines("batch", "{}").starts_with("error: `batch`"));
+  CHECK(!LinesOfRows("3").has_value());
+  CHECK(!LinesOfRows("[{}, 3]").has_value());
+}
+
+TEST_CASE(
+    "what a crash left half written in the spool is a line of its own, and others follow it") {
+  const TempDir dir;
+  Spool spool(dir.path());
+  REQUIRE(
+      spool.Append(std::vector<SpoolLine>{{"app", "one"}, {"till", "x"}, {"app", "two"}}, kWebNow)
+          .has_value());
+  const std::string path = dir / "spool/app/2026-03-02.jsonl";
+  CHECK(ReadFile(path) == "one\ntwo\n");
+  dir.Write("spool/app/2026-03-02.jsonl", "one\nhal");
+  REQUIRE(spool.Append(std::vector<SpoolLine>{{"app", "three"}}, kWebNow).has_value());
+  CHECK(ReadFile(path) == "one\nhal\nthree\n");
+  REQUIRE(spool.Append(std::vector<SpoolLine>{{"app", "next"}}, kWebNow + 24 * kHour).has_value());
+  spool.Sweep("app", kWebNow + 24 * kHour);
+  CHECK(ReadFile(path).empty());
+  CHECK(ReadFile(dir / "spool/app/2026-03-03.jsonl") == "next\n");
+}
+
+}  // namespace segue

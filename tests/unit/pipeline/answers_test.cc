@@ -1,0 +1,201 @@
+// What people say to us themselves: it holds at once, and against every file.
+
+#include "pipeline/answers.h"
+
+#include <string>
+
+#include <doctest/doctest.h>
+
+#include "pipeline/links.h"
+#include "support/temp_dir.h"
+
+namespace segue {
+namespace {
+
+constexpr std::string_view kAnswerShop = R"(workspace: shop
+currency: EUR
+timezone: UTC
+sender: {from: "Shop <shop@example.com>", postal: "1 Street"}
+traits: {customer: {email: text, mail_ok: yes_no}}
+events: {link_clicked: {link: text, template: text}}
+channels: {email: out}
+consent: {email: customer.mail_ok}
+serve: {url: "https://segue.example", sign: env:SIGN}
+links: {base: "https://shop.example", paths: {book: /book}}
+---
+connector: out
+type: webhook
+auth: {url: env:URL}
+---
+source: people
+type: csv
+path: inbox/*.csv
+every: 1h
+emits: customer
+time: at
+---
+playbook: thank
+purpose: marketing
+on: {event: link_clicked, where: link is 'book'}
+do: [{send: thanks}]
+limits: {reenter: always}
+---
+template: thanks
+channel: email
+subject: Thank you
+body: "See {{ links.book }}?from=mail"
+---
+layout: default
+html: "{{ body }} {{ sender.postal }} {{ links.unsubscribe }}"
+text: "{{ body }} {{ sender.postal }} {{ links.unsubscribe }}"
+)";
+
+struct AnswerBench {
+  AnswerBench() : checked(CheckWorkspace({{"config/segue.yaml", std::string(kAnswerShop)}})) {
+    INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
+    REQUIRE(checked.workspace != nullptr);
+  }
+
+  void Says(const OwnAnswer& answer) {
+    said += FormatAnswer(answer) + "\n";
+    dir.Write("spool/own-answers/2026-03-02.jsonl", said);
+  }
+
+  std::string Consent(State& state, std::string_view key) const {
+    const TraitState* trait = state.ledger().Trait(*state.ledger().FindCustomer(key), 1);
+    const auto* value = trait == nullptr ? nullptr : std::get_if<std::int64_t>(&trait->value);
+    return value == nullptr ? "-" : (*value == 1 ? "yes, " : "no, ") + trait->source;
+  }
+
+  Checked checked;
+  TempDir dir;
+  std::string said;
+  TimePoint now = *ParseTime("2026-03-02T09:00:00Z", Zone());
+};
+
+}  // namespace
+
+TEST_CASE("a no that somebody said to us stands against every file until they say yes to us") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  Cycle cycle(state, files.get());
+  const auto pull = [&] {
+    CycleReport report;
+    cycle.Pull(bench.now, true, {}, report);
+    CHECK(report.warnings.empty());
+  };
+  const std::string header = "customer_id,at,email,mail_ok\n";
+  bench.dir.Write("inbox/a.csv", header + "ann,2026-03-01,ann@example.org,yes\n" +
+                                     "bob,2026-03-01,Ann@Example.org,yes\n");
+  pull();
+  CHECK(bench.Consent(state, "ann") == "yes, people");
+  bench.Says({.at = bench.now, .customer = "ann", .what = "mail_ok", .yes = false});
+  pull();
+  CHECK(bench.Consent(state, "ann") == "no, own answer");
+  CHECK(bench.Consent(state, "bob") == "yes, people");
+  // An export that was made later, and one that says the same no, change nothing.
+  bench.dir.Write("inbox/b.csv", header + "ann,2026-03-02T12:00:00Z,ann@example.org,no\n" +
+                                     "ann,2026-03-03,ann@example.org,yes\n");
+  bench.now += 48 * kHour;
+  pull();
+  CHECK(bench.Consent(state, "ann") == "no, own answer");
+  // Nor does it matter that the file was read first and names a later time.
+  bench.dir.Write("inbox/c.csv", header + "carl,2026-03-04,carl@example.org,yes\n");
+  pull();
+  bench.Says({.at = bench.now - 24 * kHour, .customer = "carl", .what = "mail_ok", .yes = false});
+  pull();
+  CHECK(bench.Consent(state, "carl") == "no, own answer");
+  bench.Says({.at = bench.now, .customer = "ann", .what = "mail_ok", .yes = true});
+  pull();
+  CHECK(bench.Consent(state, "ann") == "yes, own answer");
+  bench.dir.Write("inbox/d.csv", header + "ann,2026-03-05,ann@example.org,no\n");
+  bench.now += 48 * kHour;
+  pull();
+  CHECK(bench.Consent(state, "ann") == "no, people");
+  // A vendor knows only the address, whoever has it; nobody of whom nothing is known is made.
+  bench.Says({.at = bench.now, .address = "ann@example.ORG", .what = "mail_ok", .yes = false});
+  bench.Says({.at = bench.now, .customer = "nobody", .what = "mail_ok", .yes = false});
+  pull();
+  CHECK(bench.Consent(state, "bob") == "no, own answer");
+  CHECK(state.ledger().customer_count() == 3);
+}
+
+TEST_CASE("after a merge the no that was said to us stands, whichever of the two said it") {
+  for (const bool survivor_said : {true, false}) {
+    AnswerBench bench;
+    Database db = Database::Open(bench.dir / "segue.db");
+    State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+    const std::vector<Fact> facts = {TraitChange{"ann", 1, std::int64_t{1}, bench.now - 3 * kHour},
+                                     TraitChange{"bob", 1, std::int64_t{0}, bench.now - 1 * kHour}};
+    state.ledger().Append(facts, "people", bench.now, kDay);
+    const std::vector<Fact> own = {
+        TraitChange{survivor_said ? "ann" : "bob", 1, std::int64_t{0}, bench.now - 2 * kHour}};
+    state.ledger().Append(own, kOwnAnswer, bench.now, kDay);
+    const std::vector<Fact> merge = {Merge{"ann", "bob", bench.now}};
+    state.ledger().Append(merge, "people", bench.now, kDay);
+    CHECK(bench.Consent(state, "ann") == "no, own answer");
+  }
+}
+
+TEST_CASE(
+    "a followed link is an event, and a message that goes out has links that can be followed") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now,
+              {.links_key = "key"});
+  const auto files = MakeDiskReader(bench.dir.path());
+  Cycle cycle(state, files.get());
+  CycleReport report;
+  bench.dir.Write("inbox/a.csv",
+                  "customer_id,at,email,mail_ok\nann,2026-03-01,ann@example.org,yes\n");
+  cycle.Pull(bench.now, true, {}, report);
+  cycle.Decide(bench.now, report);
+  bench.now += kHour;
+  bench.Says({.kind = OwnAnswer::Kind::kClick,
+              .at = bench.now - kHour / 2,
+              .customer = "ann",
+              .what = "book",
+              .template_id = "old"});
+  bench.Says(
+      {.kind = OwnAnswer::Kind::kClick, .at = bench.now, .customer = "gone", .what = "book"});
+  cycle.Pull(bench.now, true, {}, report);
+  cycle.Decide(bench.now, report);
+  const std::vector<Delivery> all = state.outbox().List(OutboxFilter());
+  REQUIRE(all.size() == 1);
+  const std::string& text = all.front().payload.text;
+  const std::string begin = "https://segue.example/l/";
+  const std::size_t at = text.find(begin) + begin.size();
+  std::string rest;
+  const auto link =
+      TrackedOfPath({"key", "shop"}, text.substr(at, text.find_first_of(" \n", at) - at), &rest);
+  REQUIRE(link);
+  CHECK(link->link == "book");
+  CHECK(link->template_id == "thanks");
+  CHECK(link->customer == "ann");
+  CHECK(rest == "?from=mail");
+}
+
+TEST_CASE("whom a vendor reports as unreachable hears nothing any more") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  bench.Says({.kind = OwnAnswer::Kind::kSuppress,
+              .at = bench.now,
+              .address = "Ann@example.org",
+              .what = "bounce"});
+  // Half a line at the end is left alone, and nothing is taken in twice.
+  bench.dir.Write("spool/own-answers/2026-03-02.jsonl", bench.said + "{\"at\":\"2026");
+  CycleReport report;
+  TakeAnswers(state, *files, bench.now, report);
+  TakeAnswers(state, *files, bench.now, report);
+  Statement all = db.Prepare("SELECT who, reason FROM suppression");
+  REQUIRE(all.Step());
+  CHECK(all.Text(0) == "ann@example.org");
+  CHECK(all.Text(1) == "bounce");
+  CHECK(!all.Step());
+}
+
+}  // namespace segue

@@ -1,9 +1,8 @@
-# segue_folder(NAME NEEDS folders... USES packages... TOGETHER [ALONE files...]): a static library of every .cc in src/NAME.
-# TOGETHER: where a first build has to be quick, neighbours are compiled as one; not those that are ALONE, because an unnamed
-# namespace of theirs has a name that a neighbour's has too.
+# segue_folder(NAME NEEDS folders... USES packages... TOGETHER): a static library of every .cc in src/NAME.
+# TOGETHER: where a first build has to be quick, neighbours are compiled as one, so their unnamed namespaces share no name.
 # A folder that has no .cc yet becomes an interface library, so that the table in CMakeLists.txt can stand whole.
 function(segue_folder name)
-  cmake_parse_arguments(arg "TOGETHER" "" "NEEDS;USES;ALONE" ${ARGN})
+  cmake_parse_arguments(arg "TOGETHER" "" "NEEDS;USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
   set(needs)
   foreach(other ${arg_NEEDS})
@@ -19,8 +18,6 @@ function(segue_folder name)
     endif()
     if(SEGUE_TOGETHER AND arg_TOGETHER)
       set_target_properties(segue_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${SEGUE_TOGETHER})
-      list(TRANSFORM arg_ALONE PREPEND src/${name}/)
-      set_source_files_properties(${arg_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     endif()
     target_include_directories(segue_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   else()

@@ -111,6 +111,11 @@ std::vector<std::string_view> Split(std::string_view text, char separator) {
   }
 }
 
+bool HasWord(std::string_view words, std::string_view word) {
+  const std::vector<std::string_view> all = Split(words, ' ');
+  return std::find(all.begin(), all.end(), word) != all.end();
+}
+
 std::string Join(std::span<const std::string> parts, std::string_view separator) {
   std::string joined;
   for (std::size_t i = 0; i < parts.size(); ++i) {

@@ -12,6 +12,8 @@ namespace segue {
 
 std::string_view Trim(std::string_view text);
 std::vector<std::string_view> Split(std::string_view text, char separator);
+// Whether the word is one of those that single spaces part.
+bool HasWord(std::string_view words, std::string_view word);
 std::string Join(std::span<const std::string> parts, std::string_view separator);
 std::string ToLower(std::string_view text);
 // Whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms).

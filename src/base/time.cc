@@ -14,10 +14,8 @@
 namespace segue {
 namespace {
 
-constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 constexpr std::int64_t kMicrosPerMinute = 60 * kMicrosPerSecond;
 constexpr std::int64_t kMicrosPerHour = 60 * kMicrosPerMinute;
-constexpr std::int64_t kMicrosPerDay = 24 * kMicrosPerHour;
 constexpr std::size_t kShownMax = 60;
 
 Error NotATime(std::string_view text) {

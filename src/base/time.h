@@ -22,6 +22,8 @@ class Zone;
 constexpr Duration kMinute = std::chrono::minutes(1);
 constexpr Duration kHour = std::chrono::hours(1);
 constexpr Duration kDay = std::chrono::hours(24);
+constexpr std::int64_t kMicrosPerSecond = 1'000'000;
+constexpr std::int64_t kMicrosPerDay = 86'400 * kMicrosPerSecond;
 
 constexpr std::int64_t ToMicros(TimePoint time) {
   return time.time_since_epoch().count();

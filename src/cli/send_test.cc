@@ -18,7 +18,7 @@ namespace segue {
 namespace {
 
 constexpr int kExchangesMax = 5;
-constexpr Duration kPatience = std::chrono::minutes(2);
+constexpr Duration kReplyPatience = std::chrono::minutes(2);
 
 // Throws where a message to this address could reach a customer.
 void RequireOurs(State& state, const std::string& to) {
@@ -108,7 +108,7 @@ Reply Perform(Transport& transport, std::mutex& mutex, std::condition_variable& 
   }
   transport.Start(1, std::move(request));
   std::unique_lock lock(mutex);
-  some.wait_for(lock, kPatience, [&] { return reply.has_value(); });
+  some.wait_for(lock, kReplyPatience, [&] { return reply.has_value(); });
   return reply.value_or(Reply{});
 }
 

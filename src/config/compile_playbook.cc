@@ -25,11 +25,6 @@ constexpr std::array kVerbs = {
     Verb{"if", Step::Kind::kIf, "then else"},    Verb{"stop", Step::Kind::kStop, ""},
 };
 
-bool HasWord(std::string_view words, std::string_view word) {
-  const auto all = Split(words, ' ');
-  return std::find(all.begin(), all.end(), word) != all.end();
-}
-
 template <typename T>
 T IndexIn(std::string_view text, std::initializer_list<std::string_view> words, T other) {
   const auto found = std::find(words.begin(), words.end(), text);

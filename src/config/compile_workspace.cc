@@ -46,17 +46,6 @@ std::vector<FieldSpec> MakeTraits(const Node* map) {
   return traits;
 }
 
-std::vector<std::string> TextsOf(const Node* node) {
-  std::vector<std::string> texts;
-  if (node != nullptr && node->kind == Node::Kind::kScalar) {
-    texts.push_back(node->text);
-  }
-  for (std::size_t i = 0; node != nullptr && i < node->items.size(); ++i) {
-    texts.push_back(node->items[i].text);
-  }
-  return texts;
-}
-
 std::map<std::string, std::string> TextMap(const Node* map) {
   std::map<std::string, std::string> texts;
   for (std::size_t i = 0; map != nullptr && i < map->keys.size(); ++i) {

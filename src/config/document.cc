@@ -107,6 +107,17 @@ const Node* Good(const Node& map, std::string_view key) {
   return node == nullptr || node->bad || node->kind == Node::Kind::kNull ? nullptr : node;
 }
 
+std::vector<std::string> TextsOf(const Node* node) {
+  std::vector<std::string> texts;
+  if (node != nullptr && node->kind == Node::Kind::kScalar) {
+    texts.push_back(node->text);
+  }
+  for (std::size_t i = 0; node != nullptr && i < node->items.size(); ++i) {
+    texts.push_back(node->items[i].text);
+  }
+  return texts;
+}
+
 std::string TextAt(const Node& map, std::string_view key) {
   const Node* node = Good(map, key);
   return node == nullptr ? std::string() : node->text;

@@ -28,6 +28,8 @@ struct Document {
 const Node* Good(const Node& map, std::string_view key);
 // The text of a scalar; empty if there is none.
 std::string TextAt(const Node& map, std::string_view key);
+// The texts of a list, or the one text that stands in its place; none of null.
+std::vector<std::string> TextsOf(const Node* node);
 
 // What is declared, by what it is: "event", "trait" (customer.plan), "template", …
 class Names {

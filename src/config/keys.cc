@@ -49,7 +49,7 @@ std::string_view TakePart(std::string_view& rest) {
   return part;
 }
 
-KeyNode& Step(KeyNode& node, std::string_view part) {
+KeyNode& NodeAt(KeyNode& node, std::string_view part) {
   const std::string path =
       node.path + (part == "[]" || node.path.empty() ? "" : ".") + std::string(part);
   KeyNode* next = nullptr;
@@ -74,7 +74,7 @@ KeyNode BuildTree(DocumentKind kind) {
   for (const KeySpec& spec : KeysOf(kind)) {
     KeyNode* node = &root;
     for (std::string_view rest = spec.path; !rest.empty();) {
-      node = &Step(*node, TakePart(rest));
+      node = &NodeAt(*node, TakePart(rest));
     }
     node->spec = &spec;
   }
@@ -83,7 +83,7 @@ KeyNode BuildTree(DocumentKind kind) {
       if (star.kind == kind) {
         KeyNode* node = &root;
         for (std::string_view rest = star.path; !rest.empty();) {
-          node = &Step(*node, TakePart(rest));
+          node = &NodeAt(*node, TakePart(rest));
         }
         node->star_names = star.names;
       }

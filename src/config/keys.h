@@ -45,11 +45,14 @@ std::optional<DocumentKind> FindKind(std::string_view key);
 
 enum class Many : std::uint8_t { kOne, kOneOrList, kList };
 
+// What KeySpec::standard says of a key without one: it must stand there, or as the meaning says.
+constexpr std::string_view kMust = "required";
+constexpr std::string_view kMaybe = "conditional";
+
 struct KeySpec {
   std::string_view path;
   Form form;
-  // What is in force when the key is absent; "required"; "conditional": required as the meaning
-  // says.  "-": nothing.
+  // What is in force when the key is absent; kMust, kMaybe; "-": nothing.
   std::string_view standard;
   std::string_view meaning;
   // kChoice: the words.  kName: what it names ("event"), then words that are allowed too, behind |.

@@ -9,9 +9,6 @@ namespace {
 
 using F = Form;
 
-constexpr std::string_view kMust = "required";
-constexpr std::string_view kMaybe = "conditional";
-
 constexpr std::array kTemplate = {
     KeySpec{"template", F::kId, kMust, "its name"},
     KeySpec{"tags", F::kWord, "-", "for people", {}, Many::kList},

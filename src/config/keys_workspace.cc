@@ -9,8 +9,6 @@ namespace {
 
 using F = Form;
 
-constexpr std::string_view kMust = "required";
-constexpr std::string_view kMaybe = "conditional";
 constexpr std::string_view kPurposes = "marketing product success service any";
 
 constexpr std::array kWorkspace = {

@@ -67,7 +67,7 @@ constexpr std::array kPatterns = {
                 R"(^ *(mon|tue|wed|thu|fri|sat|sun)( *\.\. *(mon|tue|wed|thu|fri|sat|sun))? *$)"},
 };
 
-json::array Words(std::string_view words) {
+json::array WordsJson(std::string_view words) {
   json::array all;
   for (const std::string_view word : Split(words, ' ')) {
     all.emplace_back(word);
@@ -95,7 +95,7 @@ json::object ListOf(json::object entry) {
 json::object OfScalar(const KeySpec& spec) {
   switch (spec.form) {
     case Form::kChoice:
-      return {{"enum", Words(spec.values)}};
+      return {{"enum", WordsJson(spec.values)}};
     case Form::kYesNo:
       return {{"enum", {"yes", "no"}}};
     case Form::kYes:

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kSince = ":since";
 
-bool IsWordByte(char c) {
+bool IsSqlWordByte(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
          (byte >= '0' && byte <= '9') || byte == '_' || byte >= 0x80;
@@ -98,7 +98,7 @@ class QueryScanner {
     if (c == '$') {
       return Dollar();
     }
-    if (IsWordByte(c)) {
+    if (IsSqlWordByte(c)) {
       return Word();
     }
     if (c == ':') {
@@ -119,7 +119,7 @@ class QueryScanner {
 
   std::optional<Error> Word() {
     const std::size_t begin = at_;
-    while (at_ < text_.size() && (IsWordByte(text_[at_]) || text_[at_] == '$')) {
+    while (at_ < text_.size() && (IsSqlWordByte(text_[at_]) || text_[at_] == '$')) {
       ++at_;
     }
     const std::string_view word = text_.substr(begin, at_ - begin);
@@ -149,7 +149,7 @@ class QueryScanner {
   // $$text$$ and $tag$text$tag$; a parameter such as $1 is refused.
   std::optional<Error> Dollar() {
     std::size_t end = at_ + 1;
-    while (end < text_.size() && IsWordByte(text_[end])) {
+    while (end < text_.size() && IsSqlWordByte(text_[end])) {
       ++end;
     }
     if (end >= text_.size() || text_[end] != '$') {
@@ -170,7 +170,7 @@ class QueryScanner {
       return;
     }
     const std::size_t behind = at_ + kSince.size();
-    if (rest().starts_with(kSince) && (behind >= text_.size() || !IsWordByte(text_[behind]))) {
+    if (rest().starts_with(kSince) && (behind >= text_.size() || !IsSqlWordByte(text_[behind]))) {
       parts_.emplace_back(text_.substr(part_, at_ - part_));
       part_ = at_ = behind;
       return;

@@ -12,17 +12,6 @@
 namespace segue {
 namespace {
 
-std::vector<std::string> TextsOf(const Node* node) {
-  std::vector<std::string> all;
-  if (node != nullptr && node->kind == Node::Kind::kScalar) {
-    all.push_back(node->text);
-  }
-  for (std::size_t i = 0; node != nullptr && i < node->items.size(); ++i) {
-    all.push_back(node->items[i].text);
-  }
-  return all;
-}
-
 std::string Written(const Node& node) {
   if (node.kind == Node::Kind::kScalar) {
     return node.text;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
+
 namespace segue {
 namespace {
 
@@ -26,17 +28,6 @@ constexpr std::array kUnbuilt = {
     Unbuilt{"connector", "inbound", "", "hooks from vendors (inbound)"},
     Unbuilt{"test", "load", "", "files loaded by tests"},
 };
-
-bool HasWord(std::string_view words, std::string_view word) {
-  while (!words.empty()) {
-    const std::size_t end = words.find(' ');
-    if (words.substr(0, end) == word) {
-      return true;
-    }
-    words.remove_prefix(end == std::string_view::npos ? words.size() : end + 1);
-  }
-  return false;
-}
 
 }  // namespace
 

@@ -54,17 +54,17 @@ WebRequest TakenApart(const http::request<http::string_body>& message) {
 
 // One connection; it lives as long as something is under way on it.
 template <typename Stream>
-class Connection : public std::enable_shared_from_this<Connection<Stream>> {
+class HttpConnection : public std::enable_shared_from_this<HttpConnection<Stream>> {
  public:
-  Connection(Stream stream, std::shared_ptr<Shared> shared)
+  HttpConnection(Stream stream, std::shared_ptr<Shared> shared)
       : stream_(std::move(stream)), shared_(std::move(shared)) {
     ++shared_->connections;
   }
 
-  ~Connection() { --shared_->connections; }
+  ~HttpConnection() { --shared_->connections; }
 
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
 
   void Begin() {
     if constexpr (kIsTls) {
@@ -244,10 +244,12 @@ void WebServer::Inner::Accept() {
 void WebServer::Inner::Welcome(tcp::socket socket) {
   if (tls) {
     using Stream = beast::ssl_stream<beast::tcp_stream>;
-    std::make_shared<Connection<Stream>>(Stream(beast::tcp_stream(std::move(socket)), *tls), shared)
+    std::make_shared<HttpConnection<Stream>>(Stream(beast::tcp_stream(std::move(socket)), *tls),
+                                             shared)
         ->Begin();
   } else {
-    std::make_shared<Connection<beast::tcp_stream>>(beast::tcp_stream(std::move(socket)), shared)
+    std::make_shared<HttpConnection<beast::tcp_stream>>(beast::tcp_stream(std::move(socket)),
+                                                        shared)
         ->Begin();
   }
 }

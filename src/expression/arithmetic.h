@@ -12,10 +12,9 @@
 
 #include "base/time.h"
 #include "base/zone.h"
+#include "expression/execute.h"
 
 namespace segue {
-
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 // Instants that can be converted without loss; years beyond 2255 are no times.
 constexpr double kInstantMax = 9007199254740992.0;

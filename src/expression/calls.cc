@@ -60,10 +60,6 @@ ExprType WholeNumber() {
   return {Type::kNumber, true, {}};
 }
 
-bool IsAmount(Type type) {
-  return type == Type::kNumber || type == Type::kMoney || type == Type::kDuration;
-}
-
 Expr Literal(ExprType type, double value, const Syntax& syntax) {
   Expr expr = MakeExpr(Op::kLiteral, std::move(type), syntax);
   expr.literal = value;

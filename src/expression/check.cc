@@ -24,10 +24,6 @@ bool IsTextual(Type type) {
   return type == Type::kText || type == Type::kChoice;
 }
 
-bool IsAmount(Type type) {
-  return type == Type::kNumber || type == Type::kMoney || type == Type::kDuration;
-}
-
 // `0` alone; `0%` says that it is a share.
 bool IsPlainZero(const Expr& expr, const Syntax& syntax) {
   return expr.op == Op::kLiteral && syntax.kind == Syntax::Kind::kNumber && expr.literal == 0 &&
@@ -119,6 +115,10 @@ std::optional<ExprType> ProductType(bool times, const ExprType& left, const Expr
 }
 
 }  // namespace
+
+bool IsAmount(Type type) {
+  return type == Type::kNumber || type == Type::kMoney || type == Type::kDuration;
+}
 
 std::string_view TypeWord(Type type) {
   switch (type) {

@@ -15,6 +15,8 @@ namespace segue {
 
 // "number", "yes_no": the word that declares the type.
 std::string_view TypeWord(Type type);
+// Whether it is a number, money or a duration.
+bool IsAmount(Type type);
 // The operand as it is written, or `instead` where that is too long for a message.
 std::string Shown(const Syntax& syntax, std::string_view instead);
 // "did you mean …?", or nothing.

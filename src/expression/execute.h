@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@
 #include "expression/expr.h"
 
 namespace segue {
+
+// A value that is not there: every comparison with it is false.
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 // Where the values of leaves come from.
 class Inputs {

@@ -14,7 +14,6 @@
 namespace segue {
 namespace {
 
-constexpr double kNormal95 = 1.959963984540054;
 constexpr double kAlpha = 0.05;
 constexpr std::size_t kShortlistMax = 20;
 // A rule that hardly anybody follows, or hardly anybody does not, is of no use however it ranks.

@@ -6,11 +6,12 @@
 
 #include <fmt/format.h>
 
+#include "insights/special.h"
+
 namespace segue {
 namespace {
 
 constexpr double kLogStep = 1e-4;  // Of central differences by the logarithm of a parameter.
-constexpr double kNormal95 = 1.959963984540054;
 
 std::optional<double> Finite(double value) {
   return std::isfinite(value) ? std::optional(value) : std::nullopt;

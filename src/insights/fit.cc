@@ -5,11 +5,10 @@
 #include <optional>
 
 #include "base/check.h"
+#include "insights/special.h"
 
 namespace segue {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // Of the logarithm of a parameter: beyond it the 95 % interval spans a factor of 2500, which is to
 // say that the parameter could be anything.

@@ -20,8 +20,6 @@ using Quiet = policies::policy<
     policies::overflow_error<policies::ignore_error>,
     policies::evaluation_error<policies::ignore_error>, policies::promote_double<false>>;
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
 // Up to here a sum over the steps of a rise is both exact enough and quicker than two gammas.
 constexpr int kRiseBySteps = 128;
 

@@ -8,10 +8,16 @@
 
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <vector>
 
 namespace segue {
+
+// Where there is no figure.
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+// 95 of 100 draws from the standard normal distribution lie between this and its opposite.
+constexpr double kNormal95 = 1.959963984540054;
 
 double LogGamma(double x);
 double Digamma(double x);

@@ -10,7 +10,6 @@
 namespace segue {
 namespace {
 
-constexpr double kNormal95 = 1.959963984540054;
 constexpr double kNormal80 = 0.8416212335729143;
 constexpr double kLogAlpha = -2.995732273553991;  // ln 0.05
 

@@ -12,7 +12,6 @@
 namespace segue {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 const Value kNo = std::int64_t{0};
 
 void BindValue(Statement& statement, int index, const Value& value) {

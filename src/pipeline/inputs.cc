@@ -11,8 +11,6 @@
 namespace segue {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
-
 // 128 bits as in the columns, so that a run's sum and a column's agree.
 __extension__ using Sum = __int128;
 

@@ -35,6 +35,11 @@
 
 namespace segue {
 
+// As the state keeps it.
+constexpr std::int64_t Number(CustomerIndex customer) {
+  return static_cast<std::int64_t>(customer);
+}
+
 // A playbook's steps as a flat list: where to go after each.
 struct StepNode {
   const Step* step = nullptr;

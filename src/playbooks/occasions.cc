@@ -11,10 +11,6 @@ namespace {
 // "SEQUENCE MICROSECONDS": how far events were looked at.
 constexpr std::string_view kEventsSeen = "playbooks.events_seen";
 
-std::int64_t Number(CustomerIndex customer) {
-  return static_cast<std::int64_t>(customer);
-}
-
 }  // namespace
 
 std::string PlaybookEngine::FlagName(int model, int flag) const {

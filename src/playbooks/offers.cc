@@ -17,7 +17,7 @@ namespace {
 // wall.  `state` of a code: 0 free, 1 given (the grant says more), 2 never to be given, since
 // somebody used it without having got it here.  The unique indexes are the last word on one code,
 // one person.
-constexpr std::string_view kTables = R"(
+constexpr std::string_view kOfferTables = R"(
 CREATE TABLE offer_code(
   id INTEGER PRIMARY KEY,
   code TEXT NOT NULL UNIQUE,
@@ -143,7 +143,7 @@ void UseSampleCodes(Workspace& workspace) {
 
 Offers::Offers(Database& db, const Workspace& workspace)
     : db_(db), workspace_(workspace), said_(workspace.offers.size(), -1) {
-  db_.Ensure("offers", kTables);
+  db_.Ensure("offers", kOfferTables);
 }
 
 std::int64_t Offers::MonthOf(TimePoint at) const {

@@ -12,7 +12,7 @@ namespace {
 
 // Playbooks, segments and steps stand by name, so that files may change between two starts of the
 // program.
-constexpr std::string_view kTables = R"(
+constexpr std::string_view kRunTables = R"(
 CREATE TABLE pending_start(
   playbook TEXT NOT NULL,
   customer INTEGER NOT NULL,
@@ -117,14 +117,10 @@ std::optional<TimePoint> TimeAt(const Statement& row, int column) {
   return row.IsNull(column) ? std::nullopt : std::optional(FromMicros(row.Int(column)));
 }
 
-std::int64_t Number(CustomerIndex customer) {
-  return static_cast<std::int64_t>(customer);
-}
-
 }  // namespace
 
 void PlaybookEngine::Load() {
-  db_.Ensure("playbooks", kTables);
+  db_.Ensure("playbooks", kRunTables);
   VersionsInUse(db_);  // Makes their table.
   last_run_ = std::stoll(db_.GetSetting(kLastRun).value_or("0"));
   stored_last_run_ = last_run_;

@@ -13,7 +13,6 @@
 namespace segue {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 constexpr double kOtherText = -1;  // No literal has this number.
 
 bool HasLeaf(const Expr& expr) {

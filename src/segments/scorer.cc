@@ -11,8 +11,6 @@
 namespace segue {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
-
 // A grid has at most nine scores of at most nine steps, since a cell is written as one number of
 // one digit each.
 std::int64_t CellNumber(const std::vector<int>& cell) {

@@ -10,11 +10,7 @@
 #include "segments/inner.h"
 
 namespace segue {
-namespace {
-
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
-
-}  // namespace
+namespace {}  // namespace
 
 Segments::Segments(Database& db, const Workspace& workspace, int model)
     : inner_(std::make_unique<Inner>(db, workspace, model)) {}

@@ -14,12 +14,12 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "expression/execute.h"
 #include "segments/blob.h"
 
 namespace segue {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 constexpr std::uint8_t kSettledDirty = 1;
 constexpr std::uint8_t kFeaturesDirty = 2;
 

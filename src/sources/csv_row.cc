@@ -15,7 +15,6 @@ namespace segue {
 namespace {
 
 constexpr std::size_t kRawBytesMax = 4 * 1024;
-constexpr std::size_t kShownMax = 60;
 constexpr std::size_t kChoicesShownMax = 8;
 
 RowResult<Value> ReadChoice(const FieldSpec& field, std::string_view text) {
@@ -26,7 +25,7 @@ RowResult<Value> ReadChoice(const FieldSpec& field, std::string_view text) {
   const auto shown =
       std::span(field.choices).first(std::min(field.choices.size(), kChoicesShownMax));
   std::string reason =
-      fmt::format("{:?} is not one of {}{}", text.substr(0, kShownMax), Join(shown, ", "),
+      fmt::format("{:?} is not one of {}{}", text.substr(0, kCellShownMax), Join(shown, ", "),
                   shown.size() < field.choices.size() ? ", …" : "");
   if (const std::optional<std::string> near = Nearest(text, field.choices)) {
     reason += fmt::format("; did you mean {:?}?", *near);
@@ -43,14 +42,14 @@ RowResult<Value> ReadYesNo(std::string_view text) {
     return Value(std::int64_t{0});
   }
   return RowProblem("", fmt::format("{:?} is not yes or no (true, false, 1 and 0 will do)",
-                                    text.substr(0, kShownMax)));
+                                    text.substr(0, kCellShownMax)));
 }
 
 RowResult<Value> ReadDuration(std::string_view text) {
   const std::optional<Duration> duration = ParseDuration(text);
   if (!duration) {
     return RowProblem("", fmt::format("{:?} is not a duration such as 90m, 6h, 3d or 2w",
-                                      text.substr(0, kShownMax)));
+                                      text.substr(0, kCellShownMax)));
   }
   return Value(std::int64_t{duration->count()});
 }
@@ -386,7 +385,7 @@ std::optional<RowProblem> RowReader::CheckCurrency(const Input& input, Fields fi
     return RowProblem(column, "the amount has no currency");
   }
   return RowProblem(column, fmt::format("the amount is in {:?}, this workspace keeps {}",
-                                        currency.substr(0, kShownMax), kept));
+                                        currency.substr(0, kCellShownMax), kept));
 }
 
 RowResult<std::optional<std::int64_t>> RowReader::ReadVersion(Fields fields) const {
@@ -401,7 +400,7 @@ RowResult<std::optional<std::int64_t>> RowReader::ReadVersion(Fields fields) con
   const Result<TimePoint> time = ParseTime(text, source_.timezone);
   if (!time) {
     return RowProblem(header_[*version_], fmt::format("{:?} is neither a whole number nor a time",
-                                                      text.substr(0, kShownMax)));
+                                                      text.substr(0, kCellShownMax)));
   }
   return std::optional(ToMicros(*time));
 }

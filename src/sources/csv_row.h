@@ -23,6 +23,9 @@
 
 namespace segue {
 
+// Of a text in a reason.
+constexpr std::size_t kCellShownMax = 60;
+
 // Why a row is set aside.  Not an aggregate, see Error.
 class RowProblem {
  public:

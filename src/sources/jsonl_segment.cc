@@ -27,7 +27,6 @@ constexpr std::size_t kFirstField = 3;  // The three stand first.
 
 // Segment's own are at most 100 characters.
 constexpr std::size_t kMessageIdBytesMax = 256;
-constexpr std::size_t kShownMax = 60;
 
 // The values below `properties` or `traits`, by their exact names and by those names in snake case.
 class Bag {
@@ -240,7 +239,7 @@ RowResult<bool> SegmentCalls::TakeCall(const JsonFields& fields, const Line& lin
         "type", type->empty()
                     ? "the line has no type; it is track, identify, group, alias, page or screen"
                     : fmt::format("{:?} is not track, identify, group, alias, page or screen",
-                                  type->substr(0, kShownMax)));
+                                  type->substr(0, kCellShownMax)));
   }
   const RowResult<std::string> name = *type == "track" ? TextOf(fields, "event") : type;
   if (!name) {

@@ -256,9 +256,11 @@ TEST_CASE("salesforce: tasks are written under our key, with owner and contact l
   REQUIRE(told.done.size() == 4);
   CHECK(
       UrlDecode(told.done[1].request.url)
+          .value_or("")
           .ends_with(
               R"(/query?q=SELECT Id, Email FROM User WHERE Email IN ('o\'neil@lumen.example','sales@lumen.example') AND IsActive = true)"));
   CHECK(UrlDecode(told.done[2].request.url)
+            .value_or("")
             .ends_with(
                 "/query?q=SELECT Id, Email FROM Contact WHERE Email IN "
                 "('Person1@customer.example','Person2@customer.example') ORDER BY CreatedDate"));

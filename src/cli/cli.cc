@@ -224,6 +224,7 @@ void AddWriting(CLI::App& app, Parsed& parsed) {
   CLI::App* schema =
       app.add_subcommand("schema", "Print the JSON Schema of a kind of document, or of all");
   schema->add_option("kind", parsed.schema.kind, "model, playbook, …; without it any document");
+  schema->add_option("type", parsed.schema.type, "connector: of this type, with its secrets");
   schema->add_option("--to", parsed.schema.folder, "Write all of them into this folder");
   schema->callback([&] { parsed.run = [&] { return RunSchema(parsed.schema); }; });
 }

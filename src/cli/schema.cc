@@ -35,6 +35,17 @@ int RunSchema(const SchemaOptions& options) {
     throw Failure{kUsage, fmt::format("there is no kind of document `{}`: the kinds are {}\n",
                                       options.kind, Join(kinds, ", "))};
   }
+  if (!options.type.empty()) {
+    const auto schema =
+        kind == DocumentKind::kConnector ? ConnectorSchema(options.type) : std::nullopt;
+    if (!schema) {
+      throw Failure{kUsage, fmt::format("there is no type of {} `{}`: docs/connectors.md has the "
+                                        "types of connectors\n",
+                                        options.kind, options.type)};
+    }
+    fmt::print("{}\n", *schema);
+    return kFine;
+  }
   if (options.folder.empty()) {
     fmt::print("{}\n", kind ? DocumentSchema(*kind) : AnyDocumentSchema());
     return kFine;

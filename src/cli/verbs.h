@@ -205,6 +205,7 @@ int RunAha(const Common& common, const AhaOptions& options);
 
 struct SchemaOptions {
   std::string kind;    // Empty: any document.
+  std::string type;    // Of a connector; empty: any.
   std::string folder;  // Writes all of them there.
 };
 

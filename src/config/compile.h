@@ -71,6 +71,8 @@ class Compiler {
   void SegmentMap(const Document& document, Source& source);
   void Misplaced(const Document& document, const std::vector<std::string_view>& keys,
                  std::string_view whose);
+  void InboundOf(const Document& document, ConnectorSettings& settings);
+  void ConnectorNeeds(const Document& document, const ConnectorSettings& settings);
   void ConnectorOf(const Document& document);
 
   // compile_model.cc

@@ -8,6 +8,7 @@
 #include "base/money.h"
 #include "base/text.h"
 #include "config/compile.h"
+#include "config/connector_types.h"
 #include "config/forms.h"
 #include "config/sql_text.h"
 #include "expression/parse.h"
@@ -303,34 +304,110 @@ void Compiler::SourceColumns(const Document& document, Source& source) {
 
 namespace {
 
-struct AuthNeed {
-  std::string_view type, name, why;
-};
+// Vendors that tell of their own accord who has left, and whose connectors understand it.
+constexpr std::array<std::string_view, 3> kWithHooks = {"activecampaign", "intercom", "mailchimp"};
+constexpr std::string_view kHooks = "/hooks/";
 
-constexpr std::array kAuthNeeds = {
-    AuthNeed{"webhook", "url", "it says where the calls go"},
-    AuthNeed{"hubspot", "token", "it is the key of a private app"},
-    AuthNeed{"mailchimp", "token", "it is the API key, whose end names the data centre"},
-    AuthNeed{"salesforce", "client", "it is the consumer key of the connected app"},
-    AuthNeed{"salesforce", "key", "it is the private key that signs the login"},
-    AuthNeed{"pendo", "token", "it is the integration key, with write access"},
-    AuthNeed{"appcues", "account", "it is the account's number"},
-    AuthNeed{"appcues", "token", "it is the API key and its secret, as KEY:SECRET"},
-    AuthNeed{"mixpanel", "project", "it is the project's number"},
-    AuthNeed{"mixpanel", "token", "it is a service account, as USER:SECRET"},
-    AuthNeed{"amplitude", "token", "it is the project's API key"},
-};
+bool IsHookPath(std::string_view path) {
+  return path.starts_with(kHooks) && path.size() > kHooks.size() &&
+         path.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+             "-_/") == std::string_view::npos;
+}
+
+bool IsHeaderName(std::string_view name) {
+  return name.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") ==
+         std::string_view::npos;
+}
 
 // A file is looked at before it is written; mail and hooks have no key unless the file says so.
 Dedupe StandardDedupe(std::string_view type) {
   constexpr std::array<std::string_view, 4> kKeyed = {"file", "salesforce", "mixpanel",
                                                       "amplitude"};
   return std::find(kKeyed.begin(), kKeyed.end(), type) != kKeyed.end() ? Dedupe::kKey
-         : type == "hubspot"                                           ? Dedupe::kLookup
+         : type == "hubspot" || type == "activecampaign"               ? Dedupe::kLookup
                                                                        : Dedupe::kNone;
 }
 
 }  // namespace
+
+// Where the vendor's hooks arrive.  Their secret is resolved with the others.
+void Compiler::InboundOf(const Document& document, ConnectorSettings& settings) {
+  const Node* inbound = document.Find("inbound");
+  if (inbound == nullptr || settings.type.empty()) {
+    return;
+  }
+  if (std::find(kWithHooks.begin(), kWithHooks.end(), settings.type) == kWithHooks.end()) {
+    report_.Error("SG005", inbound->place,
+                  fmt::format("connectors of type {} have no `inbound`: no hooks of theirs are "
+                              "understood",
+                              settings.type),
+                  {}, "take it out; activecampaign, intercom and mailchimp have it");
+    return;
+  }
+  settings.text["inbound.path"] = TextAt(*inbound, "path");
+  settings.auth["inbound.secret"] = TextAt(*inbound, "secret");
+  const Node* path = Good(*inbound, "path");
+  if (path == nullptr) {
+    return;
+  }
+  if (!IsHookPath(path->text)) {
+    Wrong(*path, "`inbound.path` wants a path below /hooks/ of letters, digits, - and _",
+          fmt::format("write `{}{}`", kHooks, settings.id));
+  }
+  for (const ConnectorSettings& other : workspace_.connectors) {
+    const auto taken = other.text.find("inbound.path");
+    if (taken != other.text.end() && taken->second == path->text) {
+      report_.Error("SG007", path->place,
+                    fmt::format("connector {} has its hooks at {} already", other.id, path->text),
+                    {}, "give each connector a path of its own");
+    }
+  }
+}
+
+// What a type cannot do without.
+void Compiler::ConnectorNeeds(const Document& document, const ConnectorSettings& settings) {
+  const Node& root = document.root;
+  if (settings.type == "smtp") {
+    Missing(root, "server", "it says where mail is handed in");
+  }
+  if (settings.type == "file") {
+    Missing(root, "path", "it says where the lines go");
+  }
+  if (const Node* header = document.Find("header");
+      header != nullptr && !IsHeaderName(header->text)) {
+    Wrong(*header, "`header` wants the name of a header: letters, digits and -");
+  }
+  if (settings.type == "mailchimp") {
+    Missing(root, "list", "it names the audience there");
+  }
+  std::vector<std::string> known;
+  for (const AuthKey& key : AuthKeys()) {
+    if (key.type != settings.type) {
+      continue;
+    }
+    known.emplace_back(key.name);
+    if (key.required && settings.auth.count(known.back()) == 0) {
+      report_.Error("SG006", document.place,
+                    fmt::format("`auth.{}` is missing: it {}", key.name, key.meaning), {},
+                    fmt::format("add `auth: {{{}: env:NAME}}`", key.name));
+    }
+  }
+  const Node* auth = document.Find("auth");
+  for (std::size_t i = 0; auth != nullptr && !known.empty() && i < auth->keys.size(); ++i) {
+    const Node& key = auth->keys[i];
+    if (std::find(known.begin(), known.end(), key.text) == known.end()) {
+      const std::optional<std::string> meant = Nearest(key.text, known);
+      report_.Error(
+          "SG001", key.place,
+          fmt::format("connectors of type {} have no secret `auth.{}`", settings.type, key.text),
+          {},
+          meant ? fmt::format("did you mean `{}`?", *meant)
+                : fmt::format("they have {}", Join(known, ", ")));
+    }
+  }
+}
 
 void Compiler::ConnectorOf(const Document& document) {
   const Node& root = document.root;
@@ -343,7 +420,8 @@ void Compiler::ConnectorOf(const Document& document) {
       settings.auth[auth->keys[i].text] = auth->items[i].text;
     }
   }
-  for (std::string_view key : {"server", "path", "list", "new_members", "events", "version"}) {
+  for (std::string_view key :
+       {"server", "path", "list", "new_members", "events", "version", "message_type", "header"}) {
     if (std::string text = TextAt(root, key); !text.empty()) {
       settings.text[std::string(key)] = std::move(text);
     }
@@ -363,6 +441,8 @@ void Compiler::ConnectorOf(const Document& document) {
   if (const auto rate = ParseRate(TextAt(root, "rate"))) {
     settings.rate_calls = rate->first;
     settings.rate_per = rate->second;
+  } else if (settings.type == "activecampaign") {
+    settings.rate_calls = 5;  // All that an account has, for everybody who calls it.
   }
   settings.parallel = std::max(ParseCount(TextAt(root, "parallel")).value_or(settings.parallel), 1);
   settings.daily = ParseCount(TextAt(root, "daily"));
@@ -379,22 +459,8 @@ void Compiler::ConnectorOf(const Document& document) {
                     : dedupe == "lookup" ? Dedupe::kLookup
                                          : Dedupe::kNone;
   settings.dry_run = IsYes(root, "dry_run");
-  if (settings.type == "smtp") {
-    Missing(root, "server", "it says where mail is handed in");
-  }
-  if (settings.type == "file") {
-    Missing(root, "path", "it says where the lines go");
-  }
-  if (settings.type == "mailchimp") {
-    Missing(root, "list", "it names the audience there");
-  }
-  for (const AuthNeed& need : kAuthNeeds) {
-    if (need.type == settings.type && settings.auth.count(std::string(need.name)) == 0) {
-      report_.Error("SG006", document.place,
-                    fmt::format("`auth.{}` is missing: {}", need.name, need.why), {},
-                    fmt::format("add `auth: {{{}: env:NAME}}`", need.name));
-    }
-  }
+  InboundOf(document, settings);
+  ConnectorNeeds(document, settings);
   workspace_.connectors.push_back(std::move(settings));
 }
 

@@ -129,7 +129,7 @@ constexpr std::array kConnector = {
     KeySpec{"list", F::kText, kMaybe, "mailchimp: the audience, by its name or id"},
     KeySpec{"match.contact", F::kText, "email, or the id of users",
             "field at the vendor that finds the contact: email by address, any other by our key; "
-            "pendo, appcues, mixpanel, amplitude: our key unless it says email"},
+            "intercom, churned, pendo, appcues, mixpanel, amplitude: our key unless it says email"},
     KeySpec{"match.account", F::kText, "-", "field at the vendor that finds the account"},
     KeySpec{"match.task", F::kText, "segue_key or Segue_Key__c",
             "hubspot, salesforce: field that holds the key of our tasks"},
@@ -137,7 +137,11 @@ constexpr std::array kConnector = {
             "mailchimp: status of an address that it does not know yet",
             "transactional subscribed pending unsubscribed"},
     KeySpec{"events", F::kText, "-", "hubspot: what begins the names of events, pe12345_"},
-    KeySpec{"version", F::kText, "v3 or v59.0", "hubspot, salesforce: version of the API"},
+    KeySpec{"version", F::kText, "v3, v59.0 or 2.14",
+            "hubspot, salesforce, intercom: version of the API"},
+    KeySpec{"message_type", F::kChoice, "inapp", "intercom: what it calls a message in the product",
+            "inapp in_app"},
+    KeySpec{"header", F::kWord, "Authorization", "churned: the header that carries the token"},
     KeySpec{
         "writes", F::kWord, "none", "the only fields that may be written there", {}, Many::kList},
     KeySpec{"rate", F::kRate, "the vendor's", "calls per time"},
@@ -149,8 +153,9 @@ constexpr std::array kConnector = {
     KeySpec{"retry.most", F::kShortDuration, "1h", "longest pause"},
     KeySpec{"dedupe", F::kChoice, "by type", "what protects a repeated call", "key lookup none"},
     KeySpec{"dry_run", F::kYesNo, "no", "decide and render everything, call nobody"},
-    KeySpec{"inbound.path", F::kText, kMust, "where the vendor's hooks arrive"},
-    KeySpec{"inbound.secret", F::kSecret, kMust, "their signature"},
+    KeySpec{"inbound.path", F::kText, kMust,
+            "intercom, mailchimp, activecampaign: where the vendor's hooks arrive, below /hooks/"},
+    KeySpec{"inbound.secret", F::kSecret, kMust, "what proves that they are the vendor's"},
 };
 
 }  // namespace

@@ -15,8 +15,9 @@ namespace segue {
 namespace {
 
 // Connectors whose messages stand at the vendor.
-constexpr std::array<std::string_view, 7> kNoBody = {
-    "pendo", "appcues", "churned", "mixpanel", "amplitude", "salesforce", "hubspot"};
+constexpr std::array<std::string_view, 8> kNoBody = {"pendo",          "appcues",   "churned",
+                                                     "mixpanel",       "amplitude", "salesforce",
+                                                     "activecampaign", "hubspot"};
 
 // Yes, no, or not to be known from the segment alone.
 enum class Truth { kNo, kYes, kOpen };

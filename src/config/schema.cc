@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "config/connector_types.h"
 #include "config/unbuilt.h"
 
 namespace segue {
@@ -236,6 +237,44 @@ std::string DocumentSchema(DocumentKind kind) {
   if (!parts.empty()) {
     schema["definitions"] = Definitions(parts);
   }
+  return json::serialize(schema);
+}
+
+std::optional<std::string> ConnectorSchema(std::string_view type) {
+  const auto keys = ConnectorKeys();
+  const auto types =
+      std::find_if(keys.begin(), keys.end(), [](const KeySpec& key) { return key.path == "type"; });
+  const std::vector<std::string_view> known = Split(types->values, ' ');
+  if (std::find(known.begin(), known.end(), type) == known.end() ||
+      !UnbuiltKey("connector", "type", type).empty()) {
+    return std::nullopt;
+  }
+  json::object secrets;
+  json::array required;
+  for (const AuthKey& key : AuthKeys()) {
+    if (key.type == type) {
+      json::object one = OfScalar(KeySpec{"auth", Form::kSecret, "-", ""});
+      one["description"] = fmt::format("It {}", key.meaning);
+      secrets[key.name] = std::move(one);
+      if (key.required) {
+        required.emplace_back(key.name);
+      }
+    }
+  }
+  json::object auth{
+      {"type", "object"}, {"properties", std::move(secrets)}, {"additionalProperties", false}};
+  json::object schema{{"$schema", kDraft}};
+  for (auto& [key, value] : OfDocument(DocumentKind::kConnector)) {
+    schema[key] = value;
+  }
+  schema["title"] = fmt::format("Segue: connector of type {}", type);
+  if (!required.empty()) {
+    auth["required"] = std::move(required);
+    schema["required"].as_array().emplace_back("auth");
+  }
+  json::object& properties = schema["properties"].as_object();
+  properties["type"] = {{"const", std::string(type)}};
+  properties["auth"] = std::move(auth);
   return json::serialize(schema);
 }
 

@@ -7,7 +7,9 @@
 
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "config/keys.h"
 
@@ -15,6 +17,9 @@ namespace segue {
 
 // Of one kind of document.
 std::string DocumentSchema(DocumentKind kind);
+// Of the connectors of one type, with the secrets that it asks for; nothing when no such type is
+// built.
+std::optional<std::string> ConnectorSchema(std::string_view type);
 // Of any document: its first key says which kind it is.
 std::string AnyDocumentSchema();
 

@@ -23,9 +23,9 @@ constexpr std::array kUnbuilt = {
     Unbuilt{"workspace", "serve.people", "", "people of the console"},
     Unbuilt{"source", "type", "!csv jsonl sql http webhook", "this type of source"},
     Unbuilt{"connector", "type",
-            "!smtp file webhook hubspot mailchimp salesforce pendo appcues mixpanel amplitude",
+            "!smtp file webhook hubspot mailchimp salesforce activecampaign intercom churned pendo "
+            "appcues mixpanel amplitude",
             "this type of connector"},
-    Unbuilt{"connector", "inbound", "", "hooks from vendors (inbound)"},
     Unbuilt{"test", "load", "", "files loaded by tests"},
 };
 

@@ -231,6 +231,8 @@ boost::json::object MessageJson(const Payload& payload) {
   AddText(message, "title", payload.title);
   AddText(message, "text", payload.text);
   AddText(message, "html", payload.html);
+  AddText(message, "button", payload.button);
+  AddText(message, "link", payload.link);
   if (!payload.headers.empty()) {
     message["headers"] = ValuesJson(payload.headers);
   }
@@ -337,6 +339,17 @@ Reply RedactReply(const Reply& reply, const Secrets& secrets) {
     value = Hide(value, forms);
   }
   return redacted;
+}
+
+bool IsHeaderValue(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
+}
+
+std::string SegueSignature(std::string_view secret, std::string_view body, TimePoint now) {
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  return fmt::format("t={},v1={}", seconds,
+                     HmacSha256Hex(secret, fmt::format("{}.{}", seconds, body)));
 }
 
 std::string DeliveryJson(const Delivery& delivery) {

@@ -72,10 +72,13 @@ struct ConnectorSpec {
   std::unique_ptr<Connector> (*make)(const ConnectorSettings& settings, const Secrets& secrets);
 };
 
+extern const ConnectorSpec kActiveCampaignConnector;
 extern const ConnectorSpec kAmplitudeConnector;
 extern const ConnectorSpec kAppcuesConnector;
+extern const ConnectorSpec kChurnedConnector;
 extern const ConnectorSpec kFileConnector;
 extern const ConnectorSpec kHubspotConnector;
+extern const ConnectorSpec kIntercomConnector;
 extern const ConnectorSpec kMailchimpConnector;
 extern const ConnectorSpec kMixpanelConnector;
 extern const ConnectorSpec kPendoConnector;
@@ -84,9 +87,10 @@ extern const ConnectorSpec kSmtpConnector;
 extern const ConnectorSpec kWebhookConnector;
 
 inline constexpr std::array kConnectors = {
-    &kFileConnector,      &kSmtpConnector,       &kWebhookConnector, &kHubspotConnector,
-    &kMailchimpConnector, &kSalesforceConnector, &kPendoConnector,   &kAppcuesConnector,
-    &kMixpanelConnector,  &kAmplitudeConnector};
+    &kFileConnector,      &kSmtpConnector,       &kWebhookConnector,        &kHubspotConnector,
+    &kMailchimpConnector, &kSalesforceConnector, &kActiveCampaignConnector, &kIntercomConnector,
+    &kChurnedConnector,   &kPendoConnector,      &kAppcuesConnector,        &kMixpanelConnector,
+    &kAmplitudeConnector};
 
 const ConnectorSpec* FindConnectorSpec(std::string_view name);
 
@@ -124,6 +128,10 @@ std::string Redact(std::string_view text, const Secrets& secrets);
 // A reply from which nothing secret can be read any more.  To be called before any of it is cut or
 // kept.
 Reply RedactReply(const Reply& reply, const Secrets& secrets);
+// What may stand in a header: a line break in it would begin a header of its own.
+bool IsHeaderValue(std::string_view text);
+// "t=SECONDS,v1=HEX": HMAC-SHA256 of "SECONDS." and the body, for who wants to know that it is us.
+std::string SegueSignature(std::string_view secret, std::string_view body, TimePoint now);
 // The delivery as one line of JSON, keys always in the same order: what the file and webhook
 // connectors hand over. docs/connectors.md lists the keys.
 std::string DeliveryJson(const Delivery& delivery);

@@ -8,9 +8,6 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
-#include "base/hash.h"
 #include "base/text.h"
 #include "connectors/connector.h"
 
@@ -20,11 +17,6 @@ namespace {
 bool IsWebAddress(std::string_view url) {
   const bool web = url.starts_with("https://") || url.starts_with("http://");
   return web && std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 0x7f; });
-}
-
-// What may stand in a header: a line break in it would begin a header of its own.
-bool IsHeaderValue(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
 }
 
 class WebhookConnector final : public Connector {
@@ -60,11 +52,7 @@ class WebhookConnector final : public Connector {
     request.headers["Content-Type"] = "application/json";
     request.headers["Idempotency-Key"] = delivery.key;
     if (const auto sign = secrets_.find("sign"); sign != secrets_.end()) {
-      const auto seconds =
-          std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
-      const std::string signed_text = fmt::format("{}.{}", seconds, request.body);
-      request.headers["Segue-Signature"] =
-          fmt::format("t={},v1={}", seconds, HmacSha256Hex(sign->second, signed_text));
+      request.headers["Segue-Signature"] = SegueSignature(sign->second, request.body, now);
     }
     return request;
   }

@@ -36,7 +36,8 @@ Result<Secrets> ResolveSecrets(const ConnectorSettings& settings) {
   for (const auto& [name, reference] : settings.auth) {
     Result<std::string> value = ResolveSecret(reference);
     if (!value) {
-      return Error("connector " + settings.id + ": auth." + name + ": " + value.error().message());
+      const std::string key = name.find('.') == std::string::npos ? "auth." + name : name;
+      return Error("connector " + settings.id + ": " + key + ": " + value.error().message());
     }
     secrets[name] = *value;
   }

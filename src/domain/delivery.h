@@ -52,6 +52,7 @@ struct Payload {
   std::string template_id;
   std::string from, reply_to, to;  // Addresses as they stand in a mail header.
   std::string subject, html, text;
+  std::string button, link;  // What to press, and where it leads; mails have them in their body.
   std::map<std::string, std::string> headers;
   // Task
   std::string title, note, assignee, priority;

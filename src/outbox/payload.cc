@@ -18,7 +18,7 @@ namespace json = boost::json;
 using TextField = std::pair<const char*, std::string Payload::*>;
 using MapField = std::pair<const char*, std::map<std::string, std::string> Payload::*>;
 
-constexpr std::array<TextField, 13> kTexts = {{
+constexpr std::array<TextField, 15> kTexts = {{
     {"channel", &Payload::channel},
     {"template", &Payload::template_id},
     {"from", &Payload::from},
@@ -28,6 +28,8 @@ constexpr std::array<TextField, 13> kTexts = {{
     {"html", &Payload::html},
     {"text", &Payload::text},
     {"title", &Payload::title},
+    {"button", &Payload::button},
+    {"link", &Payload::link},
     {"note", &Payload::note},
     {"assignee", &Payload::assignee},
     {"priority", &Payload::priority},

@@ -29,8 +29,9 @@ std::string WhatOf(const Delivery& delivery) {
 
 std::string WordsOf(const Payload& payload) {
   std::string all;
-  for (const std::string* part : {&payload.subject, &payload.html, &payload.text, &payload.title,
-                                  &payload.note, &payload.assignee, &payload.name}) {
+  for (const std::string* part :
+       {&payload.subject, &payload.html, &payload.text, &payload.title, &payload.button,
+        &payload.link, &payload.note, &payload.assignee, &payload.name}) {
     all += *part + '\n';
   }
   for (const auto& [field, value] : payload.values) {

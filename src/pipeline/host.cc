@@ -356,6 +356,8 @@ Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step,
   }
   payload.html = std::move(message->html);
   payload.text = std::move(message->text);
+  payload.button = std::move(message->button);
+  payload.link = std::move(message->link);
   const auto unsubscribe = context.names.find("links.unsubscribe");
   if (playbook.purpose == Purpose::kMarketing && unsubscribe != context.names.end()) {
     payload.headers["List-Unsubscribe"] = "<" + unsubscribe->second + ">";

@@ -1,16 +1,20 @@
 // Replies from anywhere: every connector ends with one outcome per delivery whose words are one
-// short line of UTF-8 without a secret, whatever a vendor answers at whichever step, and every
-// delivery makes a mail that has no line which it should not have.
+// short line of UTF-8 without a secret, whatever a vendor answers at whichever step; so does every
+// hook that a vendor signs; and every delivery makes a mail that has no line which it should not
+// have.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "connectors/archive.h"
 #include "connectors/connector.h"
+#include "connectors/inbound.h"
 
 namespace segue {
 namespace {
@@ -19,7 +23,11 @@ const Secrets kSecrets = {{"url", "https://h.example/secret-path"},
                           {"sign", "signing-key"},
                           {"password", "pass-word"},
                           {"token", "api-token-us21"},
-                          {"transactional", "transactional-key"}};
+                          {"transactional", "transactional-key"},
+                          {"admin", "394051"},
+                          {"event_account", "66000123"},
+                          {"event_key", "event-key"},
+                          {std::string(kHookSecret), "hook-secret"}};
 
 Delivery MakeDelivery(DeliveryKind kind, int customer, const std::string& bytes) {
   Delivery delivery;
@@ -31,7 +39,14 @@ Delivery MakeDelivery(DeliveryKind kind, int customer, const std::string& bytes)
   payload.from = "a@b.example";
   payload.to = std::to_string(customer) + "c@d.example";
   payload.assignee = "sales@d.example";
-  payload.name = kind == DeliveryKind::kMessage && bytes.size() % 2 == 0 ? "email 7" : "Name";
+  constexpr std::array<const char*, 5> kUses = {"email 7", "automation 7", "event seen",
+                                                "segment tag", ""};
+  const char* const use = kUses[bytes.size() % kUses.size()];
+  payload.name = kind == DeliveryKind::kMessage ? use : "Name";
+  if (payload.name.empty()) {
+    payload.channel = "in_app";
+    payload.text = "text";
+  }
   payload.values = {{"field", "value"}};
   return delivery;
 }
@@ -87,6 +102,28 @@ void TryReplies(const ConnectorSpec& spec, DeliveryKind kind, const std::string&
   }
 }
 
+void TryHook(std::string_view type, const std::string& bytes) {
+  ConnectorSettings settings;
+  settings.type = type;
+  const HookRequest request = {"POST",
+                               "secret=hook-secret",
+                               {{"x-hub-signature", "sha1=" + HmacSha1Hex("hook-secret", bytes)}},
+                               bytes};
+  const HookAnswer answer = ReadHook(settings, kSecrets, request);
+  if (const auto* refusal = std::get_if<HookRefusal>(&answer)) {
+    SEGUE_CHECK(refusal->status == 400 || refusal->status == 413);
+    return;
+  }
+  for (const VendorNews& news : std::get<std::vector<VendorNews>>(answer)) {
+    SEGUE_CHECK(!news.address.empty() || !news.customer_key.empty());
+    SEGUE_CHECK(news.address.find_first_of("\r\n <>,") == std::string::npos);
+    SEGUE_CHECK(IsUtf8(news.address) && IsUtf8(news.customer_key));
+    SEGUE_CHECK(news.words.size() <= kWordsBytesMax && IsUtf8(news.words));
+    SEGUE_CHECK(news.words.find_first_of("\r\n") == std::string::npos);
+    SEGUE_CHECK(news.words.find("hook-secret") == std::string::npos);
+  }
+}
+
 void TryMail(const std::string& bytes) {
   Delivery delivery = MakeDelivery(DeliveryKind::kMessage, 1, bytes);
   delivery.payload.subject = bytes;
@@ -106,6 +143,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const segue::DeliveryKind kind : spec->carries()) {
       segue::TryReplies(*spec, kind, bytes);
     }
+  }
+  for (const char* type : {"activecampaign", "intercom", "mailchimp"}) {
+    segue::TryHook(type, bytes);
   }
   (void)segue::ReadTarGz(bytes);
   (void)segue::BareAddress(bytes);

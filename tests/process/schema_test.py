@@ -116,6 +116,20 @@ def main():
         wrong = {key: value for key, value in {**playbook, **change}.items() if value is not None}
         check(not kinds["playbook"].is_valid(wrong) and not whole.is_valid(wrong), f"found: {what}")
     check(not kinds["connector"].is_valid({"connector": "c", "type": "smtp", "auth": {"password": "hunter2"}}), "found: a secret in a file")
+    connectors = [document for folder in folders if folder.exists() for _, document in documents(folder) if "connector" in document]
+    typed = {one["type"]: jsonschema.Draft7Validator(schema("connector", one["type"])) for one in connectors}
+    for one in connectors:
+        problem = next(iter(typed[one["type"]].iter_errors(one)), None)
+        check(problem is None, f"connector {one['connector']} fits the schema of its type {problem and problem.message}")
+    intercom = {"connector": "c", "type": "intercom", "auth": {"token": "env:T"}}
+    validator = jsonschema.Draft7Validator(schema("connector", "intercom"))
+    check(validator.is_valid(intercom), "a small connector fits")
+    for what, change in {"another type": {"type": "smtp"}, "a secret of another type": {"auth": {"token": "env:T", "sign": "env:S"}},
+                         "a secret that is missing": {"auth": {"admin": "env:A"}}, "no secrets": {"auth": None}}.items():
+        wrong = {key: value for key, value in {**intercom, **change}.items() if value is not None}
+        check(not validator.is_valid(wrong), f"found: {what}")
+    for words in (["connector", "carrier_pigeon"], ["playbook", "intercom"]):
+        check(subprocess.run([SEGUE, "schema", *words], capture_output=True).returncode == 64, f"there is no schema of {words}")
     check(subprocess.run([SEGUE, "schema", "plabook"], capture_output=True).returncode == 64, "an unknown kind is a wrong command line")
 
 

@@ -40,6 +40,12 @@ TEST_CASE("SHA-256, HMAC and Base64 give the values of their standards") {
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
   CHECK(HmacSha256Hex({}, {}) ==
         "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+  // RFC 2202, test cases 2 and 6.
+  CHECK(HmacSha1Hex("Jefe", "what do ya want for nothing?") ==
+        "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+  CHECK(HmacSha1Hex(std::string(80, '\xaa'),
+                    "Test Using Larger Than Block-Size Key - Hash Key First") ==
+        "aa4ae5e15272d00e95705637ce8a3b55ed402112");
   // RFC 4648, section 10.
   CHECK(Base64("").empty());
   CHECK(Base64("f") == "Zg==");
@@ -56,6 +62,16 @@ TEST_CASE("Base64 is read back, padding and all, and what is none is nothing") {
     INFO(none);
     CHECK(!FromBase64(none));
   }
+}
+
+TEST_CASE("a secret is the same only as itself, and no secret is the same as nothing") {
+  CHECK(SameSecret("s3cret", "s3cret"));
+  for (const char* other : {"", "s", "s3cre", "s3cret ", "S3cret", "s3creT", "x3cret"}) {
+    CHECK_FALSE(SameSecret("s3cret", other));
+  }
+  CHECK_FALSE(SameSecret("", ""));
+  CHECK_FALSE(SameSecret("", "x"));
+  CHECK_FALSE(SameSecret("s3cret", std::string_view("s3cret\0", 7)));
 }
 
 TEST_CASE("a person's bucket is fixed, differs by experiment, and fills all of 0 to 9999 evenly") {

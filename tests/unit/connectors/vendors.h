@@ -26,6 +26,9 @@ inline const Secrets kVendorSecrets = {{"token", "pat-0123456789abcdef-us21"},
                                        {"project", "2719813"},
                                        {"project_token", "mp-project-token"},
                                        {"track", "pendo-track-secret"},
+                                       {"admin", "394051"},
+                                       {"event_account", "66000123"},
+                                       {"event_key", "evt-0123456789abcdef"},
                                        {"key", std::string(kTestRsaKey)}};
 
 constexpr std::string_view kSessionToken = "00Dxx!session-token-value";
@@ -38,8 +41,19 @@ inline ConnectorSettings VendorSettings(std::string_view type) {
   return settings;
 }
 
+// With an address where the vendor has none of its own.
+inline Secrets SecretsFor(std::string_view type) {
+  Secrets secrets = kVendorSecrets;
+  if (type == "activecampaign") {
+    secrets["url"] = "https://lumen.api-us1.com/api/3/";
+  } else if (type == "churned") {
+    secrets["url"] = "https://api.churned.example/v1";
+  }
+  return secrets;
+}
+
 inline std::unique_ptr<Connector> MakeVendorConnector(std::string_view type) {
-  return FindConnectorSpec(type)->make(VendorSettings(type), kVendorSecrets);
+  return FindConnectorSpec(type)->make(VendorSettings(type), SecretsFor(type));
 }
 
 // The delivery that MakeDelivery gives, to one of several customers.
@@ -62,6 +76,25 @@ inline Delivery DeliveryFor(std::string_view type, DeliveryKind kind, int custom
     delivery.payload.channel = "in_app";
     delivery.payload.name = type == "pendo" ? "segment unused-feature" : "event upgrade_suggested";
     delivery.payload.values = {{"feature", "reports"}};
+  }
+  if (kind == DeliveryKind::kMessage && type == "activecampaign") {
+    delivery.payload.name = "automation 42";
+    delivery.payload.values = {{"WEBINAR", "https://lumen.example/webinar"}};
+  }
+  if (kind == DeliveryKind::kMessage && type == "churned") {
+    delivery.payload.name = "event call_due";
+  }
+  if (kind == DeliveryKind::kMessage && type == "intercom") {
+    Payload& payload = delivery.payload;
+    payload.channel = "in_app";  // Such a message is for the customer by our key.
+    payload.to = delivery.customer_key;
+    payload.subject.clear();
+    payload.title = "Bring a friend & get a month";
+    payload.html = "<p>Share <b>REF-1</b></p>";
+    payload.text = "Share REF-1";
+    payload.button = "How it works";
+    payload.link = "https://lumen.example/program";
+    payload.headers.clear();
   }
   return delivery;
 }
@@ -139,12 +172,68 @@ inline std::optional<Reply> AnalystSays(const Request& request) {
   return std::nullopt;
 }
 
+inline Reply IntercomSays(const Request& request) {
+  const std::string& url = request.url;
+  if (url.ends_with("/contacts/search")) {
+    boost::json::value query = boost::json::parse(request.body).at("query").at("value");
+    const boost::json::object user{{"id", "6762aa"}, {"role", "user"}, {"email", query}};
+    return JsonAnswer(200, {{"data", boost::json::array{user}}, {"total_count", 1}});
+  }
+  if (url.ends_with("/events")) {
+    return Answer(202);
+  }
+  if (url.ends_with("/messages")) {
+    return Answer(200, R"({"type":"admin_message","id":"19"})");
+  }
+  const bool contact = url.find("/contacts") != std::string::npos;
+  return Answer(200, contact ? R"({"type":"contact","id":"6762aa","role":"user"})"
+                             : R"({"type":"tag","id":"105"})");
+}
+
+inline Reply ActiveCampaignSays(const Request& request) {
+  const std::string& url = request.url;
+  const auto is = [&](std::string_view part) { return url.find(part) != std::string::npos; };
+  if (is("/fields?")) {
+    return Answer(200, R"({"fields":[{"id":"7","perstag":"SEGUE_RFV","title":"RFV of Segue"},)"
+                       R"({"id":"8","perstag":"FIELD_8","title":"rfv"},)"
+                       R"({"id":"9","perstag":"WEBINAR","title":"Webinar"}]})");
+  }
+  if (is("/contacts?email=")) {
+    const std::string rest = url.substr(url.find("email=") + 6);
+    const boost::json::object contact{
+        {"id", "117"}, {"email", UrlDecode(rest.substr(0, rest.find('&'))).value_or("")}};
+    return JsonAnswer(200, {{"contacts", boost::json::array{contact}}});
+  }
+  if (is("/contactTags?")) {
+    return Answer(200, R"({"contactTags":[{"id":"30","tag":"2"},{"id":"31","tag":"20"}]})");
+  }
+  if (is("/tags?")) {
+    return Answer(200, R"({"tags":[{"id":"19","tag":"Win-back 2"},{"id":"20","tag":"Win-back"}]})");
+  }
+  if (is("/contacts/117")) {
+    return Answer(200, R"({"contact":{"id":"117","bounced_hard":"0"},"contactAutomations":[],)"
+                       R"("contactLists":[{"list":"1","status":"1"}]})");
+  }
+  return is("/contact/sync")         ? Answer(201, R"({"contact":{"id":"117"},"fieldValues":[]})")
+         : is("/contactAutomations") ? Answer(201, R"({"contactAutomation":{"id":"9001"}})")
+         : is("/contactTags/")       ? Answer(200, "{}")
+         : is("/contactTags")        ? Answer(201, R"({"contactTag":{"id":"31"}})")
+         : is("/tags")               ? Answer(201, R"({"tag":{"id":"21"}})")
+                                     : Answer(200, R"({"success":1,"message":"Event spawned"})");
+}
+
 // What a vendor that is well answers.
 inline Reply VendorSays(const Request& request) {
   const std::string& url = request.url;
   const auto is = [&](std::string_view part) { return url.find(part) != std::string::npos; };
   if (const std::optional<Reply> reply = AnalystSays(request)) {
     return *reply;
+  }
+  if (request.headers.contains("Intercom-Version")) {
+    return IntercomSays(request);
+  }
+  if (request.headers.contains("Api-Token") || is("trackcmp.net")) {
+    return ActiveCampaignSays(request);
   }
   if (request.kind != Request::Kind::kHttp) {
     return Answer(request.kind == Request::Kind::kSmtp ? 250 : 200);

@@ -41,6 +41,20 @@ const std::vector<Act>& Acts() {
       {"salesforce", DeliveryKind::kSet, "/composite/", false, "", 3},
       {"salesforce", DeliveryKind::kTask, "/composite/", false},
       {"salesforce", DeliveryKind::kTask, "/composite/", false, "", 3},
+      {"intercom", DeliveryKind::kSet, "/contacts/6762aa", false},
+      {"intercom", DeliveryKind::kAudience, "/contacts/6762aa/tags", false},
+      {"intercom", DeliveryKind::kTrack, "/events", true},
+      {"intercom", DeliveryKind::kMessage, "/events", true, "event upgrade_suggested"},
+      {"intercom", DeliveryKind::kMessage, "/contacts/6762aa/tags", false, "segment hint"},
+      {"intercom", DeliveryKind::kMessage, "/messages", false},
+      {"activecampaign", DeliveryKind::kSet, "/contact/sync", false},
+      {"activecampaign", DeliveryKind::kAudience, "/contactTags", false},
+      {"activecampaign", DeliveryKind::kTrack, "trackcmp.net", false},
+      {"activecampaign", DeliveryKind::kMessage, "/contactAutomations", false},
+      {"churned", DeliveryKind::kTask, "/tasks/", true},
+      {"churned", DeliveryKind::kSet, "/identify", true},
+      {"churned", DeliveryKind::kTrack, "/track", true},
+      {"churned", DeliveryKind::kMessage, "/track", true},
       {"pendo", DeliveryKind::kSet, "/metadata/", false},
       {"pendo", DeliveryKind::kSet, "/metadata/", false, "", 3},
       {"pendo", DeliveryKind::kMessage, "/metadata/", false},
@@ -93,7 +107,11 @@ std::optional<Kind> Special(const Act& act, int status) {
   if (act.type == "pendo" && status == 408 && act.batch > 1) {
     return Kind::kSplit;
   }
-  return hubspot || mailchimp || pendo || gone ? std::optional(Kind::kRetry) : std::nullopt;
+  const bool campaign = act.type == "activecampaign" && act.part != "trackcmp.net" &&
+                        (status == 402 || status == 403);
+  const bool too_new = act.type == "intercom" && act.part == "/messages" && status == 404;
+  return hubspot || mailchimp || pendo || gone || campaign || too_new ? std::optional(Kind::kRetry)
+                                                                      : std::nullopt;
 }
 
 TEST_CASE("vendors: every status has its class") {
@@ -213,8 +231,8 @@ TEST_CASE("vendors: a token goes to https, or to this machine, and nowhere else"
     INFO(bad);
     CHECK_FALSE(IsSafeUrl(bad));
   }
-  for (const std::string type :
-       {"hubspot", "mailchimp", "salesforce", "pendo", "appcues", "mixpanel", "amplitude"}) {
+  for (const std::string type : {"hubspot", "mailchimp", "salesforce", "activecampaign", "intercom",
+                                 "churned", "pendo", "appcues", "mixpanel", "amplitude"}) {
     Secrets secrets = kVendorSecrets;
     secrets["url"] = "http://127.0.0.1:8080/";
     const std::vector batch = {DeliveryFor(type, DeliveryKind::kSet, 1)};
@@ -232,8 +250,8 @@ TEST_CASE("vendors: a token goes to https, or to this machine, and nowhere else"
 }
 
 TEST_CASE("vendors: fields that `writes` does not name are never sent") {
-  for (const std::string type :
-       {"hubspot", "mailchimp", "salesforce", "pendo", "appcues", "mixpanel", "amplitude"}) {
+  for (const std::string type : {"hubspot", "mailchimp", "salesforce", "activecampaign", "intercom",
+                                 "churned", "pendo", "appcues", "mixpanel", "amplitude"}) {
     std::vector batch = {DeliveryFor(type, DeliveryKind::kSet, 1)};
     batch[0].payload.values["owner"] = "me";
     const Told told = Tell(*MakeVendorConnector(type), batch);

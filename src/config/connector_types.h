@@ -1,0 +1,20 @@
+// What each type of connector asks for in `auth`: read by check and by the schema.
+
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace segue {
+
+struct AuthKey {
+  std::string_view type;  // Of the connector.
+  std::string_view name;
+  bool required = false;
+  std::string_view meaning;  // Goes on from "it": "is the key of a private app".
+};
+
+// Of all types, in the order of the types.
+std::span<const AuthKey> AuthKeys();
+
+}  // namespace segue

@@ -327,10 +327,13 @@ std::string CutWords(std::string_view text) {
 }
 
 std::string Redact(std::string_view text, const Secrets& secrets) {
-  return Hide(text, SecretForms(secrets));
+  return text.empty() ? std::string() : Hide(text, SecretForms(secrets));
 }
 
 Reply RedactReply(const Reply& reply, const Secrets& secrets) {
+  if (reply.body.empty() && reply.error.empty() && reply.headers.empty()) {
+    return reply;
+  }
   const std::vector<std::string> forms = SecretForms(secrets);
   Reply redacted = reply;
   redacted.body = Hide(reply.body, forms);

@@ -13,6 +13,8 @@ namespace segue {
 namespace {
 
 const Value kNo = std::int64_t{0};
+// What was read of those who said nothing, which is kept too: every step asks for a time zone.
+constexpr TimePoint kNeverSaid = TimePoint::min();
 
 void BindValue(Statement& statement, int index, const Value& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) {
@@ -320,10 +322,11 @@ const TraitState* Traits::Get(CustomerIndex customer, int schema_trait) const {
   const std::uint64_t key =
       (static_cast<std::uint64_t>(customer) << 32U) | static_cast<std::uint64_t>(trait);
   if (const auto found = read_.find(key); found != read_.end()) {
-    return &found->second;
+    return found->second.since == kNeverSaid ? nullptr : &found->second;
   }
   const std::optional<Stored> state = Load(customer, trait);
   if (!state) {
+    read_.emplace(key, TraitState{{}, kNeverSaid, ""});
     return nullptr;
   }
   return &read_.emplace(key, TraitState{state->value, FromMicros(state->since), state->source})

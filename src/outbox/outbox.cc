@@ -78,6 +78,11 @@ void Outbox::Watch(Watcher watcher) {
   watcher_ = std::move(watcher);
 }
 
+void Outbox::KeepNoHistory() {
+  keeps_history_ = false;
+  db_.Execute("DROP INDEX IF EXISTS outbox_state");  // For people who ask how things stand.
+}
+
 bool Outbox::Enqueue(const Delivery& delivery) {
   SEGUE_CHECK(delivery.state == State::kWaiting && !delivery.key.empty());
   Statement insert = db_.Prepare(
@@ -110,14 +115,14 @@ bool Outbox::Enqueue(const Delivery& delivery) {
 
 std::vector<Delivery> Outbox::Claim(std::string_view connector, TimePoint now, Duration lease,
                                     int limit) {
+  static const std::string kDue = "SELECT " + std::string(kColumns) +
+                                  " FROM outbox WHERE connector = ? AND state = 0 AND not_before "
+                                  "<= ? ORDER BY not_before, id LIMIT ?";
   std::vector<Delivery> claimed;
   Transaction work(db_);
   while (static_cast<int>(claimed.size()) < limit) {
     std::vector<Stored> due;
-    Statement select =
-        db_.Prepare("SELECT " + std::string(kColumns) +
-                    " FROM outbox WHERE connector = ? AND state = 0 AND not_before <= ? "
-                    "ORDER BY not_before, id LIMIT ?");
+    Statement select = db_.Prepare(kDue);
     select.Bind(1, connector)
         .Bind(2, ToMicros(now))
         .Bind(3, limit - static_cast<std::int64_t>(claimed.size()));
@@ -150,7 +155,7 @@ std::vector<Delivery> Outbox::Claim(std::string_view connector, TimePoint now, D
 void Outbox::Record(const Delivery& delivery, const Outcome& outcome, const segue::Retry& retry,
                     Dedupe dedupe, TimePoint now) {
   Transaction work(db_);
-  std::optional<Stored> row = Load(delivery.id);
+  std::optional<Stored> row = Load(delivery.id, Payloads::kLeft);
   SEGUE_CHECK(row.has_value());
   const bool accepted = outcome.kind == Outcome::Kind::kAccepted;
   if (row->delivery.state != State::kRunning &&
@@ -262,7 +267,7 @@ std::int64_t Outbox::Doubt(std::string_view connector, const DedupeOf& dedupe,
 void Outbox::Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now) {
   SEGUE_CHECK(state == State::kDropped || state == State::kSuppressed || state == State::kRefused);
   Transaction work(db_);
-  std::optional<Stored> row = Load(id);
+  std::optional<Stored> row = Load(id, Payloads::kLeft);
   SEGUE_CHECK(row.has_value());
   // An answer that was lost earlier stays open: nobody may read "dropped" and believe that nothing
   // went out.
@@ -302,7 +307,7 @@ void Outbox::DropStale(std::string_view connector, TimePoint now) {
 
 void Outbox::Release(std::int64_t id, TimePoint not_before) {
   Transaction work(db_);
-  std::optional<Stored> row = Load(id);
+  std::optional<Stored> row = Load(id, Payloads::kLeft);
   SEGUE_CHECK(row.has_value() && row->delivery.state == State::kRunning);
   // A claim that was given back unused leaves no trace, or a tight rate limit would fill the
   // history.
@@ -420,8 +425,11 @@ void Outbox::Merged(CustomerIndex gone, CustomerIndex survivor) {
       .Run();
 }
 
-std::optional<Outbox::Stored> Outbox::Load(std::int64_t id) const {
-  Statement select = db_.Prepare("SELECT " + std::string(kColumns) + " FROM outbox WHERE id = ?");
+std::optional<Outbox::Stored> Outbox::Load(std::int64_t id, Payloads payloads) const {
+  static const std::string kBare =
+      "SELECT " + std::string(kColumnsBare) + " FROM outbox WHERE id = ?";
+  static const std::string kWhole = "SELECT " + std::string(kColumns) + " FROM outbox WHERE id = ?";
+  Statement select = db_.Prepare(payloads == Payloads::kLeft ? kBare : kWhole);
   select.Bind(1, id);
   if (!select.Step()) {
     return std::nullopt;
@@ -469,6 +477,9 @@ void Outbox::Transition(Stored& row, DeliveryState to, TimePoint at, std::string
 
 void Outbox::Note(const Stored& row, DeliveryState from, TimePoint at, std::string_view what,
                   std::string_view words) {
+  if (!keeps_history_) {
+    return;
+  }
   Statement insert = db_.Prepare(
       "INSERT INTO attempt(delivery, at, from_state, to_state, what, words) VALUES (?,?,?,?,?,?)");
   insert.Bind(1, row.delivery.id)

@@ -48,10 +48,13 @@ class Outbox {
  public:
   explicit Outbox(Database& db);
 
-  // Told of every change of state, in its transaction.  `unresolved`: an answer was lost, so that
-  // it may have arrived, whatever was said later.
+  // Told of every change of state, in its transaction; the delivery may come without its payload.
+  // `unresolved`: an answer was lost, so that it may have arrived, whatever was said later.
   using Watcher = std::function<void(const Delivery& delivery, bool unresolved)>;
   void Watch(Watcher watcher);
+
+  // For a life that is thrown away: it goes on without `attempt`, the history of each delivery.
+  void KeepNoHistory();
 
   // Stores the promise.  False when its key is there already: nothing changes then.
   bool Enqueue(const Delivery& delivery);
@@ -133,7 +136,9 @@ class Outbox {
 
  private:
   struct Stored;
-  std::optional<Stored> Load(std::int64_t id) const;
+  // What only changes its state need not read what it says.
+  enum class Payloads { kRead, kLeft };
+  std::optional<Stored> Load(std::int64_t id, Payloads payloads = Payloads::kRead) const;
   // The one place where a state changes.
   void Transition(Stored& row, DeliveryState to, TimePoint at, std::string_view what,
                   std::string_view words);
@@ -145,6 +150,7 @@ class Outbox {
 
   Database& db_;
   Watcher watcher_;
+  bool keeps_history_ = true;
 };
 
 }  // namespace segue

@@ -16,6 +16,12 @@ inline constexpr std::string_view kColumns =
     "created, not_before, "
     "stale_after, state, attempts, detail, first_attempt, claimed, lease, unresolved, erased, "
     "vendor_id";
+// The same without what is to be said, which can be long.
+inline constexpr std::string_view kColumnsBare =
+    "id, key, kind, connector, purpose, customer, customer_key, playbook, run, step, '', "
+    "created, not_before, "
+    "stale_after, state, attempts, detail, first_attempt, claimed, lease, unresolved, erased, "
+    "vendor_id";
 
 constexpr std::int64_t Number(DeliveryState state) {
   return static_cast<std::int64_t>(state);
@@ -54,7 +60,9 @@ struct Outbox::Stored {
     delivery.playbook = row.Text(7);
     delivery.run = row.Int(8);
     delivery.step = row.Text(9);
-    delivery.payload = PayloadFromJson(row.Text(10));
+    if (const std::string_view payload = row.BlobView(10); !payload.empty()) {
+      delivery.payload = PayloadFromJson(payload);
+    }
     delivery.created = FromMicros(row.Int(11));
     delivery.not_before = FromMicros(row.Int(12));
     delivery.stale_after = FromMicros(row.Int(13));

@@ -10,9 +10,24 @@
 namespace segue {
 namespace {
 
+// Of the day, when cycles come at fixed distances: a timer in the night would see every message
+// wait for the morning, and be stale at the next cycle.
+constexpr Duration kTimerHour = 9 * kHour;
+
+// What is written back after each move tells nobody who is asked about, and holds nobody up.
+bool IsApart(const Mirror& mirror, const Workspace& workspace) {
+  return std::all_of(mirror.to.begin(), mirror.to.end(), [&](const std::string& tool) {
+    const ConnectorSettings* connector = workspace.FindConnector(tool);
+    return connector == nullptr || (!connector->rate_calls && !connector->daily);
+  });
+}
+
 // Who is asked about takes part; every tool is played.
 Workspace Staged(const Workspace& workspace, const std::vector<std::string>& playbooks) {
   Workspace staged = workspace;
+  if (!playbooks.empty()) {
+    std::erase_if(staged.mirror, [&](const Mirror& one) { return IsApart(one, workspace); });
+  }
   for (Playbook& playbook : staged.playbooks) {
     if (std::find(playbooks.begin(), playbooks.end(), playbook.id) != playbooks.end()) {
       playbook.status = Status::kLive;
@@ -56,9 +71,7 @@ void CountRefused(Database& db, ByPlaybook& all) {
   }
   // Asked again at the moment of sending.
   Statement dropped = db.Prepare(
-      "SELECT o.playbook, a.words, count(*) FROM attempt a JOIN outbox o ON o.id = a.delivery "
-      "WHERE o.state IN (4, 6) AND a.to_state IN (4, 6) AND a.from_state <> a.to_state GROUP BY 1, "
-      "2");
+      "SELECT playbook, detail, count(*) FROM outbox WHERE state IN (4, 6) GROUP BY 1, 2");
   while (dropped.Step()) {
     all[dropped.Text(0)].refused_step[dropped.Text(1)] += dropped.Int(2);
   }
@@ -68,22 +81,22 @@ void CountRefused(Database& db, ByPlaybook& all) {
 
 std::vector<BacktestSend> SendsOf(State& state, const std::vector<std::string>& playbooks) {
   Statement list = state.db().Prepare(
-      "SELECT max(a.at), o.playbook, o.step, o.kind, o.template, o.customer_key, o.address, o.id "
-      "FROM outbox o JOIN attempt a ON a.delivery = o.id WHERE o.state = 2 AND a.to_state = 2 AND "
-      "a.from_state <> 2 GROUP BY o.id");
+      "SELECT changed, playbook, step, kind, template, customer_key, address, id FROM outbox WHERE "
+      "state = 2 ORDER BY id");
   std::vector<BacktestSend> all;
   while (list.Step()) {
+    std::string playbook = list.Text(1);
+    if (!playbooks.empty() &&
+        std::find(playbooks.begin(), playbooks.end(), playbook) == playbooks.end()) {
+      continue;
+    }
     BacktestSend one{FromMicros(list.Int(0)),
-                     list.Text(1),
+                     std::move(playbook),
                      list.Text(2),
                      std::string(DeliveryKindName(static_cast<DeliveryKind>(list.Int(3)))),
                      list.Text(4),
                      list.Text(5),
                      list.Text(6)};
-    if (!playbooks.empty() &&
-        std::find(playbooks.begin(), playbooks.end(), one.playbook) == playbooks.end()) {
-      continue;
-    }
     if (one.what.empty()) {
       const std::optional<Delivery> delivery = state.outbox().Get(list.Int(7));
       one.what = delivery->payload.title + delivery->payload.name;
@@ -137,11 +150,19 @@ Result<Backtest> RunBacktest(const Workspace& workspace, const Templates& templa
     return Error("the sources hold nothing: put files into the inbox, or name --from and --to");
   }
   Backtest result;
-  result.from = options.from ? *options.from : Dawn(*feed.first(), 0, zone);
+  result.from =
+      options.from ? *options.from
+                   : Dawn(*feed.first(), 0, zone) + (options.every ? kTimerHour : Duration::zero());
   result.to = options.to ? *options.to : Dawn(*feed.last(), 2, zone);
   const Workspace staged = Staged(workspace, options.playbooks);
   Database db = Database::Open(":memory:");
-  State state(db, staged, templates, FromMicros(0), state_options);
+  // When anything goes wrong, all of it is thrown away: there is nothing to roll back to.
+  db.Execute("PRAGMA journal_mode = OFF");
+  StateOptions thrown_away = state_options;
+  thrown_away.keep_bodies = false;
+  State state(db, staged, templates, FromMicros(0), std::move(thrown_away));
+  state.playbooks().KeepOnlyRefusals();
+  state.outbox().KeepNoHistory();
   Cycle cycle(state, nullptr);
   cycle.OnlyNameBrakes();
   Dispatcher dispatcher(state, [](const ConnectorSettings&) {

@@ -341,12 +341,7 @@ Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step,
   payload.from = workspace.sender_from;
   payload.reply_to = workspace.sender_reply_to;
   if (!found->reply_to.text.empty()) {
-    Result<std::string> reply_to =
-        state_.templates().RenderText(found->reply_to, context, Escape::kHeader);
-    if (!reply_to) {
-      return reply_to.error();
-    }
-    payload.reply_to = std::move(*reply_to);
+    payload.reply_to = std::move(message->reply_to);
   }
   payload.subject = std::move(message->subject);
   payload.title = std::move(message->title);
@@ -354,10 +349,12 @@ Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step,
   if (!payload.name.empty()) {
     return {};  // The vendor's own message, with the vendor's own link to unsubscribe.
   }
-  payload.html = std::move(message->html);
-  payload.text = std::move(message->text);
   payload.button = std::move(message->button);
   payload.link = std::move(message->link);
+  if (state_.options().keep_bodies) {
+    payload.html = std::move(message->html);
+    payload.text = std::move(message->text);
+  }
   const auto unsubscribe = context.names.find("links.unsubscribe");
   if (playbook.purpose == Purpose::kMarketing && unsubscribe != context.names.end()) {
     payload.headers["List-Unsubscribe"] = "<" + unsubscribe->second + ">";

@@ -120,6 +120,8 @@ class PlaybookEngine {
 
   Offers& offers() { return offers_; }
 
+  void KeepOnlyRefusals() { only_refusals_ = true; }
+
   std::vector<RunInfo> Runs(std::optional<CustomerIndex> customer, std::string_view playbook,
                             bool active_only) const;
   std::vector<Decision> Decisions(std::optional<CustomerIndex> customer, std::string_view playbook,
@@ -184,7 +186,8 @@ class PlaybookEngine {
                      const std::map<std::string, bool>& left_pause);
   void ForgetWatches();
   void MergeLanes(int playbook, CustomerIndex survivor, TimePoint now);
-  void InsertRun(const ActiveRun& run);
+  void InsertRun(const ActiveRun& run, TimePoint now);
+  std::string_view StepId(const ActiveRun& run) const;
   void SaveCounter();
   void SaveRun(const ActiveRun& run, TimePoint now);
   void StorePending(int playbook, CustomerIndex customer, PendingStart& start);
@@ -370,7 +373,8 @@ class PlaybookEngine {
   // used twice.
   std::int64_t last_run_ = 0, stored_last_run_ = 0;
   bool reconciled_ = false;
-  std::optional<bool> data_stale_;  // Asked once per Advance.
+  std::optional<std::optional<Duration>> data_age_;  // Asked once per Advance.
+  bool only_refusals_ = false;                       // See Playbooks::KeepOnlyRefusals.
   // For whom an event took effect since the last Advance, ascending; nothing: everybody is asked.
   std::optional<std::vector<CustomerIndex>> stirred_;
   Sequence last_sequence_ = 0;  // Of the facts that the last Advance knew.

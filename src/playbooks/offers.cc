@@ -153,8 +153,9 @@ std::int64_t Offers::MonthOf(TimePoint at) const {
 
 std::optional<Grant> Offers::OfRun(std::string_view offer, std::int64_t run,
                                    CustomerIndex customer) {
-  Statement find =
-      db_.Prepare(Newest("g.offer = ? AND g.run = ? AND g.customer = ? AND g.state <> 2"));
+  static const std::string kOfRun =
+      Newest("g.offer = ? AND g.run = ? AND g.customer = ? AND g.state <> 2");
+  Statement find = db_.Prepare(kOfRun);
   find.Bind(1, offer).Bind(2, run).Bind(3, std::int64_t{customer});
   return ReadGrant(find);
 }
@@ -265,8 +266,9 @@ void Offers::Change(const Grant& grant, GrantState to, std::int64_t money) {
 }
 
 std::optional<Grant> Offers::PrintedBy(std::string_view delivery_key) {
-  Statement find =
-      db_.Prepare(Newest("g.id = (SELECT grant_id FROM offer_print WHERE delivery = ?)"));
+  static const std::string kPrintedBy =  // Asked of every delivery, more than once.
+      Newest("g.id = (SELECT grant_id FROM offer_print WHERE delivery = ?)");
+  Statement find = db_.Prepare(kPrintedBy);
   find.Bind(1, delivery_key);
   return ReadGrant(find);
 }

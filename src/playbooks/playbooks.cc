@@ -158,7 +158,7 @@ PlaybookSummary PlaybookEngine::Advance(TimePoint now, std::span<const Move> mov
   SEGUE_CHECK(db_.in_transaction());  // Progress, decisions and deliveries become durable together,
                                       // or not at all.
   summary_ = {};
-  data_stale_.reset();
+  data_age_.reset();
   started_today_.clear();
   const std::optional<Applying> word = TakeWord();
   stirred_.reset();
@@ -247,6 +247,10 @@ void Playbooks::Erased(CustomerIndex customer, TimePoint now) {
 
 Offers& Playbooks::offers() {
   return inner_->engine.offers();
+}
+
+void Playbooks::KeepOnlyRefusals() {
+  inner_->engine.KeepOnlyRefusals();
 }
 
 std::optional<TimePoint> Playbooks::NextDue() const {

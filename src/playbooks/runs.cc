@@ -294,10 +294,12 @@ void PlaybookEngine::ReconcileRuns(TimePoint now, std::string_view running,
   RemoveOver();
 }
 
-void PlaybookEngine::InsertRun(const ActiveRun& run) {
+// Once its first steps are walked: most runs end there, and so are written once.
+void PlaybookEngine::InsertRun(const ActiveRun& run, TimePoint now) {
   Statement insert = db_.Prepare(
-      "INSERT INTO run(id, playbook, customer, move, hash, started, step, goal_was_true, arm, "
-      "variant, reason) VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, ?, '')");
+      "INSERT INTO run(id, playbook, customer, move, hash, started, goal_was_true, arm, variant, "
+      "step, wakes, goal_at, ended, reason, entered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?, ?, ?)");
   insert.Bind(1, run.id)
       .Bind(2, playbook(run.playbook).id)
       .Bind(3, Number(run.customer))
@@ -307,7 +309,17 @@ void PlaybookEngine::InsertRun(const ActiveRun& run) {
       .Bind(7, std::int64_t{run.goal_was_true})
       .Bind(8, run.arm)
       .Bind(9, run.variant)
-      .Run();
+      .Bind(10, StepId(run));
+  const bool over = !run.end_reason.empty();
+  BindTime(insert, 11, over ? std::nullopt : run.wakes);
+  BindTime(insert, 12, run.goal_at);
+  BindTime(insert, 13, over ? std::optional(now) : std::nullopt);
+  BindTime(insert, 15, run.entered);
+  insert.Bind(14, run.end_reason).Run();
+}
+
+std::string_view PlaybookEngine::StepId(const ActiveRun& run) const {
+  return run.step == StepNode::kEnd ? std::string_view() : node(run, run.step).step->id;
 }
 
 void PlaybookEngine::SaveCounter() {
@@ -322,9 +334,7 @@ void PlaybookEngine::SaveRun(const ActiveRun& run, TimePoint now) {
   Statement update = db_.Prepare(
       "UPDATE run SET customer = ?, hash = ?, step = ?, wakes = ?, goal_at = ?, ended = ?, reason "
       "= ?, entered = ? WHERE id = ?");
-  update.Bind(1, Number(run.customer))
-      .Bind(2, run.hash)
-      .Bind(3, run.step == StepNode::kEnd ? std::string_view() : node(run, run.step).step->id);
+  update.Bind(1, Number(run.customer)).Bind(2, run.hash).Bind(3, StepId(run));
   BindTime(update, 4, over ? std::nullopt : run.wakes);
   BindTime(update, 5, run.goal_at);
   BindTime(update, 6, over ? std::optional(now) : std::nullopt);
@@ -365,6 +375,9 @@ void PlaybookEngine::DropPending(int index, CustomerIndex customer) {
 
 void PlaybookEngine::Say(TimePoint at, const Subject& subject, Gate gate, bool passed,
                          std::string_view reason, std::string_view detail) {
+  if (only_refusals_ && (passed || reason.empty())) {
+    return;
+  }
   if (!say_) {
     say_.emplace(
         db_.Prepare("INSERT INTO decision(at, playbook, customer, run, step, gate, passed, reason, "

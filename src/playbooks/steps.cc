@@ -24,6 +24,9 @@ bool PlaybookEngine::Holds(const Condition& condition, CustomerIndex customer, T
 
 std::string PlaybookEngine::Looked(const Condition& condition, CustomerIndex customer,
                                    TimePoint now, std::optional<TimePoint> started) {
+  if (only_refusals_) {
+    return "";
+  }
   Trace trace;
   host_.Evaluate(condition.expr, customer, now, started, &trace);
   std::string text = condition.text;
@@ -39,13 +42,11 @@ void PlaybookEngine::End(ActiveRun& run, std::string_view reason, std::string_vi
   run.end_reason = reason;
   auto& running = running_[static_cast<std::size_t>(run.playbook)];
   running.erase(run.customer);
-  const std::string_view step =
-      run.step == StepNode::kEnd ? std::string_view() : node(run, run.step).step->id;
   Say(now,
       {.playbook = run.playbook,
        .customer = run.customer,
        .run = run.id,
-       .step = step,
+       .step = StepId(run),
        .where = where},
       Gate::kEnd, true, reason, detail);
   ++summary_.ended;

@@ -159,16 +159,17 @@ bool PlaybookEngine::PassesDataAge(const DueStart& due, const Subject& subject, 
   if (!workspace_.max_data_age) {
     return true;
   }
-  const std::optional<Duration> age = host_.DataAge(now);
-  if (!data_stale_) {
-    data_stale_ = age && *age > *workspace_.max_data_age;
+  if (!data_age_) {
+    data_age_.emplace(host_.DataAge(now));
   }
+  const std::optional<Duration>& age = *data_age_;
+  const bool stale = age && *age > *workspace_.max_data_age;
   PendingStart& start = pending_[static_cast<std::size_t>(due.playbook)].at(due.customer);
   const std::string detail = age ? "the oldest source was read " + FormatDurationLong(*age) +
                                        " ago, at most " + FormatDuration(*workspace_.max_data_age) +
                                        " is allowed"
                                  : std::string("no source has a schedule");
-  if (!*data_stale_) {
+  if (!stale) {
     Say(now, subject, Gate::kDataAge, true, "", detail);
     return true;
   }
@@ -254,7 +255,6 @@ void PlaybookEngine::BeginRun(const DueStart& due, TimePoint now) {
   run.hash = playbook.hash;
   run.goal_was_true =
       playbook.goal && playbook.goal->when && Holds(*playbook.goal->when, due.customer, now, now);
-  InsertRun(run);
   Say(now,
       {.playbook = due.playbook,
        .customer = due.customer,
@@ -270,7 +270,7 @@ void PlaybookEngine::BeginRun(const DueStart& due, TimePoint now) {
   }
   running_[static_cast<std::size_t>(due.playbook)][due.customer] = run.id;
   Walk(run, program.first, now);
-  SaveRun(run, now);
+  InsertRun(run, now);
   if (run.end_reason.empty()) {
     active_.emplace(run.id, std::move(run));
   }

@@ -2,7 +2,9 @@
 
 #include "store/database.h"
 
+#include <deque>
 #include <map>
+#include <sqlite3.h>
 #include <stdexcept>
 #include <unordered_map>
 #include <utility>
@@ -48,7 +50,34 @@ constexpr const char* kTables =
   throw std::runtime_error("state file " + path + ": " + error.what() + ". " + help);
 }
 
+// SQLite would count each allocation under a lock that all of the process share, and nobody asks.
+void CountNoMemory() {
+  static const int kDone = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(kDone);  // Too late when somebody else has used SQLite already: no harm.
+}
+
 }  // namespace
+
+// A statement that was compiled, with the texts that are bound to it: they stay where they are, so
+// that neither we nor SQLite copy them once more.
+struct CompiledStatement {
+  CompiledStatement(SQLite::Database& db, const std::string& sql) : statement(db, sql) {}
+
+  std::deque<std::string> texts;  // By number of the parameter.
+  SQLite::Statement statement;
+};
+
+struct TextHash {
+  using is_transparent = void;
+
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>()(text);
+  }
+};
+
+using IdleStatements =
+    std::unordered_map<std::string, std::vector<std::unique_ptr<CompiledStatement>>, TextHash,
+                       std::equal_to<>>;
 
 struct Database::Inner {
   Inner(std::string file, int flags) : path(std::move(file)), db(path, flags, kBusyMillis) {}
@@ -74,13 +103,16 @@ struct Database::Inner {
   // Part to the definition that was found to be there; asked in every cycle.
   std::map<std::string, const char*, std::less<>> ensured;
   // Declared after db: statements must be gone before the connection closes.
-  std::unordered_map<std::string, std::vector<std::unique_ptr<SQLite::Statement>>> idle;
+  IdleStatements idle;
 };
 
 struct Statement::Inner {
   Database::Inner* owner;
-  std::string sql;
-  std::unique_ptr<SQLite::Statement> statement;
+  std::vector<std::unique_ptr<CompiledStatement>>*
+      home;  // Where it waits for its next use; may be null.
+  std::unique_ptr<CompiledStatement> prepared;
+
+  SQLite::Statement& statement() const { return prepared->statement; }
 };
 
 Statement::Statement(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
@@ -91,30 +123,30 @@ Statement::~Statement() {
   if (inner_ == nullptr) {
     return;
   }
-  inner_->statement->tryReset();
-  auto& idle = inner_->owner->idle;
-  const auto found = idle.find(inner_->sql);
-  if (found == idle.end() && idle.size() >= kIdleTextsMax) {
-    return;
-  }
-  auto& same = found == idle.end() ? idle[inner_->sql] : found->second;
-  if (same.size() < kIdlePerText) {
-    same.push_back(std::move(inner_->statement));
+  inner_->statement().tryReset();
+  if (inner_->home != nullptr && inner_->home->size() < kIdlePerText) {
+    inner_->home->push_back(std::move(inner_->prepared));
   }
 }
 
 Statement& Statement::Bind(int index, std::int64_t value) {
-  inner_->owner->Guard([&] { inner_->statement->bind(index, value); });
+  inner_->owner->Guard([&] { inner_->statement().bind(index, value); });
   return *this;
 }
 
 Statement& Statement::Bind(int index, double value) {
-  inner_->owner->Guard([&] { inner_->statement->bind(index, value); });
+  inner_->owner->Guard([&] { inner_->statement().bind(index, value); });
   return *this;
 }
 
 Statement& Statement::Bind(int index, std::string_view text) {
-  inner_->owner->Guard([&] { inner_->statement->bind(index, std::string(text)); });
+  std::deque<std::string>& texts = inner_->prepared->texts;
+  const auto at = static_cast<std::size_t>(index);
+  if (texts.size() <= at) {
+    texts.resize(at + 1);
+  }
+  texts[at] = text;
+  inner_->owner->Guard([&] { inner_->statement().bindNoCopy(index, texts[at]); });
   return *this;
 }
 
@@ -123,19 +155,19 @@ Statement& Statement::BindBlob(int index, std::string_view bytes) {
   // A null pointer would bind NULL instead of an empty blob.
   const void* data = bytes.empty() ? static_cast<const void*>("") : bytes.data();
   inner_->owner->Guard(
-      [&] { inner_->statement->bind(index, data, static_cast<int>(bytes.size())); });
+      [&] { inner_->statement().bind(index, data, static_cast<int>(bytes.size())); });
   return *this;
 }
 
 Statement& Statement::BindNull(int index) {
-  inner_->owner->Guard([&] { inner_->statement->bind(index); });
+  inner_->owner->Guard([&] { inner_->statement().bind(index); });
   return *this;
 }
 
 bool Statement::Step() {
-  const bool row = inner_->owner->Guard([&] { return inner_->statement->executeStep(); });
+  const bool row = inner_->owner->Guard([&] { return inner_->statement().executeStep(); });
   if (!row) {
-    inner_->statement->tryReset();
+    inner_->statement().tryReset();
   }
   return row;
 }
@@ -145,19 +177,19 @@ void Statement::Run() {
 }
 
 void Statement::Reset() {
-  inner_->statement->tryReset();
+  inner_->statement().tryReset();
 }
 
 std::int64_t Statement::Int(int column) const {
-  return inner_->statement->getColumn(column).getInt64();
+  return inner_->statement().getColumn(column).getInt64();
 }
 
 double Statement::Real(int column) const {
-  return inner_->statement->getColumn(column).getDouble();
+  return inner_->statement().getColumn(column).getDouble();
 }
 
 std::string Statement::Text(int column) const {
-  return inner_->statement->getColumn(column).getString();
+  return inner_->statement().getColumn(column).getString();
 }
 
 std::string Statement::Blob(int column) const {
@@ -165,7 +197,7 @@ std::string Statement::Blob(int column) const {
 }
 
 std::string_view Statement::BlobView(int column) const {
-  const SQLite::Column cell = inner_->statement->getColumn(column);
+  const SQLite::Column cell = inner_->statement().getColumn(column);
   const void* data = cell.getBlob();
   return data == nullptr ? std::string_view()
                          : std::string_view(static_cast<const char*>(data),
@@ -173,7 +205,7 @@ std::string_view Statement::BlobView(int column) const {
 }
 
 bool Statement::IsNull(int column) const {
-  return inner_->statement->getColumn(column).isNull();
+  return inner_->statement().getColumn(column).isNull();
 }
 
 Database::Database(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
@@ -186,6 +218,7 @@ Database Database::Open(const std::string& path, Mode mode) {
   const int flags =
       (read_only ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE) |
       SQLite::OPEN_NOMUTEX;
+  CountNoMemory();
   std::unique_ptr<Inner> inner;
   try {
     inner = std::make_unique<Inner>(path, flags);
@@ -264,15 +297,19 @@ void Database::Ensure(std::string_view name, std::string_view ddl) {
 Statement Database::Prepare(std::string_view sql) {
   auto inner = std::make_unique<Statement::Inner>();
   inner->owner = inner_.get();
-  inner->sql = sql;
-  if (const auto found = inner_->idle.find(inner->sql);
-      found != inner_->idle.end() && !found->second.empty()) {
-    inner->statement = std::move(found->second.back());
-    found->second.pop_back();
-    inner_->Guard([&] { inner->statement->clearBindings(); });
+  IdleStatements& idle = inner_->idle;
+  auto found = idle.find(sql);
+  if (found == idle.end() && idle.size() < kIdleTextsMax) {
+    found = idle.try_emplace(std::string(sql)).first;
+  }
+  inner->home = found == idle.end() ? nullptr : &found->second;
+  if (inner->home != nullptr && !inner->home->empty()) {
+    inner->prepared = std::move(inner->home->back());
+    inner->home->pop_back();
+    inner_->Guard([&] { inner->statement().clearBindings(); });
   } else {
-    inner->statement =
-        inner_->Guard([&] { return std::make_unique<SQLite::Statement>(inner_->db, inner->sql); });
+    inner->prepared = inner_->Guard(
+        [&] { return std::make_unique<CompiledStatement>(inner_->db, std::string(sql)); });
   }
   return Statement(std::move(inner));
 }

@@ -180,6 +180,12 @@ TEST_CASE("traits: the newest stays, one of the same time replaces, one ahead wa
   CHECK(home.ledger->TraitColumn(kPlanTrait)[0] == static_cast<double>(home.pool->Intern("pro")));
   CHECK(home.ledger->Trait(0, kBornTrait) == nullptr);
   CHECK(std::isnan(home.ledger->TraitColumn(kBornTrait)[0]));
+  home.Add(
+      TraitChange{
+          .customer = "ann", .trait = kBornTrait, .value = std::int64_t{7}, .time = Hour(21)},
+      22);
+  REQUIRE(home.ledger->Trait(0, kBornTrait) != nullptr);  // That there was none is not remembered.
+  CHECK(home.ledger->Trait(0, kBornTrait)->value == Value(std::int64_t{7}));
 }
 
 TEST_CASE(

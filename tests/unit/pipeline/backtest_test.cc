@@ -2,8 +2,10 @@
 
 #include "pipeline/backtest.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -123,6 +125,38 @@ TEST_CASE("backtest: a playbook that is named is tried as if it were live, and o
   CHECK(told.sent > 0);
   CHECK(told.sent == static_cast<std::int64_t>(backtest->sends.size()));
   CHECK(draft.status == Status::kShadow);
+  // A timer once a day comes by day, so mails go out too.
+  CHECK(std::any_of(backtest->sends.begin(), backtest->sends.end(),
+                    [](const BacktestSend& send) { return send.kind == "message"; }));
+}
+
+TEST_CASE("backtest: who is named is told the same as when all are told") {
+  Year year;
+  Workspace workspace = *year.checked.workspace;
+  for (Playbook& playbook : workspace.playbooks) {
+    playbook.status = Status::kLive;
+  }
+  BacktestOptions options;
+  options.every = kDay;
+  const Feed feed = year.Read();
+  options.to = *feed.first() + 20 * kDay;
+  const Result<Backtest> all =
+      RunBacktest(workspace, *year.checked.templates, year.Read(), options, {}, {});
+  REQUIRE(all.has_value());
+  options.playbooks = {"store_recent", "matrix_grow"};
+  const Result<Backtest> named =
+      RunBacktest(workspace, *year.checked.templates, year.Read(), options, {}, {});
+  REQUIRE(named.has_value());
+  std::vector<BacktestSend> wanted;
+  for (const BacktestSend& send : all->sends) {
+    if (send.playbook == "store_recent" || send.playbook == "matrix_grow") {
+      wanted.push_back(send);
+    }
+  }
+  CHECK(wanted.size() > 50);
+  CHECK(Told(named->sends) == Told(wanted));
+  CHECK(std::any_of(all->sends.begin(), all->sends.end(),
+                    [](const BacktestSend& send) { return send.playbook == "mirror"; }));
 }
 
 TEST_CASE("backtest: without facts it says what to do") {

@@ -41,7 +41,8 @@ std::vector<Trial> Chosen(const Workspace& workspace, const TestOptions& options
 // On several cores; each has a load of its own, because a load has one pool of texts.
 constexpr std::size_t kLivesAtOnce = 4;
 
-std::vector<TrialResult> LiveThroughAll(const Checked& checked, const std::vector<Trial>& trials) {
+std::vector<TrialResult> LiveThroughAll(const Common& common, const Checked& checked,
+                                        const std::vector<Trial>& trials) {
   std::vector<TrialResult> results(trials.size());
   std::atomic<std::size_t> next{0};
   InParallel(std::min(kLivesAtOnce, trials.size()), [&](std::size_t part) {
@@ -50,8 +51,9 @@ std::vector<TrialResult> LiveThroughAll(const Checked& checked, const std::vecto
     }
     const Checked own = part == 0 ? Checked() : CheckWorkspace(checked.files);
     const Checked& mine = part == 0 ? checked : own;
+    const std::unique_ptr<FileReader> files = MakeDiskReader(common.workspace);
     for (std::size_t i = next++; i < trials.size(); i = next++) {
-      results[i] = RunTrial(*mine.workspace, *mine.templates, trials[i]);
+      results[i] = RunTrial(*mine.workspace, *mine.templates, trials[i], files.get());
     }
   });
   return results;
@@ -72,7 +74,7 @@ int RunTest(const Common& common, const TestOptions& options) {
   const Checked checked = OpenWorkspace(common);
   const Workspace& workspace = *checked.workspace;
   const std::vector<Trial> trials = Chosen(workspace, options);
-  const std::vector<TrialResult> results = LiveThroughAll(checked, trials);
+  const std::vector<TrialResult> results = LiveThroughAll(common, checked, trials);
   boost::json::array json;
   std::size_t failed = 0;
   for (std::size_t i = 0; i < trials.size(); ++i) {

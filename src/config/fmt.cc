@@ -101,7 +101,6 @@ class DocumentFormatter {
   static const KeyNode& KeysOfEntry(const KeyNode& keys) {
     const Form form = keys.spec != nullptr ? keys.spec->form : Form::kFree;
     return form == Form::kSteps     ? KeyTree(DocumentKind::kStep)
-           : form == Form::kSources ? KeyTree(DocumentKind::kSource)
            : form == Form::kFacts   ? KeyTree(DocumentKind::kFact)
            : keys.item != nullptr   ? *keys.item
                                     : kUnknownKeys;

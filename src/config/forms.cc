@@ -316,7 +316,6 @@ constexpr std::array kForms = {
     FormRow{Form::kFree, "a value", NotEmpty},
     FormRow{Form::kMap, "a map of keys", nullptr},
     FormRow{Form::kSteps, "a list of steps", nullptr},
-    FormRow{Form::kSources, "a list of sources", nullptr},
     FormRow{Form::kFacts, "a list of facts", nullptr},
 };
 

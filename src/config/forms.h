@@ -67,7 +67,6 @@ enum class Form : std::uint8_t {
   // Not texts.
   kMap,
   kSteps,
-  kSources,
   kFacts,
 };
 

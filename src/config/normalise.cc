@@ -75,7 +75,6 @@ class Normaliser {
   void Item(const Node& entry, const KeyNode& keys, Form form, int depth) {
     if (entry.kind == Node::Kind::kMap) {
       const KeyNode* item = form == Form::kSteps     ? &KeyTree(DocumentKind::kStep)
-                            : form == Form::kSources ? &KeyTree(DocumentKind::kSource)
                             : form == Form::kFacts   ? &KeyTree(DocumentKind::kFact)
                             : keys.item != nullptr   ? keys.item.get()
                                                      : &kUnknown;

@@ -114,8 +114,6 @@ json::object OfScalar(const KeySpec& spec) {
                    ListOf({{"type", json::array{"string", "number"}}}));
     case Form::kSteps:
       return ListOf(Reference(DocumentKind::kStep));
-    case Form::kSources:
-      return ListOf(Reference(DocumentKind::kSource));
     case Form::kFacts:
       return ListOf(Reference(DocumentKind::kFact));
     default:

@@ -46,6 +46,7 @@ class TrialReader {
     Learned();
     InForce();
     ForEntries(root_, "history", [&](const Node& entry) { History(entry); });
+    ForEntries(root_, "load", [&](const Node& entry) { Load(entry); });
     ForEntries(root_, "steps", [&](const Node& entry) { Step(entry); });
     trial_.never = Facts(root_.Find("never"), false);
     return std::move(trial_);
@@ -207,6 +208,14 @@ class TrialReader {
     history.last_day =
         Good(entry, "to") != nullptr || history.every ? day("to") : history.first_day;
     trial_.history.push_back(std::move(history));
+  }
+
+  void Load(const Node& entry) {
+    const std::string& test = workspace_.files[static_cast<std::size_t>(trial_.place.file)].path;
+    const Node* path = Good(entry, "path");
+    trial_.loads.push_back({TextAt(entry, "source"),
+                            test.substr(0, test.rfind('/') + 1) + TextAt(entry, "path"),
+                            path == nullptr ? entry.place : path->place});
   }
 
   void Step(const Node& entry) {

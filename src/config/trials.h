@@ -45,6 +45,13 @@ struct TrialHistory {
   std::int64_t first_day = 0, last_day = 0;  // Calendar days of the start's zone, since 1970.
 };
 
+// Files of rows, read as one of the workspace's sources reads its own.
+struct TrialLoad {
+  std::string source;
+  std::string path;  // From the workspace's folder.
+  Place place;       // Of the path.
+};
+
 // One thing that happened, or must not happen.  Empty: not said.
 struct TrialFact {
   Place place;
@@ -98,6 +105,7 @@ struct Trial {
   std::vector<TrialAccount> accounts;
   std::vector<TrialPerson> people;
   std::vector<TrialHistory> history;
+  std::vector<TrialLoad> loads;
   std::vector<TrialStep> steps;
   std::vector<TrialFact> never;
 };

@@ -26,7 +26,6 @@ constexpr std::array kUnbuilt = {
             "!smtp file webhook hubspot mailchimp salesforce activecampaign intercom churned pendo "
             "appcues mixpanel amplitude",
             "this type of connector"},
-    Unbuilt{"test", "load", "", "files loaded by tests"},
 };
 
 }  // namespace

@@ -167,9 +167,6 @@ class Validator {
       Wrong(name, value, keys);
     } else if (spec->form == Form::kSteps) {
       Entries(name, value, keys, [&](Node& entry) { Part(entry, DocumentKind::kStep, "a step"); });
-    } else if (spec->form == Form::kSources) {
-      Entries(name, value, keys,
-              [&](Node& entry) { Part(entry, DocumentKind::kSource, "a source"); });
     } else if (spec->form == Form::kFacts) {
       Entries(name, value, keys, [&](Node& entry) { Part(entry, DocumentKind::kFact, "a fact"); });
     } else if (spec->form == Form::kType && value.kind == Node::Kind::kList) {

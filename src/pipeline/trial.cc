@@ -10,6 +10,7 @@
 #include "pipeline/moments.h"
 #include "pipeline/processes.h"
 #include "pipeline/trial_check.h"
+#include "pipeline/trial_load.h"
 #include "pipeline/trial_stage.h"
 
 namespace segue {
@@ -92,20 +93,30 @@ std::string GroupOf(const TrialAccount& account, const Trial& trial) {
 struct Held {
   TimePoint time;
   Fact fact;
+  const LoadedFact* row = nullptr;  // The row that it came from, if any.
+};
+
+// What a test is lived with, the same each time.
+struct Cast {
+  const Workspace& workspace;
+  const Templates& templates;
+  const Trial& trial;
+  const std::map<std::string, std::string>& keys;  // By person and account.
+  const std::vector<LoadedFact>& rows;
 };
 
 // One life of a test.
 class Life {
  public:
-  Life(const Workspace& workspace, const Templates& templates, const Trial& trial,
-       const std::map<std::string, std::string>& keys, std::optional<std::int64_t> restart_at)
-      : workspace_(workspace),
-        templates_(templates),
-        trial_(trial),
-        keys_(keys),
+  Life(const Cast& cast, std::optional<std::int64_t> restart_at)
+      : workspace_(cast.workspace),
+        templates_(cast.templates),
+        trial_(cast.trial),
+        keys_(cast.keys),
+        rows_(cast.rows),
         restart_at_(restart_at),
         db_(Database::Open(":memory:")),
-        now_(trial.start) {
+        now_(cast.trial.start) {
     // When anything goes wrong, the test is over: there is nothing to roll back to.
     db_.Execute("PRAGMA journal_mode = OFF");
   }
@@ -184,7 +195,7 @@ class Life {
     event.fields = what.fields;
     // Each is another event, however much they look alike.
     event.dedupe = fmt::format("{}/{}/{}", trial_.id, who, ++events_);
-    held_.push_back({time, std::move(event)});
+    held_.push_back({time, std::move(event), nullptr});
   }
 
   void Prepare() {
@@ -192,7 +203,8 @@ class Life {
       for (const auto& [trait, value] : person.traits) {
         held_.push_back(
             {trial_.start - kLongBefore,
-             TraitChange{keys_.at(person.name), trait, value, trial_.start - kLongBefore}});
+             TraitChange{keys_.at(person.name), trait, value, trial_.start - kLongBefore},
+             nullptr});
       }
     }
     Belong();
@@ -201,20 +213,48 @@ class Life {
         Occurrences(history, who);
       }
     }
+    for (const LoadedFact& row : rows_) {
+      held_.push_back({row.time, Played(row.fact), &row});
+    }
     Sort();
+  }
+
+  // A row about one of the test's people is about the customer who plays them.
+  Fact Played(Fact fact) const {
+    const auto play = [&](std::string& name) {
+      const auto key = keys_.find(name);
+      name = key == keys_.end() ? name : key->second;
+    };
+    if (auto* event = std::get_if<Event>(&fact)) {
+      play(event->customer);
+    } else if (auto* merge = std::get_if<Merge>(&fact)) {
+      play(merge->customer);
+      play(merge->other);
+    } else if (auto* change = std::get_if<TraitChange>(&fact)) {
+      play(change->customer);
+      auto* text = std::get_if<std::string>(&change->value);
+      const std::optional<int> names_one =
+          change->of_account ? workspace_.account_contact_trait : workspace_.account_trait;
+      if (text != nullptr && change->trait == names_one) {
+        play(*text);
+      }
+    }
+    return fact;
   }
 
   void Belong() {
     const TimePoint then = trial_.start - kLongBefore;
     for (const TrialAccount& account : trial_.accounts) {
       for (const auto& [trait, value] : account.traits) {
-        held_.push_back({then, AccountTrait(account.name, trait, value, then)});
+        held_.push_back({then, AccountTrait(account.name, trait, value, then), nullptr});
       }
     }
     for (const TrialPerson& person : trial_.people) {
       if (!person.account.empty() && workspace_.account_trait) {
-        held_.push_back({then, TraitChange{keys_.at(person.name), *workspace_.account_trait,
-                                           keys_.at(person.account), then}});
+        held_.push_back({then,
+                         TraitChange{keys_.at(person.name), *workspace_.account_trait,
+                                     keys_.at(person.account), then},
+                         nullptr});
       }
     }
   }
@@ -261,15 +301,28 @@ class Life {
     }
     ++cycles_;
     std::vector<Fact> facts;
+    const std::size_t first = next_;
     while (next_ < held_.size() && held_[next_].time <= now_) {
       facts.push_back(std::move(held_[next_++].fact));
     }
     CycleReport report;
     if (!facts.empty()) {
       cycle_->Ingest(facts, "test", kNeverLate, now_, report);
+      Contradictions(first);
     }
     cycle_->Decide(now_, report);
     Dispatch();
+  }
+
+  // `first`: of what was taken in last.
+  void Contradictions(std::size_t first) {
+    for (const Ledger::Conflict& conflict : state_->ledger().conflicts()) {
+      if (const LoadedFact* row = held_[first + conflict.at].row) {
+        checker_.Fail(row->place,
+                      row->where + ": the row contradicts one that says it is the same event",
+                      "what was first stays: mend `dedupe` or the row, or name a `version`");
+      }
+    }
   }
 
   void Dispatch() {
@@ -328,8 +381,10 @@ class Life {
     for (const std::string& who : step.set_who) {
       const TimePoint at = MomentOf(step, who);
       for (const auto& [trait, value] : step.set) {
-        held_.push_back({at, step.sets_account ? AccountTrait(who, trait, value, at)
-                                               : TraitChange{keys_.at(who), trait, value, at}});
+        held_.push_back({at,
+                         step.sets_account ? AccountTrait(who, trait, value, at)
+                                           : TraitChange{keys_.at(who), trait, value, at},
+                         nullptr});
       }
     }
     Sort();
@@ -368,7 +423,8 @@ class Life {
   const Templates& templates_;
   const Trial& trial_;
   const std::map<std::string, std::string>& keys_;  // By person.
-  std::optional<std::int64_t> restart_at_;          // Before this cycle, and before each step.
+  const std::vector<LoadedFact>& rows_;
+  std::optional<std::int64_t> restart_at_;  // Before this cycle, and before each step.
   Database db_;
   TimePoint now_;
   std::unique_ptr<State> state_;
@@ -384,9 +440,12 @@ class Life {
 
 }  // namespace
 
-TrialResult RunTrial(const Workspace& workspace, const Templates& templates, const Trial& trial) {
-  const Workspace staged = Staged(workspace, trial);
+TrialResult RunTrial(const Workspace& workspace, const Templates& templates, const Trial& written,
+                     FileReader* files) {
+  const Workspace staged = Staged(workspace, written);
   TrialResult result;
+  const std::vector<LoadedFact> rows = ReadLoads(workspace, written, files, result.failures);
+  const Trial trial = WithLoaded(written, rows, result.failures);
   std::map<std::string, std::string> keys;
   const auto give_key = [&](const Named& named, const Place& place) {
     keys[named.name] = KeyFor(named, staged);
@@ -409,11 +468,12 @@ TrialResult RunTrial(const Workspace& workspace, const Templates& templates, con
   if (!result.failures.empty()) {
     return result;
   }
-  Life once(staged, templates, trial, keys, {});
+  const Cast cast{staged, templates, trial, keys, rows};
+  Life once(cast, {});
   once.Live();
   result = {once.checker().failures(), once.cycles()};
   if (result.failures.empty()) {
-    Life again(staged, templates, trial, keys, once.cycles() / 2);
+    Life again(cast, once.cycles() / 2);
     again.Live();
     result.cycles += again.cycles();
     const std::vector<std::string> a = once.checker().Told();

@@ -18,8 +18,10 @@ struct TrialResult {
   std::int64_t cycles = 0;
 };
 
+// `files`: below the workspace's folder, for tests that load rows; null: these fail.
 // Requires: workspace and templates are of one load.  Several may run at the same time where each
 // has a load of its own: they share the pool of texts.
-TrialResult RunTrial(const Workspace& workspace, const Templates& templates, const Trial& trial);
+TrialResult RunTrial(const Workspace& workspace, const Templates& templates, const Trial& written,
+                     FileReader* files = nullptr);
 
 }  // namespace segue

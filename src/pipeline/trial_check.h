@@ -42,6 +42,8 @@ class TrialChecker {
 
   const Diagnostics& failures() const { return failures_; }
 
+  void Fail(const Place& place, std::string message, std::string help = {});
+
   // All that happened, in order of time, for comparing two lives.
   std::vector<std::string> Told() const;
 
@@ -59,7 +61,6 @@ class TrialChecker {
   void Missing(std::string_view kind, const TrialFact& fact, const std::string& who,
                const std::vector<const Observed*>& seen);
   void Never(const TrialFact& fact);
-  void Fail(const Place& place, std::string message, std::string help = {});
 
   const Trial& trial_;
   const std::map<std::string, std::string>& keys_;

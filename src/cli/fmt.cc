@@ -26,7 +26,7 @@ std::vector<std::pair<SourceFile, std::string>> FilesOf(const Common& common,
   std::vector<std::pair<SourceFile, std::string>> files;
   if (options.files.empty()) {
     for (SourceFile& file : ReadWorkspaceFiles(common.workspace, found)) {
-      if (!file.path.ends_with(".sql")) {
+      if (!file.path.ends_with(".sql") && !file.path.ends_with(".csv")) {
         std::string path = (std::filesystem::path(common.workspace) / file.path).string();
         files.emplace_back(std::move(file), std::move(path));
       }

@@ -64,6 +64,7 @@ class Compiler {
   void Mirror(const Document& document);
   void Serving(const Document& document);
   void EmailNeeds(const Document& document);
+  void RatesOf(const Document& document);  // rates.cc
   void SourceOf(const Document& document);
   void SourceColumns(const Document& document, Source& source);
   void PushedOf(const Document& document, Source& source);

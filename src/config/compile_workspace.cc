@@ -68,6 +68,7 @@ void Compiler::WorkspaceOf(const Document& document) {
   };
   workspace_.id = document.id;
   Schema(document);
+  RatesOf(document);
   const Node& sender = map("sender");
   workspace_.sender_from = TextAt(sender, "from");
   workspace_.sender_reply_to = ValueOr(TextAt(sender, "reply_to"), workspace_.sender_from);

@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "base/zone.h"
 #include "config/diagnostic.h"
+#include "config/rates.h"
 #include "domain/move.h"
 #include "domain/schema.h"
 #include "domain/text_pool.h"
@@ -492,6 +493,7 @@ struct Workspace {
   std::string serve_url, sign_secret;  // The secret's reference, never its value.
   std::string tls_cert, tls_key;       // References; both or neither.
   Duration keep = std::chrono::hours(24 * 400);
+  std::shared_ptr<Rates> rates;  // Null: amounts in other currencies are set aside.
 
   std::vector<Source> sources;
   std::vector<ConnectorSettings> connectors;

@@ -152,8 +152,8 @@ std::vector<Document> ReadDocuments(const std::vector<SourceFile>& files, Report
   std::vector<Document> documents;
   std::map<std::pair<DocumentKind, std::string>, Place> first;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    if (files[i].path.ends_with(".sql")) {
-      continue;  // Sources name them; see compile_sources.cc.
+    if (files[i].path.ends_with(".sql") || files[i].path.ends_with(".csv")) {
+      continue;  // Sources and the workspace name them; see compile_sources.cc, rates.cc.
     }
     const bool markdown = IsMarkdown(files[i].path);
     for (YamlDocument& part : ParseYaml(static_cast<int>(i), files[i].text, markdown, report)) {

@@ -18,7 +18,7 @@ constexpr std::array kWorkspace = {
     KeySpec{"tags", F::kWord, "-", "for people", {}, Many::kList},
     KeySpec{"timezone", F::kZone, "UTC", "where a customer and their account have none"},
     KeySpec{"currency", F::kCurrency, kMust, "every amount is kept in it"},
-    KeySpec{"rates", F::kFile, "-", "dated exchange rates"},
+    KeySpec{"rates", F::kFile, "-", "a .csv file below config/: date,currency,rate"},
     KeySpec{"sender.from", F::kAddress, kMaybe,
             "From of every email; required with an email channel"},
     KeySpec{"sender.reply_to", F::kAddress, "same as from", "Reply-To"},

@@ -16,7 +16,7 @@ bool IsWorkspaceFile(const std::filesystem::path& path, std::string_view folder)
   const std::string extension = path.extension().string();
   return extension == ".yaml" || extension == ".yml" ||
          (folder == "templates" && extension == ".md") ||
-         (folder == "config" && extension == ".sql");
+         (folder == "config" && (extension == ".sql" || extension == ".csv"));
 }
 
 void AddFile(const std::filesystem::path& path, std::string shown, std::vector<SourceFile>& files,

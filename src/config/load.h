@@ -19,8 +19,8 @@ struct Loaded {
   std::vector<SourceFile> files;
 };
 
-// The files below `root`, sorted by path; *.yaml, *.yml, *.md of templates and *.sql of
-// config.  Reads the disk.
+// The files below `root`, sorted by path; *.yaml, *.yml, *.md of templates, *.sql and
+// *.csv of config.  Reads the disk.
 // A file that cannot be read is a Diagnostic.
 std::vector<SourceFile> ReadWorkspaceFiles(const std::string& root, Diagnostics& diagnostics);
 

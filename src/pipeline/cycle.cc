@@ -11,6 +11,7 @@
 #include "pipeline/process_names.h"
 #include "pipeline/processes.h"
 #include "pipeline/quarantine.h"
+#include "pipeline/rates.h"
 #include "sources/reading.h"
 
 namespace segue {
@@ -261,6 +262,7 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
       state_.CarrySuppressions();
       StoreBatch(db, source, *batch);
       StoreRows(db, source, batch->bad);
+      StoreRates(db, *batch);
       StoreConflicts(state_, source, *batch);
       work.Commit();
       if (batch->rows > kRowsPerBatch) {
@@ -283,6 +285,7 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
     report.intake["bad"] += static_cast<std::int64_t>(batch->bad.size());
     report.intake["anonymous"] += batch->anonymous;
     report.intake["ignored"] += batch->ignored;
+    report.intake["converted"] += batch->converted;
     if (progress && !batch->file.empty()) {
       progress("reading " + batch->file, static_cast<std::int64_t>(batch->bytes_done),
                static_cast<std::int64_t>(batch->bytes_all));

@@ -39,6 +39,7 @@ Result<Feed> Feed::Read(const Workspace& workspace, FileReader& files, const Pro
       report.intake["rows"] += batch->rows;
       report.intake["anonymous"] += batch->anonymous;
       report.intake["ignored"] += batch->ignored;
+      report.intake["converted"] += batch->converted;
       report.intake["bad"] += static_cast<std::int64_t>(batch->bad.size());
       cursor = batch->cursor;
       done = batch->done;

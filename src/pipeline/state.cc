@@ -14,6 +14,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/process_names.h"
 #include "pipeline/processes.h"
+#include "pipeline/rates.h"
 
 namespace segue {
 namespace {
@@ -53,6 +54,12 @@ CREATE TABLE IF NOT EXISTS bad_row (
   reason TEXT NOT NULL,
   raw TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS rate_used (   -- days counted from 1970 on the workspace's calendar
+  currency TEXT NOT NULL,
+  day INTEGER NOT NULL,
+  rate TEXT NOT NULL,
+  PRIMARY KEY(currency, day)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS suppression (
   who TEXT PRIMARY KEY,
   reason TEXT NOT NULL,
@@ -270,6 +277,7 @@ struct State::Inner {
         moments(db_in, workspace_in, ledger),
         inputs(workspace_in, ledger, columns, processes, segments, moments),
         outbox(db_in) {
+    SettleRates(db, workspace);
     ledger.SetConsentTraits(ConsentTraits(workspace));
     for (const int trait : TraitsInModels(workspace)) {
       ledger.TraitColumn(trait);  // Models read on several threads, and then it must be there.

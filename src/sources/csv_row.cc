@@ -102,7 +102,7 @@ void RowReader::KeepRefusals(const CsvRow& row, Batch& batch) const {
   }
   for (const Input& input : inputs_) {
     const RowResult<Typed> typed =
-        input.is_consent ? ReadValue(input, row.fields) : RowResult<Typed>(Typed{});
+        input.is_consent ? ReadValue(input, row.fields, *time, batch) : RowResult<Typed>(Typed{});
     if (typed && typed->value == Value(std::int64_t{0})) {
       batch.facts.emplace_back(TraitChange{.customer = std::string(customer),
                                            .trait = input.index,
@@ -175,14 +175,14 @@ RowResult<bool> RowReader::ReadEvent(Fields fields, std::string_view customer, T
   event.customer = customer;
   event.time = time;
   event.fields.reserve(inputs_.size());
-  std::int64_t rounded = 0;
+  Counts counts;
   for (const Input& input : inputs_) {
-    RowResult<Typed> typed = ReadValue(input, fields);
+    RowResult<Typed> typed = ReadValue(input, fields, time, batch);
     if (!typed) {
       return typed.error();
     }
+    counts.Add(*typed);
     event.fields.push_back(std::move(typed->value));
-    rounded += typed->rounded ? 1 : 0;
   }
   if (!dedupe_.empty()) {
     event.dedupe = DedupeText(event, dedupe_);
@@ -195,7 +195,7 @@ RowResult<bool> RowReader::ReadEvent(Fields fields, std::string_view customer, T
     return version.error();
   }
   event.version = *version;
-  batch.rounded += rounded;
+  counts.AddTo(batch);
   batch.facts.emplace_back(std::move(event));
   return true;
 }
@@ -217,7 +217,7 @@ RowResult<bool> RowReader::ReadEventRow(Fields fields, std::string_view customer
     Shape(rows);
   }
   const std::size_t row = rows.size();
-  std::int64_t rounded = 0;
+  Counts counts;
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const Input& input = inputs_[i];
     EventRows::Field& column = rows.fields[i];
@@ -227,7 +227,7 @@ RowResult<bool> RowReader::ReadEventRow(Fields fields, std::string_view customer
       column.texts.Add(column.present.back() != 0 ? text : std::string_view());
       continue;
     }
-    const RowResult<Typed> typed = ReadValue(input, fields);
+    const RowResult<Typed> typed = ReadValue(input, fields, time, batch);
     if (!typed) {
       return typed.error();
     }
@@ -239,7 +239,7 @@ RowResult<bool> RowReader::ReadEventRow(Fields fields, std::string_view customer
     } else {
       column.numbers.push_back(number == nullptr ? 0 : *number);
     }
-    rounded += typed->rounded ? 1 : 0;
+    counts.Add(*typed);
   }
   const RowResult<std::optional<std::int64_t>> version = ReadVersion(fields);
   if (!version) {
@@ -253,7 +253,7 @@ RowResult<bool> RowReader::ReadEventRow(Fields fields, std::string_view customer
   if (rows.DedupeAt(row, room).find_first_not_of(kDedupeSeparator) == std::string_view::npos) {
     return RowProblem(dedupe_column_, "the field is empty, and tells which event it is (dedupe)");
   }
-  batch.rounded += rounded;
+  counts.AddTo(batch);
   return true;
 }
 
@@ -269,39 +269,34 @@ bool RowReader::Says(const Input& input, Fields fields) {
 
 RowResult<bool> RowReader::ReadTraits(Fields fields, std::string_view customer, TimePoint time,
                                       Batch& batch) const {
-  std::int64_t rounded = 0;
+  Counts counts;
   for (const Input& input : inputs_) {
     if (!Says(input, fields)) {
       continue;
     }
-    RowResult<Typed> typed = ReadValue(input, fields);
+    RowResult<Typed> typed = ReadValue(input, fields, time, batch);
     if (!typed) {
       return typed.error();
     }
-    rounded += typed->rounded ? 1 : 0;
+    counts.Add(*typed);
     batch.facts.emplace_back(TraitChange{.customer = std::string(customer),
                                          .trait = input.index,
                                          .value = std::move(typed->value),
                                          .time = time,
                                          .of_account = source_.emits_account});
   }
-  batch.rounded += rounded;
+  counts.AddTo(batch);
   return true;
 }
 
-RowResult<RowReader::Typed> RowReader::ReadValue(const Input& input, Fields fields) const {
+RowResult<RowReader::Typed> RowReader::ReadValue(const Input& input, Fields fields, TimePoint time,
+                                                 Batch& batch) const {
   const Type type = input.field->type;
   if (type == Type::kNumber) {
     return ReadNumber(input, fields, kNumberDecimals);
   }
   if (type == Type::kMoney) {
-    RowResult<Typed> amount = ReadNumber(input, fields, workspace_.schema.currency_decimals);
-    if (amount && !IsMissing(amount->value)) {
-      if (const std::optional<RowProblem> problem = CheckCurrency(input, fields)) {
-        return *problem;
-      }
-    }
-    return amount;
+    return ReadMoney(input, fields, time, batch);
   }
   const std::string_view text = input.column ? fields[*input.column] : std::string_view();
   const std::string_view trimmed = Trim(text);
@@ -323,9 +318,9 @@ RowResult<RowReader::Typed> RowReader::ReadValue(const Input& input, Fields fiel
       value = ReadDuration(trimmed);
       break;
     case Type::kTime: {
-      const Result<TimePoint> time = ParseTime(trimmed, source_.timezone);
-      value =
-          time ? RowResult<Value>(Value(ToMicros(*time))) : RowProblem("", time.error().message());
+      const Result<TimePoint> moment = ParseTime(trimmed, source_.timezone);
+      value = moment ? RowResult<Value>(Value(ToMicros(*moment)))
+                     : RowProblem("", moment.error().message());
       break;
     }
     case Type::kNumber:
@@ -335,7 +330,7 @@ RowResult<RowReader::Typed> RowReader::ReadValue(const Input& input, Fields fiel
   if (!value) {
     return RowProblem(input.text, value.error().reason());
   }
-  return Typed{.value = std::move(*value), .rounded = false};
+  return Typed{.value = std::move(*value), .rounded = false, .converted = false};
 }
 
 RowResult<RowReader::Typed> RowReader::ReadNumber(const Input& input, Fields fields,
@@ -347,45 +342,111 @@ RowResult<RowReader::Typed> RowReader::ReadNumber(const Input& input, Fields fie
       return Typed{};
     }
     number = ParseDecimal(text, decimals);
-  } else if (input.formula) {
-    std::vector<Fraction> values;
-    for (const std::size_t column : input.formula_columns) {
-      const std::string_view text = Trim(fields[column]);
-      if (text.empty()) {
-        return Typed{};
-      }
-      const Result<Fraction> value = ParseFraction(text);
-      if (!value) {
-        return RowProblem(header_[column], value.error().message());
-      }
-      values.push_back(*value);
-    }
-    const Result<Fraction> value = input.formula->Evaluate(values);
-    number = value ? RoundFraction(*value, decimals) : value.error();
   } else {
-    return Typed{};
+    const RowResult<std::optional<Fraction>> value = ReadFraction(input, fields);
+    if (!value) {
+      return value.error();
+    }
+    if (!*value) {
+      return Typed{};
+    }
+    number = RoundFraction(**value, decimals);
   }
   if (!number) {
     return RowProblem(input.text, number.error().message());
   }
   return Typed{.value = number->units,
-               .rounded = number->rounded && input.field->type == Type::kMoney};
+               .rounded = number->rounded && input.field->type == Type::kMoney,
+               .converted = false};
 }
 
-// Amounts in another currency are set aside: there are no exchange rates to convert them with.
-std::optional<RowProblem> RowReader::CheckCurrency(const Input& input, Fields fields) const {
+// The number as it is written or computed, before anything is rounded; nothing where it is missing.
+RowResult<std::optional<Fraction>> RowReader::ReadFraction(const Input& input,
+                                                           Fields fields) const {
+  std::vector<Fraction> values;
+  const std::span<const std::size_t> columns =
+      input.column ? std::span<const std::size_t>(&*input.column, 1) : input.formula_columns;
+  for (const std::size_t column : columns) {
+    const std::string_view text = Trim(fields[column]);
+    if (text.empty()) {
+      return std::optional<Fraction>();
+    }
+    const Result<Fraction> value = ParseFraction(text);
+    if (!value) {
+      return RowProblem(header_[column], value.error().message());
+    }
+    values.push_back(*value);
+  }
+  if (input.column) {
+    return std::optional(values.front());
+  }
+  if (!input.formula) {
+    return std::optional<Fraction>();
+  }
+  const Result<Fraction> value = input.formula->Evaluate(values);
+  if (!value) {
+    return RowProblem(input.text, value.error().message());
+  }
+  return std::optional(*value);
+}
+
+RowResult<RowReader::Typed> RowReader::ReadMoney(const Input& input, Fields fields, TimePoint time,
+                                                 Batch& batch) const {
+  RowResult<Typed> amount = ReadNumber(input, fields, workspace_.schema.currency_decimals);
+  if (!amount || IsMissing(amount->value)) {
+    return amount;
+  }
   const std::string_view said = currency_ ? Trim(fields[*currency_]) : std::string_view();
   const std::string_view currency = said.empty() ? std::string_view(source_.currency) : said;
   const std::string& kept = workspace_.schema.currency;
   if (currency == kept || ToLower(currency.substr(0, 4)) == ToLower(kept)) {
-    return std::nullopt;
+    return amount;
   }
-  const std::string& column = currency_ ? header_[*currency_] : input.text;
   if (currency.empty()) {
-    return RowProblem(column, "the amount has no currency");
+    return RowProblem(currency_ ? header_[*currency_] : input.text, "the amount has no currency");
   }
-  return RowProblem(column, fmt::format("the amount is in {:?}, this workspace keeps {}",
-                                        currency.substr(0, kCellShownMax), kept));
+  RateDay when(currency.substr(0, kCellShownMax), workspace_.schema.timezone.ToLocal(time).day());
+  for (char& c : when.first) {
+    c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  return Convert(input, fields, when, batch);
+}
+
+// An amount in another currency, at the rate of the row's day.
+RowResult<RowReader::Typed> RowReader::Convert(const Input& input, Fields fields,
+                                               const RateDay& when, Batch& batch) const {
+  const std::string& column = currency_ ? header_[*currency_] : input.text;
+  const std::string& kept = workspace_.schema.currency;
+  if (workspace_.rates == nullptr) {
+    return RowProblem(
+        column, fmt::format("the amount is in {:?}, this workspace keeps {}", when.first, kept));
+  }
+  const std::optional<ExchangeRate> rate = workspace_.rates->Find(when);
+  if (!rate) {
+    return RowProblem(
+        column,
+        fmt::format("the amount is in {:?}, and {} does not say how many {} 1 {} was on {} or in "
+                    "the {} days before",
+                    when.first, workspace_.rates->path(), kept, when.first,
+                    FormatTime(FromMicros(when.second * kDay.count())).substr(0, 10),
+                    kRateDaysMax));
+  }
+  const RowResult<std::optional<Fraction>> amount = ReadFraction(input, fields);
+  if (!amount) {
+    return amount.error();
+  }
+  Fraction factor{rate->digits, 1};
+  for (int i = 0; i < rate->decimals; ++i) {
+    factor.bottom *= 10;
+  }
+  const Result<Fraction> value = Product(**amount, factor);
+  const Result<Decimal> converted =
+      value ? RoundFraction(*value, workspace_.schema.currency_decimals) : value.error();
+  if (!converted) {
+    return RowProblem(input.text, converted.error().message());
+  }
+  batch.rates.emplace(when, *rate);
+  return Typed{.value = converted->units, .rounded = false, .converted = true};
 }
 
 RowResult<std::optional<std::int64_t>> RowReader::ReadVersion(Fields fields) const {

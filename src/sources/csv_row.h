@@ -90,6 +90,22 @@ class RowReader {
   struct Typed {
     Value value;
     bool rounded = false;
+    bool converted = false;
+  };
+
+  // What is counted of the values of one row.
+  struct Counts {
+    std::int64_t rounded = 0, converted = 0;
+
+    void Add(const Typed& typed) {
+      rounded += typed.rounded ? 1 : 0;
+      converted += typed.converted ? 1 : 0;
+    }
+
+    void AddTo(Batch& batch) const {
+      batch.rounded += rounded;
+      batch.converted += converted;
+    }
   };
 
   using Fields = std::span<const std::string_view>;
@@ -119,10 +135,13 @@ class RowReader {
   RowResult<bool> ReadTraits(Fields fields, std::string_view customer, TimePoint time,
                              Batch& batch) const;
   void KeepRefusals(const CsvRow& row, Batch& batch) const;
-  RowResult<Typed> ReadValue(const Input& input, Fields fields) const;
+  RowResult<Typed> ReadValue(const Input& input, Fields fields, TimePoint time, Batch& batch) const;
+  RowResult<Typed> ReadMoney(const Input& input, Fields fields, TimePoint time, Batch& batch) const;
+  RowResult<Typed> Convert(const Input& input, Fields fields, const RateDay& when,
+                           Batch& batch) const;
   RowResult<Typed> ReadNumber(const Input& input, Fields fields, int decimals) const;
+  RowResult<std::optional<Fraction>> ReadFraction(const Input& input, Fields fields) const;
   RowResult<std::optional<std::int64_t>> ReadVersion(Fields fields) const;
-  std::optional<RowProblem> CheckCurrency(const Input& input, Fields fields) const;
 
   const Source& source_;
   const Workspace& workspace_;

@@ -122,6 +122,14 @@ Result<Fraction> ParseFraction(std::string_view text) {
   return Reduced(minus ? -top : top, bottom);
 }
 
+Result<Fraction> Product(const Fraction& a, const Fraction& b) {
+  Fraction product;
+  if (!Multiply(a, b, product)) {
+    return TooLarge();
+  }
+  return product;
+}
+
 Result<Decimal> RoundFraction(const Fraction& value, int decimals) {
   Wide top = value.top;
   Wide bottom = value.bottom;

@@ -34,6 +34,8 @@ struct Fraction {
 
 // "1234.50" as it is written, however many decimals.
 Result<Fraction> ParseFraction(std::string_view text);
+// Error: too large.
+Result<Fraction> Product(const Fraction& a, const Fraction& b);
 // The nearest whole number of 10^-decimals; halves away from zero.
 Result<Decimal> RoundFraction(const Fraction& value, int decimals);
 

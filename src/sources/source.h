@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -67,6 +68,8 @@ struct Batch {
   std::int64_t rows = 0;                        // Rows read, good, bad and anonymous.
   std::int64_t anonymous = 0;                   // Rows without a customer.
   std::int64_t rounded = 0;                     // Amounts finer than a minor unit.
+  std::int64_t converted = 0;                   // Amounts in other currencies.
+  std::map<RateDay, ExchangeRate> rates;        // What they were converted with.
   std::int64_t ignored = 0;                     // Lines about nothing that the workspace names.
   std::string cursor;                           // To go on from here.
   bool done = false;                            // Nothing more to read now.

@@ -38,6 +38,7 @@ struct Parsed {
   CheckOptions check;
   PlanOptions plan;
   ApplyOptions apply;
+  ApproveOptions approve;
   BacktestVerb backtest;
   PauseOptions pause;
   SendTestOptions send_test;
@@ -76,6 +77,7 @@ void AddLooking(CLI::App& app, Parsed& parsed) {
   CLI::App* plan = app.add_subcommand(
       "plan", "Say who would get what and why, and change nothing (exit 2: somebody would)");
   AddCommon(plan, parsed.common, true);
+  plan->add_option("file", parsed.plan.file, "What `plan -o` wrote: show it, and who approved it");
   plan->add_option("--people", parsed.plan.people, "List everybody whom this playbook would start");
   plan->add_option("--out,-o", parsed.plan.out, "Write the plan into this file, for apply");
   plan->add_flag("--markdown", parsed.plan.markdown, "Print it for a pull request");
@@ -249,6 +251,14 @@ void AddReleasing(CLI::App& app, Parsed& parsed) {
   apply->add_flag("--follow-folder", parsed.apply.follow_folder,
                   "From here on the files of the folder run as they are, without apply");
   apply->callback([&] { parsed.run = [&] { return RunApply(parsed.common, parsed.apply); }; });
+
+  CLI::App* approve = app.add_subcommand(
+      "approve", "Say that a plan may go live: for others than who made it (safety.approvals)");
+  AddCommon(approve, parsed.common, false);
+  approve->add_option("plan", parsed.approve.plan, "What `plan -o` wrote")->required();
+  approve->add_option("--note", parsed.approve.note, "What was looked at; kept");
+  approve->callback(
+      [&] { parsed.run = [&] { return RunApprove(parsed.common, parsed.approve); }; });
 
   CLI::App* pause = app.add_subcommand(
       "pause", "Stop a playbook, a connector or all; without a name, list what is paused");

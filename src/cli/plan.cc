@@ -9,7 +9,9 @@
 
 #include <fmt/format.h>
 
+#include "cli/approve.h"
 #include "cli/cli.h"
+#include "cli/person.h"
 #include "cli/plan_text.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -31,6 +33,10 @@ TimePoint NextSlot(const Workspace& workspace, TimePoint now) {
 // When the oldest of the sources was last read; nothing while one never was.
 std::optional<TimePoint> DataAsOf(Database& db, const Workspace& workspace) {
   std::optional<TimePoint> oldest;
+  Statement made = db.Prepare("SELECT 1 FROM sqlite_master WHERE name = 'source_state'");
+  if (!made.Step()) {
+    return std::nullopt;  // Nothing ever ran here.
+  }
   for (const Source& source : workspace.sources) {
     Statement find =
         db.Prepare("SELECT last_ok FROM source_state WHERE source = ? AND last_ok IS NOT NULL");
@@ -42,15 +48,6 @@ std::optional<TimePoint> DataAsOf(Database& db, const Workspace& workspace) {
     oldest = oldest ? std::min(*oldest, read) : read;
   }
   return oldest;
-}
-
-std::optional<TimePoint> LastCycle(Database& db) {
-  Statement made = db.Prepare("SELECT 1 FROM sqlite_master WHERE name = 'cycle'");
-  if (!made.Step()) {
-    return std::nullopt;  // Nothing ever ran here.
-  }
-  Statement find = db.Prepare("SELECT max(now) FROM cycle WHERE finished = 1");
-  return find.Step() && !find.IsNull(0) ? std::optional(FromMicros(find.Int(0))) : std::nullopt;
 }
 
 // A plan, and what the files that run now would do at the same moment.
@@ -105,36 +102,20 @@ Planned MakePlan(Database& db, const Checked& checked, TimePoint at, const Apply
 }
 
 void WritePlan(const std::string& path, const Planned& planned, const Checked& checked,
-               TimePoint now) {
+               const Applying& asked, TimePoint now) {
   const PlanFile file{.workspace = checked.workspace->id,
                       .made = now,
                       .at = planned.plan.at,
                       .files = FileHashes(checked.files),
                       .running = planned.running ? planned.running->hash : "",
+                      .author = WhoRuns(),
+                      .asked = asked,
                       .gets = planned.after};
   std::ofstream out(path, std::ios::binary);
   out << PlanFileText(file) << std::flush;
   if (!out) {
     throw Failure{kCannotReach, fmt::format("cannot write {}\n", path)};
   }
-}
-
-PlanFile ReadPlan(const std::string& path, const Workspace& workspace) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in) {
-    throw Failure{kUsage, fmt::format("cannot read {}\n", path)};
-  }
-  Result<PlanFile> plan = ParsePlanFile(text.str());
-  if (!plan) {
-    throw Failure{kUsage, fmt::format("{}: {}\n", path, plan.error().message())};
-  }
-  if (plan->workspace != workspace.id) {
-    throw Failure{kUsage, fmt::format("{} is a plan of workspace {}, and this is {}\n", path,
-                                      plan->workspace, workspace.id)};
-  }
-  return *plan;
 }
 
 constexpr std::size_t kNamed = 20;
@@ -154,9 +135,16 @@ void RequireFresh(const PlanFile& file, const Planned& now, std::int64_t drift) 
 }  // namespace
 
 int RunPlan(const Common& common, const PlanOptions& options) {
+  if (!options.file.empty()) {
+    return ShowPlan(common, options.file);
+  }
   Checked folder = OpenWorkspace(common);
-  RequireState(common);
-  Database db = Database::Open(StateFile(common));
+  // The first plan of files that nobody may run without approvals is about nobody.
+  const bool first = folder.workspace->approvals > 0 && !std::filesystem::exists(StateFile(common));
+  if (!first) {
+    RequireState(common);
+  }
+  Database db = Database::Open(first ? ":memory:" : StateFile(common));
   const Checked checked = WithEarlier(db, std::move(folder));
   const Workspace& workspace = *checked.workspace;
   if (!options.people.empty() && !workspace.FindPlaybook(options.people)) {
@@ -164,8 +152,8 @@ int RunPlan(const Common& common, const PlanOptions& options) {
   }
   const TimePoint now = MomentOf(common, workspace);
   const TimePoint at = common.at.empty() ? NextSlot(workspace, now) : now;
-  const Planned planned =
-      MakePlan(db, checked, at, Asked(workspace, options.backfill, options.running));
+  const Applying asked = Asked(workspace, options.backfill, options.running);
+  const Planned planned = MakePlan(db, checked, at, asked);
   const PlanScreen screen{
       .plan = planned.plan,
       .workspace = workspace,
@@ -178,7 +166,7 @@ int RunPlan(const Common& common, const PlanOptions& options) {
       .after = planned.after,
       .difference = planned.difference};
   if (!options.out.empty()) {
-    WritePlan(options.out, planned, checked, now);
+    WritePlan(options.out, planned, checked, asked, now);
   }
   fmt::print("{}", common.json        ? PlanJson(screen)
                    : options.markdown ? PlanMarkdown(screen)
@@ -192,7 +180,14 @@ int RunApply(const Common& common, const ApplyOptions& options) {
   Database db = Database::Open(StateFile(common));
   const Checked checked = WithEarlier(db, std::move(folder));
   const Workspace& workspace = *checked.workspace;
+  const int asked = ApprovalsAsked(workspace, RunningRelease(db));
   if (options.follow_folder) {
+    if (asked > 0) {
+      throw Failure{kBrake,
+                    "not done: the files of the folder would run without the approvals that "
+                    "safety.approvals asks; apply files without it first, by a plan that was "
+                    "approved\n"};
+    }
     FollowFolder(db);
     if (common.json) {
       fmt::print("{}\n", R"({"follow_folder":true})");
@@ -203,34 +198,40 @@ int RunApply(const Common& common, const ApplyOptions& options) {
   }
   const TimePoint now = MomentOf(common, workspace);
   TimePoint at = NextSlot(workspace, now);
-  std::optional<PlanFile> file;
+  std::optional<PlanInFile> file;
   if (!options.plan.empty()) {
     file = ReadPlan(options.plan, workspace);
-    const std::string stale = Stale(*file, checked.files, RunningRelease(db), LastCycle(db));
+    const std::string stale = StaleNow(db, file->plan, checked.files);
     if (!stale.empty()) {
       throw Failure{kFindings,
                     fmt::format("not applied: the plan is stale: {}; make a new one\n", stale)};
     }
-    at = file->at;
+    at = file->plan.at;
   }
   const Applying applying = Asked(workspace, options.backfill, options.running);
+  const Approvals approvals =
+      RequireApproved(db, {.asked = asked, .file = file ? &*file : nullptr, .applying = applying});
   const Planned planned = MakePlan(db, checked, at, applying);
   if (file) {
-    RequireFresh(*file, planned, options.drift);
+    RequireFresh(file->plan, planned, options.drift);
   }
   Transaction work(db);
   NoteRelease(db, checked.files, true, now);
+  NoteAudit(db, {now, WhoRuns(), std::string(kAuditApply), planned.hash,
+                 (file ? "plan " + file->hash : "no plan") +
+                     (options.drift > 0 ? fmt::format(", --drift {}", options.drift) : "")});
   LeaveWord(db, workspace, applying);
   work.Commit();
   if (common.json) {
     fmt::print("{}", AppliedJson(planned.hash, planned.running ? planned.running->hash : "", at,
-                                 planned.difference));
+                                 planned.difference, approvals));
     return kFine;
   }
   const Zone& zone = workspace.schema.timezone;
   fmt::print("applied {}{}; in the cycle of {} {}\n", planned.hash.substr(0, 8),
              planned.running ? " in place of " + planned.running->hash.substr(0, 8) : "",
              zone.Format(at), zone.name());
+  fmt::print("{}", ApprovalLines(approvals, zone));
   fmt::print("{}", planned.difference.empty()
                        ? "everybody would receive the same\n"
                        : DifferenceText(planned.difference, planned.before, planned.after, kNamed));

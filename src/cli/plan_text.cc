@@ -436,13 +436,19 @@ std::string PlanMarkdown(const PlanScreen& screen) {
 }
 
 std::string AppliedJson(const std::string& to, const std::string& from, TimePoint at,
-                        const Difference& difference) {
+                        const Difference& difference, const Approvals& approvals) {
+  boost::json::array approved;
+  for (const AuditRow& row : approvals.given) {
+    approved.push_back(
+        boost::json::object{{"who", row.who}, {"at", FormatTime(row.at)}, {"note", row.note}});
+  }
   const boost::json::object out{{"applied", to},
                                 {"from", from},
                                 {"at", FormatTime(at)},
                                 {"newly", Keys(difference.newly)},
                                 {"no_longer", Keys(difference.no_longer)},
-                                {"otherwise", Keys(difference.otherwise)}};
+                                {"otherwise", Keys(difference.otherwise)},
+                                {"approvals", std::move(approved)}};
   return boost::json::serialize(out) + "\n";
 }
 

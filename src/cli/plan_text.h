@@ -6,6 +6,7 @@
 #include <string>
 
 #include "config/changes.h"
+#include "pipeline/approvals.h"
 #include "pipeline/release.h"
 
 namespace segue {
@@ -27,7 +28,7 @@ std::string PlanMarkdown(const PlanScreen& screen);
 std::string PlanJson(const PlanScreen& screen);
 // What an apply changed, `at` being the cycle in which it shows.
 std::string AppliedJson(const std::string& to, const std::string& from, TimePoint at,
-                        const Difference& difference);
+                        const Difference& difference, const Approvals& approvals);
 // Who newly receives, no longer receives, or receives something else; at most `shown` of each.
 std::string DifferenceText(const Difference& difference, const WhoGets& before,
                            const WhoGets& after, std::size_t shown);

@@ -25,6 +25,7 @@ struct CheckOptions {
 int RunCheck(const Common& common, const CheckOptions& options);
 
 struct PlanOptions {
+  std::string file;       // What an earlier plan wrote: shown with who approved it; else empty.
   std::string people;     // A playbook: list everybody it would start.
   std::string out;        // A file: the plan, for `apply`.
   bool markdown = false;  // For a pull request.
@@ -45,6 +46,13 @@ struct ApplyOptions {
 };
 
 int RunApply(const Common& common, const ApplyOptions& options);
+
+struct ApproveOptions {
+  std::string plan;  // A file that `plan -o` wrote.
+  std::string note;
+};
+
+int RunApprove(const Common& common, const ApproveOptions& options);
 
 struct BacktestVerb {
   std::vector<std::string> playbooks;  // Empty: all.

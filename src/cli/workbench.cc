@@ -58,6 +58,18 @@ Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& 
   const std::optional<Release> applied = AppliedRelease(db);
   if (!applied) {
     Checked checked = LoadFolder(common);
+    if (checked.workspace != nullptr && checked.workspace->approvals > 0) {
+      checked.diagnostics.push_back(
+          {Severity::kError,
+           "SG061",
+           Place{},
+           fmt::format("safety.approvals asks that {} approve what runs, and these files were not "
+                       "applied",
+                       Counted(checked.workspace->approvals, "other person", "other people")),
+           {},
+           "segue plan -o plan.json, segue approve plan.json, segue apply plan.json"});
+      checked.workspace = nullptr;
+    }
     return checked.workspace == nullptr ? std::move(checked) : WithEarlier(db, std::move(checked));
   }
   Diagnostics ignored;

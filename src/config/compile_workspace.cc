@@ -197,6 +197,7 @@ void Compiler::HoldoutAndBrakes(const Document& document) {
   if (const Node* safety = document.Find("safety")) {
     workspace_.max_sends_per_run = ParseCount(TextAt(*safety, "max_sends_per_run"));
     workspace_.max_moved_percent = ParsePercent(TextAt(*safety, "max_moved_per_run"));
+    workspace_.approvals = ParseCount(TextAt(*safety, "approvals")).value_or(0);
   }
 }
 

@@ -483,6 +483,7 @@ struct Workspace {
   std::optional<Holdout> holdout;
   std::optional<int> max_sends_per_run;
   std::optional<double> max_moved_percent;
+  int approvals = 0;  // Other people who must approve a plan before it is applied.
   std::vector<Mirror> mirror;
   Duration stale_after = std::chrono::hours(24);
   std::vector<std::string> allow_only;  // Empty: everybody.

@@ -18,7 +18,6 @@ struct Unbuilt {
 
 // To switch a feature on, take its line away.
 constexpr std::array kUnbuilt = {
-    Unbuilt{"workspace", "safety.approvals", "", "approvals"},
     Unbuilt{"workspace", "serve.people", "", "people of the console"},
     Unbuilt{"source", "type", "!csv jsonl sql http webhook", "this type of source"},
     Unbuilt{"connector", "type",

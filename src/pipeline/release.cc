@@ -153,9 +153,19 @@ std::string PlanFileText(const PlanFile& plan) {
     }
     gets[customer] = {{"person", one.person}, {"what", std::move(what)}};
   }
-  const boost::json::object out{{"segue_plan", kPlanFormat},   {"workspace", plan.workspace},
-                                {"made", ToMicros(plan.made)}, {"at", ToMicros(plan.at)},
-                                {"running", plan.running},     {"files", std::move(files)},
+  boost::json::array backfill;
+  for (const std::string& playbook : plan.asked.backfill) {
+    backfill.emplace_back(playbook);
+  }
+  const boost::json::object out{{"segue_plan", kPlanFormat},
+                                {"workspace", plan.workspace},
+                                {"author", plan.author},
+                                {"made", ToMicros(plan.made)},
+                                {"at", ToMicros(plan.at)},
+                                {"running", plan.running},
+                                {"running_runs", plan.asked.running},
+                                {"backfill", std::move(backfill)},
+                                {"files", std::move(files)},
                                 {"gets", std::move(gets)}};
   return boost::json::serialize(out) + "\n";
 }
@@ -186,6 +196,14 @@ Result<PlanFile> ParsePlanFile(std::string_view text) {
   PlanFile plan;
   plan.workspace = string_at(in, "workspace");
   plan.running = string_at(in, "running");
+  plan.author = string_at(in, "author");
+  plan.asked.running = string_at(in, "running_runs");
+  if (const boost::json::value* backfill = in.if_contains("backfill");
+      backfill != nullptr && backfill->is_array()) {
+    for (const boost::json::value& playbook : backfill->get_array()) {
+      plan.asked.backfill.emplace_back(playbook.is_string() ? playbook.get_string() : "");
+    }
+  }
   plan.made = FromMicros(number_at("made"));
   plan.at = FromMicros(number_at("at"));
   for (const auto& [path, hash] : files->get_object()) {

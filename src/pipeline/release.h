@@ -64,6 +64,8 @@ struct PlanFile {
   TimePoint made, at;
   std::map<std::string, std::string> files;  // FileHashes of what was planned.
   std::string running;                       // Hash of what ran when it was made; empty: nothing.
+  std::string author;                        // Who made it, as the operating system calls them.
+  Applying asked;                            // What `apply` is to be asked too.
   WhoGets gets;
 };
 

@@ -25,6 +25,8 @@ PlanFile PlanOf(const std::vector<SourceFile>& files) {
   plan.made = FromMicros(1);
   plan.at = FromMicros(1'000);
   plan.files = FileHashes(files);
+  plan.author = "mara";
+  plan.asked = {.running = "move", .backfill = {"win_back", "nurture"}};
   plan.gets["7"] = {"vera@test.example", {{"win_back: hello", "12ab"}}};
   return plan;
 }
@@ -80,6 +82,9 @@ TEST_CASE("release: a plan is read from its file as it was written, and nothing 
   CHECK(read->workspace == "shop");
   CHECK(read->at == plan.at);
   CHECK(read->files == plan.files);
+  CHECK(read->author == "mara");
+  CHECK(read->asked.running == "move");
+  CHECK(read->asked.backfill == plan.asked.backfill);
   CHECK(read->gets.at("7").person == "vera@test.example");
   CHECK(read->gets.at("7").what == plan.gets.at("7").what);
   for (const char* text : {"", "{}", "[1]", "{\"segue_plan\": 2, \"files\": {}, \"gets\": {}}",

@@ -42,7 +42,7 @@ Pulled Convert(const Workspace& workspace, const std::string& rows) {
 std::string AmountOf(const std::string& row) {
   const Pulled pulled = Convert(ShopWithRates(), row + "\n");
   CHECK(pulled.rounded == 0);
-  return pulled.facts.size() == 1 ? pulled.facts[0].substr(29) : pulled.bad.at(0).reason;
+  return pulled.facts.size() == 1 ? pulled.facts[0].substr(28) : pulled.bad.at(0).reason;
 }
 
 }  // namespace

@@ -186,6 +186,11 @@ StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
       if (const Result<std::string> secret = ResolveSecret(source.sql.url)) {
         options.secrets[source.id] = *secret;
       }
+      const Result<std::string> tunnel =
+          source.sql.tunnel.empty() ? Result<std::string>("") : ResolveSecret(source.sql.tunnel);
+      if (tunnel && !tunnel->empty()) {
+        options.secrets[source.id + " tunnel"] = *tunnel;
+      }
     } else if (source.pushed()) {
       if (const Result<std::string> secret = ResolveSecret(source.push_secret)) {
         options.secrets[source.id] = *secret;

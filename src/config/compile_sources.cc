@@ -168,10 +168,10 @@ void Compiler::SqlOf(const Document& document, Source& source) {
     if (key.text == "url") {
       source.sql.url = auth->items[i].text;
     } else if (key.text == "tunnel") {
-      report_.Unbuilt(key.place, "a tunnel to the database");
+      source.sql.tunnel = auth->items[i].text;
     } else {
       report_.Error("SG001", key.place, fmt::format("`auth` of type sql has no key `{}`", key.text),
-                    {}, "it has `url`");
+                    {}, "it has `url` and `tunnel`");
     }
   }
   if (auth == nullptr || auth->Find("url") == nullptr) {

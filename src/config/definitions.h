@@ -153,6 +153,7 @@ struct ColumnMap {
 // What only sources of type sql have.
 struct SqlSettings {
   std::string url;                            // The secret's name: "env:NAME" or "cred:NAME".
+  std::string tunnel;                         // The same; empty: none.
   std::string query_path;                     // As it is named to people.
   std::vector<std::string> query;             // One SELECT, in parts; `:since` stands between them.
   std::string cursor;                         // A column; empty: everything is read each time.

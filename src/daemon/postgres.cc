@@ -25,6 +25,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "daemon/tunnel.h"
 
 namespace segue {
 namespace {
@@ -100,8 +101,9 @@ void ReplaceAll(std::string& text, std::string_view what, std::string_view with)
 // An open connection.  Its texts never hold the address's password.
 class Connection {
  public:
+  // `tunnel`: see daemon/tunnel.h; empty: the database is reached as it is.
   // Error: not an address, or the database cannot be reached.
-  static Result<Connection> Open(const std::string& address) {
+  static Result<Connection> Open(const std::string& address, const std::string& tunnel) {
     Connection connection;
     char* words = nullptr;
     PQconninfoOption* options = PQconninfoParse(address.c_str(), &words);
@@ -113,10 +115,15 @@ class Connection {
           "postgresql://user:password@host:5432/database behind its name");
     }
     std::vector<std::string> given;
+    Place place;
     for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
       const std::string_view keyword = option->keyword;
       if (option->val != nullptr && option->val[0] != '\0') {
         given.emplace_back(keyword);
+        (keyword == "host"       ? place.host
+         : keyword == "hostaddr" ? place.address
+         : keyword == "port"     ? place.port
+                                 : place.other) = option->val;
         if (keyword == "password" || keyword == "sslpassword") {
           connection.secrets_.emplace_back(option->val);
           connection.secrets_.push_back(UrlEncode(option->val));
@@ -125,12 +132,26 @@ class Connection {
     }
     PQconninfoFree(options);
     connection.secrets_.push_back(address);
+    if (!tunnel.empty()) {
+      Result<std::unique_ptr<Tunnel>> open =
+          Tunnel::Open(tunnel, place.address.empty() ? place.host : place.address,
+                       place.port.empty() ? "5432" : place.port);
+      if (!open) {
+        return open.error();
+      }
+      connection.tunnel_ = std::move(*open);
+    }
     connection.Connect(address, given);
     if (PQstatus(connection.get()) != CONNECTION_OK) {
+      const std::string trouble = connection.tunnel_ ? connection.tunnel_->Trouble() : "";
       return Error(
-          fmt::format("the database cannot be reached: {}; check auth.url, the network "
-                      "and who may log in",
-                      connection.Words(PQerrorMessage(connection.get()))));
+          trouble.empty()
+              ? fmt::format("the database cannot be reached: {}; check auth.url, the network "
+                            "and who may log in",
+                            connection.Words(PQerrorMessage(connection.get())))
+              : fmt::format("the SSH host of auth.tunnel cannot reach the database: {}; check the "
+                            "host and port of auth.url, as they are seen from there",
+                            connection.Words(trouble.c_str())));
     }
     return connection;
   }
@@ -165,6 +186,11 @@ class Connection {
   }
 
  private:
+  // Where the address says that the database is.
+  struct Place {
+    std::string host, address, port, other;
+  };
+
   void Connect(const std::string& address, const std::vector<std::string>& given) {
     // What the address says comes first, save for the name.
     std::vector<const char*> keywords = {"dbname", "application_name", "client_encoding"};
@@ -176,6 +202,10 @@ class Connection {
         keywords.push_back(keyword);
         values.push_back(value);
       }
+    }
+    if (tunnel_) {  // The address's host is still the one whose certificate is wanted.
+      keywords.insert(keywords.end(), {"hostaddr", "port"});
+      values.insert(values.end(), {"127.0.0.1", tunnel_->port().c_str()});
     }
     keywords.push_back(nullptr);
     values.push_back(nullptr);
@@ -198,6 +228,7 @@ class Connection {
     return words.starts_with("ERROR:") ? std::string(Trim(words.substr(6))) : words;
   }
 
+  std::unique_ptr<Tunnel> tunnel_;  // Outlives the connection through it.
   std::unique_ptr<PGconn, CloseConnection> connection_;
   std::vector<std::string> secrets_;
 };
@@ -418,7 +449,15 @@ class PostgresReader final : public SqlReader {
     if (!address) {
       return Error("auth.url: " + address.error().message());
     }
-    Result<Connection> connection = Connection::Open(*address);
+    const Result<std::string> tunnel =
+        source.sql.tunnel.empty() ? Result<std::string>("") : resolve_(source.sql.tunnel);
+    if (!tunnel) {
+      return Error("auth.tunnel: " + tunnel.error().message());
+    }
+    if (!source.sql.tunnel.empty() && tunnel->empty()) {
+      return Error("auth.tunnel is empty");
+    }
+    Result<Connection> connection = Connection::Open(*address, *tunnel);
     if (!connection) {
       return connection.error();
     }

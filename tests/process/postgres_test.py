@@ -84,9 +84,10 @@ segments:
 
 
 class Server:
-    """A PostgreSQL of its own in a temporary folder, reached by its socket there."""
+    """A PostgreSQL of its own in a temporary folder, reached by its socket there, and by a port where one is named."""
 
-    def __init__(self):
+    def __init__(self, port=None):
+        self.port = port
         if not (BIN / "initdb").exists():
             sys.exit("PostgreSQL 15 is not installed: the package postgresql-15, or scripts/packages test")
         self.folder = Path(tempfile.mkdtemp(prefix="segue-pg-"))
@@ -95,7 +96,7 @@ class Server:
             self.prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
             shutil.chown(self.folder, "nobody", "nogroup")
         self.call("initdb", "-D", "data", "-U", "owner", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        hba = "local all segue scram-sha-256\nlocal all all trust\n"
+        hba = "local all segue scram-sha-256\nlocal all all trust\nhost all segue 127.0.0.1/32 scram-sha-256\n"
         self.call_shell(f"printf '{hba}' > data/pg_hba.conf")
         self.start()
         owner = self.connect()
@@ -112,7 +113,8 @@ class Server:
         subprocess.run([*self.prefix, "sh", "-c", text], cwd=self.folder, check=True)
 
     def start(self):
-        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off -c max_connections=40"
+        listen = f"127.0.0.1 -c port={self.port}" if self.port else ""
+        options = f"-c listen_addresses={listen} -c unix_socket_directories={self.folder} -c fsync=off -c max_connections=40"
         # Waits until it answers.
         command = [*self.prefix, BIN / "pg_ctl", "-w", "-D", "data", "-l", "log", "-o", options, "start"]
         subprocess.run(command, cwd=self.folder, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
@@ -122,11 +124,11 @@ class Server:
                        cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def url(self, password=PASSWORD_IN_URL):
-        return f"postgresql://segue:{password}@/postgres?host={self.folder}"
+        return f"postgresql://segue:{password}@/postgres?host={self.folder}{f'&port={self.port}' if self.port else ''}"
 
     def connect(self):
         return Session(["psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder),
-                        "-U", "owner", "postgres"])
+                        "-p", str(self.port or 5432), "-U", "owner", "postgres"])
 
 
 class Session:

@@ -94,6 +94,9 @@ TEST_CASE("a sql source names its address, its file and what goes with a cursor"
   CHECK(Found(kSql, "drop table t") ==
         "SG005 5: config/sql/q.sql: the query begins with \"drop\", and only a SELECT is run\n");
   std::string source = kSql;
+  source.replace(source.find("url: env:DB"), 11, "url: env:DB, tunnel: cred:ssh");
+  CHECK(Found(source).empty());
+  source = kSql;
   source.replace(source.find("sql/q.sql"), 9, "sql/p.sql");
   CHECK(Found(source) == "SG002 5: there is no file config/sql/p.sql with a SELECT\n");
   source = kSql;

@@ -152,7 +152,7 @@ class TestChecker {
         report_.Error("SG005", name->place,
                       fmt::format("source {} is of type {}, whose rows stand in no file",
                                   source->id, source->type_name),
-                      {}, "name a source of type csv, jsonl or sql");
+                      {}, "name a source of type csv, jsonl, sql, http or webhook");
       }
     }
   }

@@ -30,6 +30,7 @@ std::optional<Source> SourceFor(const Workspace& workspace, const TrialLoad& loa
   }
   Source source = *found;
   source.path = load.path;
+  source.push_secret.clear();  // Calls that were pushed in stand one on each line.
   // The columns of a query stand in the first line of a file.
   source.type = source.type == SourceType::kSql ? SourceType::kCsv : source.type;
   return source;

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import Workbench, check
+from harness import Workbench, check, die_with_us
 from postgres_test import PASSWORD, PASSWORD_IN_URL, Server
 
 FILE = "connector: box\ntype: file\npath: outgoing/mail/\n"
@@ -63,13 +63,13 @@ class Bastion:
         if self.prefix:
             for path in [self.folder, *self.folder.iterdir()]:
                 shutil.chown(path, "nobody", "nogroup")
-            os.makedirs("/run/sshd", exist_ok=True)
         self.process = None
         self.start()
 
     def start(self):
         log = open(self.folder / "log", "ab")
-        self.process = subprocess.Popen([*self.prefix, self.sshd, "-D", "-e", "-f", str(self.folder / "config")], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.process = subprocess.Popen([*self.prefix, self.sshd, "-D", "-e", "-f", str(self.folder / "config")], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                        preexec_fn=die_with_us)
         while True:  # Until it answers.
             if self.process.poll() is not None:
                 sys.exit("sshd ended:\n" + (self.folder / "log").read_text())
@@ -160,9 +160,12 @@ def failing(case, server):
 
 def nothing_is_left(case):
     case.bench.write("config/sql/orders.sql", "select o.*, '2026-01-01'::date as placed_at, pg_sleep(600)::text as nap from orders o")
-    process = subprocess.Popen(case.bench.command("run", "--at", "2040-01-02"), env=case.environment(case.bastion.secret()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(case.bench.command("run", "--at", "2040-01-02"), env=case.environment(case.bastion.secret()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               preexec_fn=die_with_us)
     while not ssh_children(process.pid) or list(case.temp.iterdir()):
-        check(process.poll() is None, "the reading is under way") if process.poll() is not None else time.sleep(0.005)
+        if process.poll() is not None:
+            sys.exit("FAILED: the reading ended before its query did")
+        time.sleep(0.005)
     child = ssh_children(process.pid)[0]
     words = Path(f"/proc/{child}/cmdline").read_bytes()
     check(b"127.0.0.1" not in words and b"KEY" not in words, f"nothing of the secret is an argument: {words}")

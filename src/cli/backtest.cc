@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "daemon/fetch.h"
 #include "daemon/postgres.h"
 
 namespace segue {
@@ -132,8 +133,9 @@ int RunBacktestVerb(const Common& common, const BacktestVerb& options) {
   const Progress progress = [&](auto words, auto done, auto all) { line.Show(words, done, all); };
   const std::unique_ptr<FileReader> files = MakeDiskReader(common.state);
   const std::unique_ptr<SqlReader> databases = MakePostgresReader(ResolveSecret);
+  const std::unique_ptr<HttpReader> web = MakeHttpReader(ResolveSecret);
   CycleReport read;
-  Result<Feed> feed = Feed::Read(workspace, *files, progress, read, databases.get());
+  Result<Feed> feed = Feed::Read(workspace, *files, progress, read, databases.get(), web.get());
   if (!feed) {
     throw Failure{kFindings, feed.error().message() + "\n"};
   }

@@ -16,6 +16,7 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "config/sarif.h"
+#include "daemon/fetch.h"
 #include "daemon/postgres.h"
 #include "pipeline/feed.h"
 #include "pipeline/history.h"
@@ -125,7 +126,8 @@ int OneCycle(const Common& common, bool past_brake, bool ahead) {
               OptionsFor(*checked.workspace, true));
   const std::unique_ptr<FileReader> files = MakeDiskReader(common.state);
   const std::unique_ptr<SqlReader> databases = MakePostgresReader(ResolveSecret);
-  Cycle cycle(state, files.get(), databases.get());
+  const std::unique_ptr<HttpReader> web = MakeHttpReader(ResolveSecret);
+  Cycle cycle(state, files.get(), databases.get(), web.get());
   CycleReport report;
   ProgressLine progress;
   cycle.Pull(
@@ -366,11 +368,11 @@ int RunReplay(const Common& common, const ReplayOptions& options) {
     }
   }
   for (const Source& source : workspace.sources) {
-    if (source.type == SourceType::kSql) {
+    if (source.type == SourceType::kSql || source.is_export()) {
       throw Failure{kUsage,
-                    fmt::format("replay never speaks to anybody: source {} is a database; write "
-                                "its rows to a file and read that in its place\n",
-                                source.id)};
+                    fmt::format("replay never speaks to anybody: source {} is {}; write its rows "
+                                "to a file and read that in its place\n",
+                                source.id, source.is_export() ? "an export" : "a database")};
     }
   }
   if (std::filesystem::exists(StateFile(common))) {

@@ -196,6 +196,11 @@ StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
         options.secrets[source.id] = *secret;
       }
     }
+    for (const auto& [name, reference] : source.exports.auth) {
+      if (const Result<std::string> secret = ResolveSecret(reference)) {
+        options.secrets[source.id + "." + name] = *secret;
+      }
+    }
   }
   if (workspace.sign_secret.empty()) {
     return options;

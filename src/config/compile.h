@@ -68,6 +68,7 @@ class Compiler {
   void SourceOf(const Document& document);
   void SourceColumns(const Document& document, Source& source);
   void PushedOf(const Document& document, Source& source);
+  void ExportOf(const Document& document, Source& source);
   void SqlOf(const Document& document, Source& source);
   void SegmentMap(const Document& document, Source& source);
   void Misplaced(const Document& document, const std::vector<std::string_view>& keys,

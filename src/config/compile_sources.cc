@@ -20,6 +20,8 @@ SourceType TypeOf(std::string_view name) {
   return name == "csv"                                            ? SourceType::kCsv
          : name == "sql"                                          ? SourceType::kSql
          : name == "jsonl" || name == "http" || name == "webhook" ? SourceType::kJsonLines
+         : name == "mixpanel"                                     ? SourceType::kMixpanel
+         : name == "amplitude"                                    ? SourceType::kAmplitude
                                                                   : SourceType::kOther;
 }
 
@@ -96,12 +98,17 @@ void Compiler::SourceOf(const Document& document) {
     Missing(root, "path", "it says which files are read");
     Misplaced(document, {"auth", "query", "cursor", "overlap", "timeout"}, "sources of type sql");
   }
+  if (rows) {
+    Misplaced(document, {"history"}, "sources of type mixpanel and amplitude");
+  }
   if (source.type == SourceType::kSql) {
     Misplaced(document, {"path"}, "sources of type csv and jsonl");
     SqlOf(document, source);
   }
-  if (source.type == SourceType::kJsonLines && root.Find("emits") == nullptr &&
-      source.type_name != "webhook") {
+  if (source.is_export()) {
+    ExportOf(document, source);
+  } else if (source.type == SourceType::kJsonLines && root.Find("emits") == nullptr &&
+             source.type_name != "webhook") {
     Misplaced(document, {"time", "dedupe", "version"},
               "rows (`emits`); a line in the Segment shape has its timestamp and messageId");
     SegmentMap(document, source);
@@ -158,6 +165,55 @@ void Compiler::PushedOf(const Document& document, Source& source) {
                                     : "who sends signs every call with it"),
                   {}, fmt::format("add `auth: {{{}: env:NAME}}`", secret));
   }
+}
+
+void Compiler::ExportOf(const Document& document, Source& source) {
+  const Node& root = document.root;
+  const bool mixpanel = source.type == SourceType::kMixpanel;
+  Misplaced(document, {"path", "query", "cursor", "emits", "time", "dedupe", "version"},
+            "sources of rows; an event of an export says itself what, when and which it is");
+  const Node* auth = document.Find("auth");
+  for (std::size_t i = 0; auth != nullptr && i < auth->keys.size(); ++i) {
+    const Node& key = auth->keys[i];
+    if (key.text != "token" && key.text != "url" && (key.text != "project" || !mixpanel)) {
+      report_.Error("SG001", key.place,
+                    fmt::format("`auth` of type {} has no key `{}`", source.type_name, key.text),
+                    {}, mixpanel ? "it has `token`, `project`, `url`" : "it has `token`, `url`");
+    }
+    source.exports.auth[key.text] = auth->items[i].text;
+  }
+  if (source.exports.auth.count("token") == 0) {
+    report_.Error("SG006", document.place,
+                  fmt::format("`auth.token` is missing: it is {}",
+                              mixpanel ? "the project's secret, or a service account as USER:SECRET"
+                                       : "the project's two keys, as KEY:SECRET"),
+                  {}, "add `auth: {token: env:NAME}`");
+  }
+  constexpr Duration kOverlapMost = 30 * kDay;
+  source.exports.overlap = mixpanel ? 3 * kDay : 6 * kHour;
+  if (const Node* overlap = document.Find("overlap")) {
+    const std::optional<Duration> time = ParsePlainDuration(overlap->text);
+    if (!time || *time > kOverlapMost) {
+      Wrong(*overlap, "`overlap` of an export is a duration of at most 30d");
+    }
+    source.exports.overlap = time.value_or(source.exports.overlap);
+  }
+  source.exports.history = ParseDuration(TextAt(root, "history")).value_or(source.exports.history);
+  source.exports.timeout = ParseDuration(TextAt(root, "timeout")).value_or(source.exports.timeout);
+  if (source.exports.timeout <= Duration::zero()) {
+    Wrong(*document.Find("timeout"), "`timeout` is longer than nothing");
+  }
+  if (!mixpanel) {
+    Misplaced(document, {"timezone"}, "other sources: Amplitude exports in UTC");
+  }
+  if (!mixpanel || document.Find("timezone") == nullptr) {
+    source.timezone = Zone();
+  }
+  if (document.Find("currency") == nullptr) {
+    source.currency = workspace_.schema.currency;
+    source.currency_column.clear();
+  }
+  SegmentMap(document, source);
 }
 
 void Compiler::SqlOf(const Document& document, Source& source) {

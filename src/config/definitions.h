@@ -141,7 +141,7 @@ struct Model {
 // Below the state folder: what was pushed in, in one folder for each source, a file a day.
 constexpr std::string_view kSpoolFolder = "spool";
 
-enum class SourceType : std::uint8_t { kCsv, kJsonLines, kSql, kOther };
+enum class SourceType : std::uint8_t { kCsv, kJsonLines, kSql, kMixpanel, kAmplitude, kOther };
 
 // `total_cents / 100` or a plain column name: arithmetic of columns, on the row's texts.
 struct ColumnMap {
@@ -160,6 +160,14 @@ struct SqlSettings {
   std::optional<Duration> overlap_time;       // For a cursor that is a time …
   std::optional<std::int64_t> overlap_count;  // … and for one that is a number.
   Duration timeout = std::chrono::minutes(5);  // Of one statement.
+};
+
+// What only sources of type mixpanel and amplitude have.
+struct ExportSettings {
+  std::map<std::string, std::string> auth;  // Name to secret reference.
+  Duration overlap = Duration::zero();      // So far back it is read again: events arrive late.
+  Duration history = std::chrono::hours(24 * 365);  // So far back the first reading begins.
+  Duration timeout = std::chrono::minutes(5);       // Of one call.
 };
 
 struct Source {
@@ -185,9 +193,12 @@ struct Source {
   // `http` and `webhook`: the service takes what is pushed in and writes it as lines below `path`,
   // from where it is read like any other.  The secret's reference; empty for all other types.
   std::string push_secret;
+  ExportSettings exports;
   Place place;
 
   bool pushed() const { return !push_secret.empty(); }
+
+  bool is_export() const { return type == SourceType::kMixpanel || type == SourceType::kAmplitude; }
 
   // Lines in the Segment shape, each of which says itself what it is.
   bool segment_shape() const {

@@ -19,7 +19,8 @@ struct Unbuilt {
 // To switch a feature on, take its line away.
 constexpr std::array kUnbuilt = {
     Unbuilt{"workspace", "serve.people", "", "people of the console"},
-    Unbuilt{"source", "type", "!csv jsonl sql http webhook", "this type of source"},
+    Unbuilt{"source", "type", "!csv jsonl sql http webhook mixpanel amplitude",
+            "this type of source"},
     Unbuilt{"connector", "type",
             "!smtp file webhook hubspot mailchimp salesforce activecampaign intercom churned pendo "
             "appcues mixpanel amplitude",

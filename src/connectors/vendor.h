@@ -15,6 +15,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
+#include "base/url.h"
 #include "connectors/connector.h"
 
 namespace segue {
@@ -31,7 +32,6 @@ struct Vendor {
 // goes there; http is for this machine only.
 Vendor MakeVendor(std::string_view name, std::string_view standard,
                   const ConnectorSettings& settings, const Secrets& secrets);
-bool IsSafeUrl(std::string_view url);
 // A plain key of the file, or `standard` when it is not there.
 std::string SettingOr(const ConnectorSettings& settings, std::string_view key,
                       std::string_view standard);

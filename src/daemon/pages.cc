@@ -10,7 +10,8 @@ namespace {
 constexpr std::string_view kStyle = R"(
 :root { color-scheme: light dark; }
 body { margin: 0; font: 17px/1.5 system-ui, sans-serif; background: #f3f4f6; color: #1c2430; }
-main { box-sizing: border-box; max-width: 34rem; margin: 8vh auto; padding: 2rem; background: #fff; border-radius: 12px; }
+main { box-sizing: border-box; max-width: 34rem; margin: 8vh auto; padding: 2rem;
+  background: #fff; border-radius: 12px; }
 h1 { margin: 0 0 .75rem; font-size: 1.45rem; line-height: 1.25; }
 fieldset { margin: 1rem 0; padding: .5rem 1rem .75rem; border: 1px solid #c9d0da; border-radius: 8px; }
 legend { padding: 0 .4rem; font-weight: 600; }

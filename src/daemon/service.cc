@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "daemon/fetch.h"
 #include "daemon/files.h"
 #include "daemon/front.h"
 #include "daemon/metrics.h"
@@ -49,13 +50,15 @@ struct Running {
               parts.options(*checked->workspace)),
         reader(MakeDiskReader(parts.state_folder)),
         databases(MakePostgresReader(ResolveSecret)),
-        cycle(state, reader.get(), databases.get()),
+        web(MakeHttpReader(ResolveSecret)),
+        cycle(state, reader.get(), databases.get(), web.get()),
         dispatcher(state, ResolveSecrets) {}
 
   std::shared_ptr<const Checked> checked;
   State state;
   std::unique_ptr<FileReader> reader;
   std::unique_ptr<SqlReader> databases;
+  std::unique_ptr<HttpReader> web;
   Cycle cycle;
   Dispatcher dispatcher;
 };

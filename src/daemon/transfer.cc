@@ -6,18 +6,27 @@
 #include <stdexcept>
 
 #include <curl/curl.h>
+#include <fmt/format.h>
 
 #include "base/text.h"
 
 namespace segue {
 namespace {
 
+// Where an answer's body goes, as far as there is room.
+struct Body {
+  std::string& bytes;
+  std::size_t most = 0;
+  bool full = false;
+};
+
 std::size_t TakeBody(char* bytes, std::size_t size, std::size_t count, void* target) {
-  auto* body = static_cast<std::string*>(target);
-  if (body->size() + size * count > kReplyBytesMax) {
+  auto* body = static_cast<Body*>(target);
+  body->full = body->bytes.size() + size * count > body->most;
+  if (body->full) {
     return 0;  // Stops the transfer.
   }
-  body->append(bytes, size * count);
+  body->bytes.append(bytes, size * count);
   return size * count;
 }
 
@@ -57,6 +66,7 @@ struct Transfer::Inner {
   curl_slist* list = nullptr;  // Headers of HTTP, recipients of SMTP.
   std::string from;
   Upload upload;
+  Body body{reply.body};
   std::string error = std::string(CURL_ERROR_SIZE, '\0');
   bool refused = false;
 
@@ -70,9 +80,15 @@ struct Transfer::Inner {
   Reply ConcludeSmtp(CURLcode code);
 };
 
-Transfer::Transfer(Request request) : inner_(std::make_unique<Inner>()) {
+bool StartCurl() {
+  static const CURLcode kStarted = curl_global_init(CURL_GLOBAL_DEFAULT);
+  return kStarted == CURLE_OK;
+}
+
+Transfer::Transfer(Request request, std::size_t bytes_max) : inner_(std::make_unique<Inner>()) {
   inner_->request = std::move(request);
-  inner_->curl = curl_easy_init();
+  inner_->body.most = bytes_max;
+  inner_->curl = StartCurl() ? curl_easy_init() : nullptr;
   if (inner_->curl == nullptr) {
     throw std::runtime_error("libcurl could not be started");
   }
@@ -111,7 +127,7 @@ void Transfer::Inner::SetCommon() {
       std::chrono::duration_cast<std::chrono::milliseconds>(request.timeout).count();
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout_ms));
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, TakeBody);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply.body);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
 }
 
 void Transfer::Inner::SetHttp() {
@@ -161,7 +177,7 @@ void Transfer::Inner::SetSmtp() {
   }
   // The server's last words, for people.
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, TakeBody);
-  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &reply.body);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &body);
 }
 
 // Whether the other side cannot have acted on it: not a byte of a request went out, or no byte of a
@@ -191,7 +207,10 @@ bool Transfer::Inner::NothingSent(CURLcode code) const {
 
 // The URL may hold what nobody may read in a log, so the words name the failure only.
 Reply Transfer::Inner::Failed(CURLcode code) const {
-  const std::string words = error[0] != '\0' ? error.c_str() : curl_easy_strerror(code);
+  const std::string words = body.full
+                                ? fmt::format("the answer is longer than {} MB", body.most >> 20U)
+                            : error[0] != '\0' ? error.c_str()
+                                               : curl_easy_strerror(code);
   return {NothingSent(code) ? Reply::Kind::kNotSent : Reply::Kind::kLost, 0, {}, {}, words};
 }
 

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,10 +17,14 @@ namespace segue {
 // An answer of a vendor is a few kilobytes; more is somebody else's page.
 constexpr std::size_t kReplyBytesMax = 1024 * 1024;
 
+// libcurl's own start, once per process.  Error: it cannot; then nothing can be performed.
+bool StartCurl();
+
 class Transfer {
  public:
+  // `bytes_max`: a longer answer is cut off, and counts as lost.
   // Requires: request.kind is kHttp or kSmtp.
-  explicit Transfer(Request request);
+  explicit Transfer(Request request, std::size_t bytes_max = kReplyBytesMax);
   ~Transfer();
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;

@@ -14,9 +14,7 @@ namespace {
 constexpr int kLongestPollMs = 60'000;
 
 CURLM* NewMulti() {
-  // Once per process, before any thread of ours runs.
-  static const CURLcode kStarted = curl_global_init(CURL_GLOBAL_DEFAULT);
-  CURLM* multi = kStarted == CURLE_OK ? curl_multi_init() : nullptr;
+  CURLM* multi = StartCurl() ? curl_multi_init() : nullptr;
   if (multi == nullptr) {
     throw std::runtime_error("libcurl could not be started");
   }

@@ -55,6 +55,10 @@ struct Reply {
   std::string error;  // For kNotSent and kLost: in words, without secrets.
 };
 
+// What Retry-After of an answer asks for: seconds or a date.  Zero when the header is absent or
+// makes no sense; never more than a day.
+Duration RetryAfter(const Reply& reply, TimePoint now);
+
 struct Exchange {
   Request request;
   Reply reply;

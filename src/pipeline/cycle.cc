@@ -169,11 +169,11 @@ std::optional<TimePoint> CutOff(Database& db) {
 
 }  // namespace
 
-Cycle::Cycle(State& state, FileReader* files, SqlReader* databases)
-    : state_(state), files_(files), databases_(databases) {}
+Cycle::Cycle(State& state, FileReader* files, SqlReader* databases, HttpReader* web)
+    : state_(state), files_(files), databases_(databases), web_(web) {}
 
 void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport& report) {
-  if (files_ == nullptr && databases_ == nullptr) {
+  if (files_ == nullptr && databases_ == nullptr && web_ == nullptr) {
     return;
   }
   TakeAnswers(now, report);
@@ -240,7 +240,7 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
     StoreRead(db, source, slot, now, error);
     work.Commit();
   };
-  Reading reading(source, state_.workspace(), files_, databases_);
+  Reading reading(source, state_.workspace(), files_, databases_, false, web_);
   Result<Batch> batch = reading.Next(position.cursor, kRowsPerBatch);
   while (true) {
     if (!batch) {
@@ -252,7 +252,7 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
     const std::string cursor = batch->cursor;
     const auto take_in = [&] {
       Transaction work(db);
-      if (source.type == SourceType::kSql) {
+      if (source.type == SourceType::kSql || source.is_export()) {
         DropKnownRows(db, source, batch->bad);  // Rows within the overlap are read again.
       }
       Ledger& ledger = state_.ledger();

@@ -17,7 +17,7 @@ TimePoint TimeOf(const Fact& fact) {
 }  // namespace
 
 Result<Feed> Feed::Read(const Workspace& workspace, FileReader& files, const Progress& progress,
-                        CycleReport& report, SqlReader* databases) {
+                        CycleReport& report, SqlReader* databases, HttpReader* web) {
   Feed feed;
   for (const Source& source : workspace.sources) {
     if (source.type == SourceType::kSql && databases == nullptr) {
@@ -25,7 +25,12 @@ Result<Feed> Feed::Read(const Workspace& workspace, FileReader& files, const Pro
                    ": a replay speaks to nobody, and this source is a database; write its rows to "
                    "a file and read that in its place");
     }
-    Reading reading(source, workspace, &files, databases, true);
+    if (source.is_export() && web == nullptr) {
+      return Error("source " + source.id +
+                   ": a replay speaks to nobody, and this source is an export; write its events to "
+                   "a file and read that in its place");
+    }
+    Reading reading(source, workspace, &files, databases, true, web);
     std::string cursor;
     for (bool done = false; !done;) {
       Result<Batch> batch = reading.Next(cursor, kRowsPerFeed);

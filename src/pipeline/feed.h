@@ -13,9 +13,10 @@ namespace segue {
 class Feed {
  public:
   // Reads every source to its end.  Error: a source that cannot be read, and without `databases`
-  // one that is a database.
+  // or `web` one that is a database or an export.
   static Result<Feed> Read(const Workspace& workspace, FileReader& files, const Progress& progress,
-                           CycleReport& report, SqlReader* databases = nullptr);
+                           CycleReport& report, SqlReader* databases = nullptr,
+                           HttpReader* web = nullptr);
 
   // Hands the facts up to `now` to the cycle, one transaction for each stretch of one source.
   void GiveUntil(TimePoint now, Cycle& cycle, CycleReport& report);

@@ -47,9 +47,10 @@ struct Checked {
 Checked CheckWorkspace(std::vector<SourceFile> files, bool tolerate_unbuilt = false,
                        std::vector<PlaybookVersion> earlier = {});
 
-class Moments;    // pipeline/moments.h
-class SqlReader;  // sources/sql.h
-class Processes;  // pipeline/processes.h
+class Moments;     // pipeline/moments.h
+class HttpReader;  // sources/exports.h
+class SqlReader;   // sources/sql.h
+class Processes;   // pipeline/processes.h
 
 // Told how far a long piece of work is; the command line draws it.
 using Progress = std::function<void(std::string_view what, std::int64_t done, std::int64_t all)>;
@@ -139,7 +140,7 @@ void WatchOffers(Outbox& outbox, Offers& offers);
 class Cycle {
  public:
   // Either reader may be null: then its sources cannot be read.  Without both Pull does nothing.
-  Cycle(State& state, FileReader* files, SqlReader* databases = nullptr);
+  Cycle(State& state, FileReader* files, SqlReader* databases = nullptr, HttpReader* web = nullptr);
 
   // Reads every source that is due (or all) to its end: each batch in one transaction with its
   // cursor.
@@ -181,6 +182,7 @@ class Cycle {
   State& state_;
   FileReader* files_;
   SqlReader* databases_;
+  HttpReader* web_;
   bool brakes_hold_ = true;
 };
 

@@ -64,6 +64,16 @@ void SetAside(const RowProblem& problem, std::string_view raw, std::int64_t line
                        .raw = std::string(raw.substr(0, kRawBytesMax))});
 }
 
+std::optional<Error> StoppedBy(const Source& source, const Batch& batch) {
+  if (!source.stop_on_bad_rows || batch.bad.empty()) {
+    return std::nullopt;
+  }
+  const BadRow& bad = batch.bad.front();
+  return Error(fmt::format(
+      "{}{}{}: {}; the row is {}; nothing from here on is taken in (bad_rows: stop)", bad.file,
+      bad.column.empty() ? "" : ", column ", bad.column, bad.reason, bad.raw.substr(0, 200)));
+}
+
 void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line, Batch& batch,
                      std::optional<RowProblem> problem) const {
   ++batch.rows;

@@ -56,6 +56,9 @@ constexpr std::size_t kCustomerKeyBytesMax = 256;
 // Adds a row that cannot be read to the batch's bad ones; `raw` as it stands in the file.
 void SetAside(const RowProblem& problem, std::string_view raw, std::int64_t line, Batch& batch);
 
+// What `bad_rows: stop` makes of a batch that was read from something which is no file.
+std::optional<Error> StoppedBy(const Source& source, const Batch& batch);
+
 class RowReader {
  public:
   // Finds the columns in the header.  Requires: source and workspace outlive it.

@@ -1,4 +1,4 @@
-// Files on the disk, below one folder; *.gz through zlib, the only user of which this is.
+// Files on the disk, below one folder; *.gz through zlib.
 //
 // The file that was read last stays open with its place, so that reading in pieces costs no seeks
 // and a compressed file is unpacked once.  The piece that was read last is kept too: whoever goes

@@ -48,6 +48,13 @@ using JsonFields = std::map<std::string, JsonField, std::less<>>;
 // found.
 RowResult<JsonFields> ParseJsonLine(std::string_view line);
 
+// How a line says what a track call in the Segment shape says.
+struct CallShape {
+  std::string_view properties = "properties.";  // Before the names of the event's fields.
+  // Puts the other fields where that shape has them; null: they stand there.
+  RowResult<bool> (*translate)(JsonFields& fields, const Source& source) = nullptr;
+};
+
 // Reads the lines of one source.  Each adds to the batch: facts, an anonymous or ignored line, or a
 // bad row.
 class JsonLineReader {
@@ -65,7 +72,8 @@ Result<std::unique_ptr<JsonLineReader>> MakeJsonRows(const Source& source,
                                                      const Workspace& workspace);
 // track, identify, group, alias, page and screen.
 Result<std::unique_ptr<JsonLineReader>> MakeSegmentCalls(const Source& source,
-                                                         const Workspace& workspace);
+                                                         const Workspace& workspace,
+                                                         const CallShape& shape = {});
 
 // The columns that the right side of `map` names.
 std::vector<std::string> ColumnsOf(std::string_view expression);

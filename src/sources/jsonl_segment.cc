@@ -63,8 +63,8 @@ struct Shape {
 
 class SegmentCalls final : public JsonLineReader {
  public:
-  SegmentCalls(const Source& source, const Workspace& workspace)
-      : source_(source), workspace_(workspace) {}
+  SegmentCalls(const Source& source, const Workspace& workspace, const CallShape& shape)
+      : source_(source), workspace_(workspace), shape_(shape) {}
 
   std::optional<Error> Prepare() {
     const Schema& schema = workspace_.schema;
@@ -105,9 +105,16 @@ class SegmentCalls final : public JsonLineReader {
     const std::size_t bad_before = batch.bad.size();
     const std::int64_t anonymous_before = batch.anonymous;
     const std::int64_t rows_before = batch.rows;
-    const RowResult<JsonFields> fields = ParseJsonLine(line);
-    const RowResult<bool> taken =
-        fields ? TakeCall(*fields, {line, number}, batch) : RowResult<bool>(fields.error());
+    RowResult<JsonFields> fields = ParseJsonLine(line);
+    RowResult<bool> taken = true;
+    if (!fields) {
+      taken = fields.error();
+    } else if (shape_.translate != nullptr) {
+      taken = shape_.translate(*fields, source_);
+    }
+    if (taken) {
+      taken = TakeCall(*fields, {line, number}, batch);
+    }
     batch.rows = rows_before + 1;
     if (!taken) {
       SetAside(taken.error(), line, number, batch);
@@ -204,6 +211,7 @@ class SegmentCalls final : public JsonLineReader {
 
   const Source& source_;
   const Workspace& workspace_;
+  CallShape shape_;
   std::vector<Shape> events_;  // As Schema::events.
   Shape traits_, accounts_;
 };
@@ -323,7 +331,6 @@ RowResult<bool> SegmentCalls::TakeRow(const Shape& shape, Cells cells, std::stri
 
 RowResult<bool> SegmentCalls::TakeEvent(int kind, const JsonFields& fields, const Line& line,
                                         Batch& batch) const {
-  constexpr std::string_view kPrefix = "properties.";
   const Shape& shape = events_[static_cast<std::size_t>(kind)];
   const RowResult<std::string> user = TextOf(fields, "userId");
   const RowResult<std::string> id = TextOf(fields, "messageId");
@@ -335,11 +342,11 @@ RowResult<bool> SegmentCalls::TakeEvent(int kind, const JsonFields& fields, cons
     return RowProblem("messageId", fmt::format("a messageId has at most {} bytes, this one has {}",
                                                kMessageIdBytesMax, id->size()));
   }
-  Cells cells = CellsOf(shape, fields, kPrefix);
+  Cells cells = CellsOf(shape, fields, shape_.properties);
   cells.texts[0] = *user;
   cells.texts[1] = *time;
   const std::size_t facts_before = batch.facts.size();
-  RowResult<bool> taken = TakeRow(shape, std::move(cells), kPrefix, line, batch);
+  RowResult<bool> taken = TakeRow(shape, std::move(cells), shape_.properties, line, batch);
   if (taken && batch.facts.size() > facts_before) {
     std::get<Event>(batch.facts.back()).dedupe = *id;
   }
@@ -434,8 +441,9 @@ RowResult<bool> SegmentCalls::TakeAlias(const JsonFields& fields, Batch& batch) 
 }  // namespace
 
 Result<std::unique_ptr<JsonLineReader>> MakeSegmentCalls(const Source& source,
-                                                         const Workspace& workspace) {
-  auto calls = std::make_unique<SegmentCalls>(source, workspace);
+                                                         const Workspace& workspace,
+                                                         const CallShape& shape) {
+  auto calls = std::make_unique<SegmentCalls>(source, workspace, shape);
   if (std::optional<Error> error = calls->Prepare()) {
     return *error;
   }

@@ -16,6 +16,15 @@ Result<Batch> Reading::Next(std::string_view cursor, std::int64_t rows_max, bool
     }
     return rows_->Next(cursor, rows_max);
   }
+  if (source_.is_export()) {
+    if (web_ == nullptr) {
+      return Error("nobody is spoken to here");
+    }
+    if (!export_) {
+      export_.emplace(source_, workspace_, *web_);
+    }
+    return export_->Next(cursor, rows_max);
+  }
   if (files_ == nullptr) {
     return Error("files cannot be read here");
   }

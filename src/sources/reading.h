@@ -16,6 +16,7 @@
 
 #include "base/result.h"
 #include "config/definitions.h"
+#include "sources/exports.h"
 #include "sources/jsonl.h"
 #include "sources/source.h"
 #include "sources/sql.h"
@@ -38,14 +39,15 @@ Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileRe
 
 class Reading {
  public:
-  // Either reader may be null: then its sources are an error.  `whole`: see FileLook.
+  // Each reader may be null: then its sources are an error.  `whole`: see FileLook.
   // Requires: all outlive it.
   Reading(const Source& source, const Workspace& workspace, FileReader* files, SqlReader* databases,
-          bool whole = false)
+          bool whole = false, HttpReader* web = nullptr)
       : source_(source),
         workspace_(workspace),
         files_(files),
         databases_(databases),
+        web_(web),
         look_{.whole = whole, .begun = false, .settled = {}, .refused = {}} {}
 
   // Reads on from `cursor` (empty: from the start), about `rows_max` rows.
@@ -57,9 +59,11 @@ class Reading {
   const Workspace& workspace_;
   FileReader* files_;
   SqlReader* databases_;
+  HttpReader* web_;
   FileLook look_;
   std::unique_ptr<JsonLineReader> lines_;
   std::optional<SqlPull> rows_;
+  std::optional<ExportPull> export_;
 };
 
 }  // namespace segue

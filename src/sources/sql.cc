@@ -99,14 +99,9 @@ Result<Batch> SqlPull::Next(std::string_view cursor, std::int64_t rows_max) {
   for (const SqlRow& row : *rows) {
     Take(row, batch);
   }
-  if (source_.stop_on_bad_rows && !batch.bad.empty()) {
-    const BadRow& bad = batch.bad.front();
+  if (const std::optional<Error> error = StoppedBy(source_, batch)) {
     rows_.reset();
-    return Error(
-        fmt::format("{}{}{}: {}; the row is {}; nothing from here on is taken in "
-                    "(bad_rows: stop)",
-                    bad.file, bad.column.empty() ? "" : ", column ", bad.column, bad.reason,
-                    bad.raw.substr(0, 200)));
+    return *error;
   }
   batch.done = rows->empty();
   batch.cursor = CursorText();

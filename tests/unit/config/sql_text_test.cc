@@ -1,4 +1,5 @@
-// The scanner of a source's SELECT, and what a sql or jsonl source must say.
+// The scanner of a source's SELECT, and what sources of type sql, jsonl, mixpanel and amplitude
+// must say.
 
 #include "config/sql_text.h"
 
@@ -104,6 +105,34 @@ TEST_CASE("a sql source names its address, its file and what goes with a cursor"
   CHECK(Found(source) ==
         "SG001 4: `auth` of type sql has no key `uri`\n"
         "SG006 1: `auth.url` is missing: it says where the database is\n");
+}
+
+TEST_CASE("an export needs its secret, and no currency; what it cannot have is refused") {
+  const std::string mixpanel = "source: s\ntype: mixpanel\nevery: 1h\nauth: {token: env:T}\n";
+  const std::string amplitude = "source: s\ntype: amplitude\nevery: 1h\nauth: {token: env:T}\n";
+  CHECK(Found(mixpanel).empty());
+  CHECK(Found(amplitude).empty());
+  CHECK(Found(mixpanel +
+              "history: 400d\noverlap: 5d\ntimeout: 10m\ntimezone: Asia/Tokyo\ncurrency: price_in\n"
+              "map: {order_placed: Completed Order, order_placed.amount: cents / 100}\n")
+            .empty());
+  CHECK(Found("source: s\ntype: mixpanel\nevery: 1h\n") ==
+        "SG006 1: `auth.token` is missing: it is the project's secret, or a service account as "
+        "USER:SECRET\n");
+  CHECK(Found("source: s\ntype: amplitude\nevery: 1h\nauth: {token: env:T, project: env:P}\n") ==
+        "SG001 4: `auth` of type amplitude has no key `project`\n");
+  CHECK(Found(mixpanel + "overlap: 31d\n") ==
+        "SG005 5: `overlap` of an export is a duration of at most 30d\n");
+  CHECK(Found(mixpanel + "overlap: 5000\n") ==
+        "SG005 5: `overlap` of an export is a duration of at most 30d\n");
+  CHECK(Found(mixpanel + "timeout: 0s\n") == "SG005 5: `timeout` is longer than nothing\n");
+  CHECK(Found(mixpanel + "dedupe: order_id\n")
+            .find("SG005 5: `dedupe` is a key of sources of rows") == 0);
+  CHECK(Found(amplitude + "timezone: Asia/Tokyo\n") ==
+        "SG005 5: `timezone` is a key of other sources: Amplitude exports in UTC\n");
+  CHECK(Found(mixpanel + "map: {order_placd: x}\n").find("SG002 5: no event") == 0);
+  CHECK(Found(std::string(kSql) + "history: 5d\n") ==
+        "SG005 9: `history` is a key of sources of type mixpanel and amplitude\n");
 }
 
 TEST_CASE("a jsonl source is rows with emits, and calls in the Segment shape without") {

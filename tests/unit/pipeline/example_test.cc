@@ -1,5 +1,5 @@
 // The example workspace that stands beside the checkout, written by nobody who wrote this program:
-// it checks clean but for the vendors that are not built yet, and its tests pass.
+// it checks clean, and its tests pass.
 
 #include <algorithm>
 
@@ -15,15 +15,9 @@
 namespace segue {
 namespace {
 
-// What of the example waits for sources: whom to speak to, not what is said.
+// A warning: one of its texts means to go to nobody who lacks the value.
 bool IsForgiven(const Diagnostic& one) {
-  if (one.code == "SG021") {
-    return true;  // A warning: one of its texts means to go to nobody who lacks the value.
-  }
-  if (one.code != "SG099") {
-    return false;
-  }
-  return one.message.find("this type of source") != std::string::npos;
+  return one.code == "SG021";
 }
 
 }  // namespace
@@ -35,7 +29,7 @@ TEST_CASE("example: it checks clean, and its two tests pass") {
   }
   Diagnostics found;
   std::vector<SourceFile> files = ReadWorkspaceFiles(*folder, found);
-  const Checked checked = CheckWorkspace(std::move(files), true);
+  const Checked checked = CheckWorkspace(std::move(files));
   Diagnostics problems;
   std::copy_if(
       checked.diagnostics.begin(), checked.diagnostics.end(), std::back_inserter(problems),

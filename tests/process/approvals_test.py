@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 import subprocess
+from pathlib import Path
 
 from harness import Workbench, check
 
@@ -43,7 +44,11 @@ class Team:
 
 def first_release(team):
     team.settings("safety: {approvals: 2}")
-    check("SG061" in team.says("run", code=1), "files that ask for approvals do not run before they were applied")
+    said = team.says("run", code=1).replace(str(team.bench.folder), "FOLDER")
+    golden = Path(__file__).resolve().parents[1] / "golden/diagnostics/SG061.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(said)
+    check(said == golden.read_text(), f"files that ask for approvals do not run before they were applied: {said}")
     check("segue approve" in team.says("apply", code=3), "and are not applied without a plan")
     plan = str(team.bench.folder / "plan.json")
     team.says("plan", "-o", plan)

@@ -3,6 +3,7 @@
 a kill in the middle loses nothing, and no secret stands in what it says.
 """
 
+import base64
 import gzip
 import io
 import json
@@ -88,7 +89,9 @@ class Vendor(BaseHTTPRequestHandler):
         Vendor.asked.append(self.path)
         Vendor.seen.add(self.headers["Authorization"])
         if Vendor.fail is not None:
-            self.answer(*Vendor.fail, Retry_After="3600")
+            status, body = Vendor.fail
+            own = base64.b64decode(self.headers["Authorization"].split()[1])
+            self.answer(status, own if body is None else body, Retry_After="3600")
         elif url.path == "/api/2.0/export":
             body = mixpanel_day(query["from_date"])
             zips = "gzip" in self.headers.get("Accept-Encoding", "")
@@ -159,7 +162,7 @@ def main():
     check(len(Vendor.seen) == 2, "each vendor got its own secret, and always the same")
     said(bench)
     check(events(bench) == orders, "reading the overlap again changes nothing")
-    Vendor.fail = (503, MIXPANEL.encode())
+    Vendor.fail = (503, None)  # It says what it was called with.
     check("source mixpanel: Mixpanel answers 503" in said(bench), "a vendor that is away is a warning")
     server.shutdown()
 

@@ -114,7 +114,7 @@ class Workbench:
     def __init__(self, connector):
         self.folder = Path(tempfile.mkdtemp(prefix="segue-process-"))
         self.port = free_port()
-        self.write("config/segue.yaml", WORKSPACE.replace("CONNECTOR", connector.split()[1]).replace("PORT", str(self.port)))
+        self.write("config/segue.yaml", WORKSPACE.replace("CONNECTOR", connector.split()[1]))
         self.write("config/sources.yaml", SOURCES)
         self.write("config/connectors.yaml", connector)
         self.write("rules/rules.yaml", RULES)
@@ -125,7 +125,7 @@ class Workbench:
     def write(self, name, text):
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text.replace("127.0.0.1:PORT", f"127.0.0.1:{self.port}"))
 
     def command(self, *words):
         if words[0] == "run" and "--at" in words:

@@ -100,10 +100,10 @@ class DocumentFormatter {
 
   static const KeyNode& KeysOfEntry(const KeyNode& keys) {
     const Form form = keys.spec != nullptr ? keys.spec->form : Form::kFree;
-    return form == Form::kSteps     ? KeyTree(DocumentKind::kStep)
-           : form == Form::kFacts   ? KeyTree(DocumentKind::kFact)
-           : keys.item != nullptr   ? *keys.item
-                                    : kUnknownKeys;
+    return form == Form::kSteps   ? KeyTree(DocumentKind::kStep)
+           : form == Form::kFacts ? KeyTree(DocumentKind::kFact)
+           : keys.item != nullptr ? *keys.item
+                                  : kUnknownKeys;
   }
 
   static Form FormOf(const KeyNode& keys) {

@@ -74,10 +74,10 @@ class Normaliser {
 
   void Item(const Node& entry, const KeyNode& keys, Form form, int depth) {
     if (entry.kind == Node::Kind::kMap) {
-      const KeyNode* item = form == Form::kSteps     ? &KeyTree(DocumentKind::kStep)
-                            : form == Form::kFacts   ? &KeyTree(DocumentKind::kFact)
-                            : keys.item != nullptr   ? keys.item.get()
-                                                     : &kUnknown;
+      const KeyNode* item = form == Form::kSteps   ? &KeyTree(DocumentKind::kStep)
+                            : form == Form::kFacts ? &KeyTree(DocumentKind::kFact)
+                            : keys.item != nullptr ? keys.item.get()
+                                                   : &kUnknown;
       Line(depth, "-");
       Map(entry, *item, depth + 1);
     } else {

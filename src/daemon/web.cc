@@ -63,8 +63,8 @@ WebTurn PageTurn(std::string html) {
 PageFrame FrameOf(const Workspace& workspace) {
   const std::string& from = workspace.sender_from;
   const std::size_t end = from.find('<');
-  std::string name(Trim(std::string_view(from).substr(0, end)));
-  return {name.empty() ? from : std::move(name), workspace.sender_postal};
+  const std::string name(Trim(std::string_view(from).substr(0, end)));
+  return {name.empty() ? from : name, workspace.sender_postal};
 }
 
 LinkSigner SignerOf(const Site& site) {
@@ -238,7 +238,7 @@ std::string TokenOf(const WebRequest& request) {
   const std::string header = HeaderOf(request, "authorization");
   const std::size_t space = header.find(' ');
   const std::string scheme = ToLower(header.substr(0, space));
-  const std::string value(Trim(std::string_view(header).substr(std::min(space, header.size()))));
+  std::string value(Trim(std::string_view(header).substr(std::min(space, header.size()))));
   if (scheme == "bearer") {
     return value;
   }

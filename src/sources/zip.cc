@@ -89,16 +89,16 @@ Result<std::string> Inflated(std::string_view packed, int window, std::size_t mo
 }  // namespace
 
 Result<std::vector<ZipFile>> ListZip(std::string_view bytes) {
-  const Error kBad("the archive is damaged or cut off");
+  const Error damaged("the archive is damaged or cut off");
   const std::size_t end = EndOf(bytes);
   if (end == std::string_view::npos) {
-    return kBad;
+    return damaged;
   }
   std::vector<ZipFile> files;
   std::size_t at = NumberAt(bytes, end + 16, 4);
   for (std::uint32_t left = NumberAt(bytes, end + 10, 2); left > 0; --left) {
     if (!HasMark(bytes, at, kEntryBytes, kEntryMark)) {
-      return kBad;
+      return damaged;
     }
     const std::uint32_t method = NumberAt(bytes, at + 10, 2);
     const std::size_t packed = NumberAt(bytes, at + 20, 4);
@@ -114,12 +114,12 @@ Result<std::vector<ZipFile>> ListZip(std::string_view bytes) {
       return Error(fmt::format("the archive has {} in a way that is not read here", file.name));
     }
     if (!HasMark(bytes, local, kLocalBytes, kLocalMark)) {
-      return kBad;
+      return damaged;
     }
     const std::size_t begin =
         local + kLocalBytes + NumberAt(bytes, local + 26, 2) + NumberAt(bytes, local + 28, 2);
     if (begin > bytes.size() || packed > bytes.size() - begin) {
-      return kBad;
+      return damaged;
     }
     file.packed = bytes.substr(begin, packed);
     if (!file.name.ends_with('/')) {

@@ -1,6 +1,9 @@
 #include "daemon/front.h"
 
+#include <exception>
+#include <iterator>
 #include <spdlog/spdlog.h>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -155,7 +158,13 @@ void Front::Handle(WebServer& server, const WebRequest& request, WebServer::Send
     const std::lock_guard lock(site_mutex_);
     site = site_;
   }
-  WebTurn turn = AnswerWeb(*site, request, SystemClock().Now());
+  WebTurn turn;
+  try {
+    turn = AnswerWeb(*site, request, SystemClock().Now());
+  } catch (const std::exception& error) {  // A bug here ends one request and not the service.
+    spdlog::error("a request could not be answered: {}", error.what());
+    turn.reply = Words(500, "this went wrong here\n");
+  }
   if (turn.lines.empty()) {
     reply(std::move(turn.reply));
     return;

@@ -52,29 +52,15 @@ class AmplitudeConnector final : public Connector {
   NextStep Next(std::span<const Delivery> batch, std::span<const Exchange> done, Session& session,
                 TimePoint now) const override {
     VendorAttempt attempt(vendor_, batch, done, session, now);
-    if (const std::string problem = Problem(attempt.first()); !problem.empty()) {
-      return attempt.Whole(attempt.Say(Kind::kRefused, problem));
-    }
-    if (vendor_.base.empty()) {
-      return attempt.Whole(attempt.Misconfigured("auth.url must begin with https://"));
+    if (const auto hindered = attempt.Hindered(Problem(attempt.first()))) {
+      return *hindered;
     }
     return attempt.first().kind == DeliveryKind::kSet ? Set(attempt) : Track(attempt);
   }
 
  private:
   std::string Problem(const Delivery& delivery) const {
-    if (delivery.kind != DeliveryKind::kSet && delivery.kind != DeliveryKind::kTrack) {
-      return "Amplitude carries fields and events only, not a " +
-             std::string(DeliveryKindName(delivery.kind));
-    }
-    const std::string id = ContactId(delivery, match_);
-    if (id.empty()) {
-      return "the customer has none of what `match` says that Amplitude knows them by";
-    }
-    if (IsNobody(id)) {
-      return "Amplitude takes the id \"" + id + "\" for nobody's";
-    }
-    return FieldsProblem(delivery, writes_);
+    return FieldsAndEventsProblem("Amplitude", delivery, match_, writes_);
   }
 
   NextStep Track(VendorAttempt& attempt) const {

@@ -119,11 +119,8 @@ class IntercomConnector final : public Connector {
   NextStep Next(std::span<const Delivery> batch, std::span<const Exchange> done, Session& session,
                 TimePoint now) const override {
     VendorAttempt attempt(vendor_, batch, done, session, now);
-    if (vendor_.base.empty()) {
-      return attempt.Whole(attempt.Misconfigured("auth.url must begin with https://"));
-    }
-    if (const std::string problem = Problem(attempt.first()); !problem.empty()) {
-      return attempt.Whole(attempt.Say(Kind::kRefused, problem));
+    if (const auto hindered = attempt.Hindered(Problem(attempt.first()))) {
+      return *hindered;
     }
     switch (attempt.first().kind) {
       case DeliveryKind::kSet:

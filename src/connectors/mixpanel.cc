@@ -56,29 +56,15 @@ class MixpanelConnector final : public Connector {
   NextStep Next(std::span<const Delivery> batch, std::span<const Exchange> done, Session& session,
                 TimePoint now) const override {
     VendorAttempt attempt(vendor_, batch, done, session, now);
-    if (const std::string problem = Problem(attempt.first()); !problem.empty()) {
-      return attempt.Whole(attempt.Say(Kind::kRefused, problem));
-    }
-    if (vendor_.base.empty()) {
-      return attempt.Whole(attempt.Misconfigured("auth.url must begin with https://"));
+    if (const auto hindered = attempt.Hindered(Problem(attempt.first()))) {
+      return *hindered;
     }
     return attempt.first().kind == DeliveryKind::kSet ? Set(attempt) : Track(attempt);
   }
 
  private:
   std::string Problem(const Delivery& delivery) const {
-    if (delivery.kind != DeliveryKind::kSet && delivery.kind != DeliveryKind::kTrack) {
-      return "Mixpanel carries fields and events only, not a " +
-             std::string(DeliveryKindName(delivery.kind));
-    }
-    const std::string id = ContactId(delivery, match_);
-    if (id.empty()) {
-      return "the customer has none of what `match` says that Mixpanel knows them by";
-    }
-    if (IsNobody(id)) {
-      return "Mixpanel takes the id \"" + id + "\" for nobody's";
-    }
-    return FieldsProblem(delivery, writes_);
+    return FieldsAndEventsProblem("Mixpanel", delivery, match_, writes_);
   }
 
   // What became of each record, of those that the answer lists as failed; nothing where it does not

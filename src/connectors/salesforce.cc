@@ -123,11 +123,8 @@ class SalesforceConnector final : public Connector {
       vendor.base = session.at("instance");
     }
     VendorAttempt attempt(vendor, batch, calls, session, now);
-    if (vendor_.base.empty()) {
-      return attempt.Whole(attempt.Misconfigured("auth.url must begin with https://"));
-    }
-    if (const std::string problem = Problem(batch.front()); !problem.empty()) {
-      return attempt.Whole(attempt.Say(Kind::kRefused, problem));
+    if (const auto hindered = attempt.Hindered(Problem(attempt.first()))) {
+      return *hindered;
     }
     if (session.count("token") == 0) {
       return Login(attempt, done, now);

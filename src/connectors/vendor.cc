@@ -127,6 +127,23 @@ std::string FieldsProblem(const Delivery& delivery, std::span<const std::string>
   return "";
 }
 
+std::string FieldsAndEventsProblem(std::string_view vendor, const Delivery& delivery,
+                                   std::string_view match_field,
+                                   std::span<const std::string> writes) {
+  if (delivery.kind != DeliveryKind::kSet && delivery.kind != DeliveryKind::kTrack) {
+    return fmt::format("{} carries fields and events only, not a {}", vendor,
+                       DeliveryKindName(delivery.kind));
+  }
+  const std::string id = ContactId(delivery, match_field);
+  if (id.empty()) {
+    return fmt::format("the customer has none of what `match` says that {} knows them by", vendor);
+  }
+  if (IsNobody(id)) {
+    return fmt::format("{} takes the id \"{}\" for nobody's", vendor, id);
+  }
+  return FieldsProblem(delivery, writes);
+}
+
 std::string UuidOf(std::string_view key) {
   const std::string hex = Sha256Hex(key);
   return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
@@ -264,6 +281,14 @@ Outcome VendorAttempt::NotAsWanted(const Reply& reply, bool reading) const {
     outcome.kind = reading ? Outcome::Kind::kRetry : Outcome::Kind::kUnknown;
   }
   return outcome;
+}
+
+std::optional<NextStep> VendorAttempt::Hindered(std::string_view problem) const {
+  if (vendor_.base.empty()) {
+    return Whole(Misconfigured("auth.url must begin with https://"));
+  }
+  return problem.empty() ? std::nullopt
+                         : std::optional(Whole(Say(Outcome::Kind::kRefused, problem)));
 }
 
 NextStep VendorAttempt::Whole(const Outcome& outcome) const {

@@ -72,6 +72,11 @@ bool IsNobody(std::string_view id);
 std::string AfterWord(std::string_view use, std::string_view word);
 // Why fields of a delivery may not be written there; empty when they may.
 std::string FieldsProblem(const Delivery& delivery, std::span<const std::string> writes);
+// Why a vendor that carries fields and events only, and knows people by `match_field`, cannot be
+// told of this delivery; empty when it can.
+std::string FieldsAndEventsProblem(std::string_view vendor, const Delivery& delivery,
+                                   std::string_view match_field,
+                                   std::span<const std::string> writes);
 // The delivery's key hashed into the form of ids that vendors take, 8-4-4-4-12 digits.
 std::string UuidOf(std::string_view key);
 // A moment as vendors of analytics count it.
@@ -119,6 +124,9 @@ class VendorAttempt {
   // The connector is set up wrongly: nobody judged the delivery, so it is still there once that is
   // mended.
   Outcome Misconfigured(std::string_view words) const;
+  // What ends the attempt before its first request: the vendor has no address to trust, or the
+  // delivery has this problem (empty: none).
+  std::optional<NextStep> Hindered(std::string_view problem) const;
   // What an answer means when nothing special is known: ClassifyHttp, but 401 is tried again, since
   // it judges our credentials and not the delivery.
   Outcome Of(const Reply& reply) const;

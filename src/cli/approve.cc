@@ -20,6 +20,9 @@ namespace segue {
 namespace {
 
 constexpr std::size_t kHashShown = 8;
+constexpr const char* kNotNoted =
+    "this is not what `segue plan -o` wrote for this state, or it was changed since; make a new "
+    "plan\n";
 
 std::optional<TimePoint> LastCycle(Database& db) {
   Statement made = db.Prepare("SELECT 1 FROM sqlite_master WHERE name = 'cycle'");
@@ -145,6 +148,9 @@ Approvals RequireApproved(Database& db, const Approving& approving) {
     throw Failure{kBrake, "not applied: approvals are missing\n" +
                               ApprovalLines(approvals, Zone()) + Tally(*file, approvals)};
   }
+  if (!approvals.noted) {
+    throw Failure{kFindings, std::string("not applied: ") + kNotNoted};
+  }
   if (plan.asked.running != approving.applying.running ||
       plan.asked.backfill != approving.applying.backfill) {
     throw Failure{kFindings,
@@ -196,6 +202,9 @@ int RunApprove(const Common& common, const ApproveOptions& options) {
   }
   const int asked = ApprovalsAsked(workspace, RunningRelease(db));
   const Approvals before = ApprovalsOf(db, file.hash, file.plan.author, asked);
+  if (asked > 0 && !before.noted) {
+    throw Failure{kFindings, std::string("not approved: ") + kNotNoted};
+  }
   const bool again = std::any_of(before.given.begin(), before.given.end(),
                                  [&](const AuditRow& row) { return row.who == who; });
   if (!again) {

@@ -1,6 +1,8 @@
 #include "cli/person.h"
 
+#include <charconv>
 #include <cstdlib>
+#include <fstream>
 #include <pwd.h>
 #include <unistd.h>
 #include <vector>
@@ -13,17 +15,27 @@ namespace segue {
 namespace {
 
 constexpr std::size_t kEntryBytes = 16 * 1024;
+// What the kernel says of what no login began.
+constexpr unsigned kNoLogin = 4294967295;
 
 }  // namespace
 
-std::string WhoRuns() {
-  uid_t user = getuid();
+unsigned PersonOf(unsigned user, const char* sudo_caller, std::string_view login) {
   // Anybody may set the variable; only root got here by sudo.
-  const char* caller =
-      user == 0 ? std::getenv("SUDO_UID") : nullptr;  // NOLINT(concurrency-mt-unsafe)
-  if (caller != nullptr) {
-    user = static_cast<uid_t>(ParseCount(caller).value_or(static_cast<int>(user)));
+  const auto caller = user == 0 && sudo_caller != nullptr ? ParseCount(sudo_caller) : std::nullopt;
+  if (caller) {
+    return static_cast<unsigned>(*caller);
   }
+  unsigned who = kNoLogin;
+  const auto [end, problem] = std::from_chars(login.data(), login.data() + login.size(), who);
+  return problem == std::errc() && who != kNoLogin ? who : user;
+}
+
+std::string WhoRuns() {
+  std::string login;
+  std::getline(std::ifstream("/proc/self/loginuid"), login);
+  const uid_t user =
+      PersonOf(getuid(), std::getenv("SUDO_UID"), login);  // NOLINT(concurrency-mt-unsafe)
   passwd entry{};
   passwd* found = nullptr;
   std::vector<char> room(kEntryBytes);

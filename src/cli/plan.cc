@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/hash.h"
 #include "cli/approve.h"
 #include "cli/cli.h"
 #include "cli/person.h"
@@ -101,8 +102,9 @@ Planned MakePlan(Database& db, const Checked& checked, TimePoint at, const Apply
   return planned;
 }
 
-void WritePlan(const std::string& path, const Planned& planned, const Checked& checked,
-               const Applying& asked, TimePoint now) {
+// Returns the hash of the file.
+std::string WritePlan(const std::string& path, const Planned& planned, const Checked& checked,
+                      const Applying& asked, TimePoint now) {
   const PlanFile file{.workspace = checked.workspace->id,
                       .made = now,
                       .at = planned.plan.at,
@@ -111,11 +113,26 @@ void WritePlan(const std::string& path, const Planned& planned, const Checked& c
                       .author = WhoRuns(),
                       .asked = asked,
                       .gets = planned.after};
+  const std::string text = PlanFileText(file);
   std::ofstream out(path, std::ios::binary);
-  out << PlanFileText(file) << std::flush;
+  out << text << std::flush;
   if (!out) {
     throw Failure{kCannotReach, fmt::format("cannot write {}\n", path)};
   }
+  return Sha256Hex(text);
+}
+
+// Where approvals are asked, the state keeps whose plan it is: a file is easily changed.
+void NotePlan(const Common& common, const Workspace& workspace, const Planned& planned,
+              const std::string& hash, TimePoint now) {
+  if (ApprovalsAsked(workspace, planned.running) == 0) {
+    return;
+  }
+  std::filesystem::create_directories(common.state);
+  Database db = Database::Open(StateFile(common));
+  Transaction work(db);
+  NoteAudit(db, {now, WhoRuns(), std::string(kAuditPlan), hash, ""});
+  work.Commit();
 }
 
 constexpr std::size_t kNamed = 20;
@@ -166,7 +183,7 @@ int RunPlan(const Common& common, const PlanOptions& options) {
       .after = planned.after,
       .difference = planned.difference};
   if (!options.out.empty()) {
-    WritePlan(options.out, planned, checked, asked, now);
+    NotePlan(common, workspace, planned, WritePlan(options.out, planned, checked, asked, now), now);
   }
   fmt::print("{}", common.json        ? PlanJson(screen)
                    : options.markdown ? PlanMarkdown(screen)

@@ -13,6 +13,8 @@ namespace {
 
 // More than one call may not come at once: a batch of Segment's has at most 500 KB.
 constexpr std::size_t kCallsMax = 10'000;
+// Of a batch's sentAt, which goes into each of its calls: no time is longer.
+constexpr std::size_t kTimeBytesMax = 64;
 
 bool IsSpace(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -147,10 +149,15 @@ Result<std::vector<std::string>> LinesOfCalls(std::string_view type, std::string
       calls->get_array().size() > kCallsMax) {
     return Error(fmt::format("`batch` is a list of at most {} calls", kCallsMax));
   }
+  const std::vector<std::string_view> entries = EntriesAsText(text);
+  if (entries.size() != calls->get_array().size()) {
+    return Error("`batch` stands there more than once");
+  }
   more.type = {};
-  more.sent = ValueAsText(body, "sentAt");
+  const std::string_view sent = ValueAsText(body, "sentAt");
+  more.sent = sent.starts_with('"') && sent.size() <= kTimeBytesMax ? sent : std::string_view();
   std::vector<std::string> lines;
-  for (const std::string_view call : EntriesAsText(text)) {
+  for (const std::string_view call : entries) {
     if (!call.starts_with('{')) {
       return Error(fmt::format("call {} of the batch is no object", lines.size() + 1));
     }

@@ -10,6 +10,7 @@
 #include <boost/json.hpp>
 
 #include "base/text.h"
+#include "pipeline/quarantine.h"
 
 namespace segue {
 namespace {
@@ -159,14 +160,12 @@ Reply FileWriter::Append(const Request& request) {
 }
 
 std::string WriteQuarantine(State& state, const std::string& state_folder) {
+  const std::vector<std::string> sources = ToWrite(state.db());
   std::string problem;
-  for (const Source& source : state.workspace().sources) {
-    const std::string text = QuarantineText(state, source.id);
-    if (text.empty()) {
-      continue;
-    }
+  for (const std::string& source : sources) {
+    const std::string text = QuarantineText(state, source);
     const std::filesystem::path folder = std::filesystem::path(state_folder) / "quarantine";
-    const std::filesystem::path path = folder / (source.id + ".csv");
+    const std::filesystem::path path = folder / (source + ".csv");
     const std::filesystem::path draft = path.string() + ".part";
     std::error_code error;
     std::filesystem::create_directories(folder, error);
@@ -181,6 +180,9 @@ std::string WriteQuarantine(State& state, const std::string& state_folder) {
       problem = "cannot write " + path.string() +
                 ": bad rows are kept in the state, and the file is written when there is room";
     }
+  }
+  if (!sources.empty() && problem.empty()) {
+    MarkWritten(state.db());
   }
   return problem;
 }

@@ -20,12 +20,6 @@ WebReply Words(int status, std::string words) {
   return reply;
 }
 
-// A proxy passes on what strangers ask; what is for the machine's own operators they do not get.
-bool IsPassedOn(const WebRequest& request) {
-  return request.headers.contains("x-forwarded-for") || request.headers.contains("forwarded") ||
-         request.headers.contains("via") || request.headers.contains("x-real-ip");
-}
-
 }  // namespace
 
 Result<FrontPlan> MakeFrontPlan(std::shared_ptr<const Checked> files, const StateOptions& options) {
@@ -59,6 +53,10 @@ Result<FrontPlan> MakeFrontPlan(std::shared_ptr<const Checked> files, const Stat
       return Error("serve.tls: " + (chain ? key : chain).error().message());
     }
     plan.certificate = {*chain, *key};
+    // A renewal may be half done: then the old one goes on.
+    if (std::optional<std::string> problem = WebServer::ProblemOf(*plan.certificate)) {
+      return Error(std::move(*problem));
+    }
   }
   site->files = std::move(files);
   plan.site = std::move(site);
@@ -95,21 +93,31 @@ Result<void> Front::Use(FrontPlan plan) {
     return {};
   }
   Close();  // The address may be the same one.
-  listen_ = plan.listen;
-  certificate_ = plan.certificate;
+  Result<void> opened = Open(plan.listen, plan.certificate);
+  if (!opened && !listen_.empty()) {
+    static_cast<void>(Open(std::string(listen_), std::optional(certificate_)));
+  }
+  return opened;
+}
+
+Result<void> Front::Open(const std::string& listen,
+                         const std::optional<WebServer::Certificate>& certificate) {
+  if (!listen.empty()) {
+    Result<std::unique_ptr<WebServer>> opened = WebServer::Listen(
+        listen, certificate, [this](const WebRequest& head) { return BodyMaxOf(head); },
+        [this](WebServer& server, const WebRequest& request, WebServer::SendReply reply) {
+          Handle(server, request, std::move(reply));
+        });
+    if (!opened) {
+      return opened.error();
+    }
+    server_ = std::move(*opened);
+  }
+  listen_ = listen;
+  certificate_ = certificate;
   if (listen_.empty()) {
     return {};
   }
-  Result<std::unique_ptr<WebServer>> opened = WebServer::Listen(
-      listen_, certificate_,
-      [this](WebServer& server, const WebRequest& request, WebServer::SendReply reply) {
-        Handle(server, request, std::move(reply));
-      });
-  if (!opened) {
-    listen_.clear();
-    return opened.error();
-  }
-  server_ = std::move(*opened);
   spdlog::info("listening at {}://{}", certificate_ ? "https" : "http", listen_);
   return {};
 }
@@ -121,7 +129,7 @@ void Front::Sweep(const std::string& stream, TimePoint read_until) {
 
 // What is asked about the service itself.
 void Front::HandleOwn(const WebRequest& request, const WebServer::SendReply& reply) {
-  if (IsPassedOn(request)) {
+  if (!MayAskOfService(*SiteNow(), request)) {
     reply(Words(404, "there is nothing here\n"));
   } else if (request.target == "/health") {
     reply(at_work_ ? Words(200, "at work\n") : Words(503, "the state is not open\n"));
@@ -148,19 +156,28 @@ void Front::GiveCount(std::int64_t number, std::string text) {
   });
 }
 
+std::shared_ptr<const Site> Front::SiteNow() {
+  const std::lock_guard lock(site_mutex_);
+  return site_;
+}
+
+std::size_t Front::BodyMaxOf(const WebRequest& head) {
+  try {
+    return BodyBytesMax(*SiteNow(), head);
+  } catch (const std::exception& error) {
+    spdlog::error("a request could not be looked at: {}", error.what());
+    return 0;
+  }
+}
+
 void Front::Handle(WebServer& server, const WebRequest& request, WebServer::SendReply reply) {
   if (request.target == "/health" || request.target == "/metrics") {
     HandleOwn(request, reply);
     return;
   }
-  std::shared_ptr<const Site> site;
-  {
-    const std::lock_guard lock(site_mutex_);
-    site = site_;
-  }
   WebTurn turn;
   try {
-    turn = AnswerWeb(*site, request, SystemClock().Now());
+    turn = AnswerWeb(*SiteNow(), request, SystemClock().Now());
   } catch (const std::exception& error) {  // A bug here ends one request and not the service.
     spdlog::error("a request could not be answered: {}", error.what());
     turn.reply = Words(500, "this went wrong here\n");
@@ -180,25 +197,30 @@ void Front::Flush() {
   flush_is_posted_ = false;
   std::vector<Waiting> ready = std::exchange(waiting_, {});
   std::vector<SpoolLine> lines;
+  std::vector<std::string> streams;  // Beside `ready`.
+  std::map<std::string, std::string> lost;
   for (Waiting& one : ready) {
+    streams.push_back(one.turn.lines.front().stream);
     std::move(one.turn.lines.begin(), one.turn.lines.end(), std::back_inserter(lines));
   }
-  Result<void> done;
-  {
+  try {
     const std::lock_guard lock(spool_mutex_);
-    done = spool_.Append(lines, SystemClock().Now());
+    lost = spool_.Append(lines, SystemClock().Now());
+  } catch (const std::exception& error) {  // No room in memory.
+    for (const std::string& stream : streams) {
+      lost.emplace(stream, error.what());
+    }
   }
-  if (!done) {
-    spdlog::error("what was pushed in cannot be kept, and whoever sent it is told so: {}",
-                  done.error().message());
+  for (const auto& [stream, why] : lost) {
+    spdlog::error("what came for {} cannot be kept, and whoever sent it is told so: {}", stream,
+                  why);
   }
-  for (Waiting& one : ready) {
-    one.reply(done ? std::move(one.turn.reply)
-                   : Words(503, "this cannot be kept now, please try again\n"));
+  for (std::size_t i = 0; i < ready.size(); ++i) {
+    const bool sends = ready[i].turn.anyway || !lost.contains(streams[i]);
+    ready[i].reply(sends ? std::move(ready[i].turn.reply)
+                         : Words(503, "this cannot be kept now, please try again\n"));
   }
-  if (done) {
-    hooks_.came();
-  }
+  hooks_.came();
 }
 
 }  // namespace segue

@@ -44,8 +44,8 @@ class Front {
   Front(std::string state_folder, Hooks hooks);
   ~Front();
 
-  // From now on these files answer.  Error: it cannot listen there; nothing
-  // is served then.
+  // From now on these files answer.  Error: it cannot listen there; where it listened before it
+  // goes on.
   Result<void> Use(FrontPlan plan);
 
   // Whether the core has its state open.
@@ -65,6 +65,10 @@ class Front {
 
   void Handle(WebServer& server, const WebRequest& request, WebServer::SendReply reply);
   void HandleOwn(const WebRequest& request, const WebServer::SendReply& reply);
+  std::shared_ptr<const Site> SiteNow();
+  std::size_t BodyMaxOf(const WebRequest& head);
+  Result<void> Open(const std::string& listen,
+                    const std::optional<WebServer::Certificate>& certificate);
   void Flush();
   void Close();
 

@@ -117,18 +117,23 @@ struct Service::Inner {
   std::string Counted();
   void Turn();
   void Work(TimePoint now);
+  void TakeAnswers(TimePoint now);
   void TakePushed(TimePoint now);
+  void Read(TimePoint now, CycleReport& report);
   void RunCycle(TimePoint now);
   void Dispatch(TimePoint now);
   void Reload();
-  void Swap(TimePoint now);
+  void Reopen(TimePoint now);
   void Save(TimePoint now);
-  void SweepSpool(TimePoint now);
+  void SweepSpool();
   void Failed(std::string_view what, TimePoint now);
   void Tell(TimePoint now);
   void TellAlarms();
   void Sleep(TimePoint now);
   void Soon();
+
+  // Nothing new begins until the replies that are under way have come.
+  bool Closing() const { return stopping || broken || next_files != nullptr; }
 
   static void Warn(const std::string& problem) {
     if (!problem.empty()) {
@@ -159,6 +164,9 @@ struct Service::Inner {
   bool turn_is_posted = false;
   bool pushed = true;   // Something is in the spool that no cycle has seen, perhaps.
   bool braked = false;  // A cycle is held until a person lets it pass.
+  // After one that a brake cut off: what is in memory is good for nothing but to write down
+  // replies.
+  bool broken = false;
   bool pull_all = false;
   bool stopping = false;
   std::optional<TimePoint> stop_at;
@@ -166,6 +174,7 @@ struct Service::Inner {
   TimePoint next_save = TimePoint::min();
   TimePoint not_before = TimePoint::min();  // After a failure.
   TimePoint last_turn = TimePoint::min();
+  std::optional<TimePoint> answers_read;  // Until then all answers of customers were.
   // Last: their threads post to all of the above.
   std::unique_ptr<Transport> transport;
   std::unique_ptr<Front> front;
@@ -267,16 +276,16 @@ void Service::Inner::Turn() {
     }
   } catch (const BrakePulled& brake) {
     // What was promised before goes on; the held cycle is tried again.
-    Failed(brake.what(), now);
-    braked = true;
-    not_before = now;
+    spdlog::error("{}", brake.what());
+    braked = broken = pushed = true;
     next_cycle = now + kPauseAtBrake;
+    Soon();
   } catch (const std::exception& error) {
     Failed(error.what(), now);
   }
   if (stopping && (in_flight == 0 || now >= *stop_at || running == nullptr)) {
     try {
-      if (running != nullptr) {
+      if (running != nullptr && !broken) {
         next_save = TimePoint::min();
         Save(now);
       }
@@ -287,45 +296,65 @@ void Service::Inner::Turn() {
     io.stop();
     return;
   }
-  Sleep(now);
+  Sleep(clock.Now());  // A turn may have taken long.
 }
 
 void Service::Inner::Work(TimePoint now) {
-  if (next_files != nullptr && in_flight == 0 && replies.empty()) {
-    Swap(now);
+  if ((broken || next_files != nullptr) && in_flight == 0 && replies.empty()) {
+    Reopen(now);
   }
-  if (std::exchange(pushed, false)) {
+  if (!broken && std::exchange(pushed, false)) {
     TakePushed(now);
   }
-  if (!stopping && next_files == nullptr && now >= next_cycle) {
+  if (!Closing() && now >= next_cycle) {
     RunCycle(now);
+    // It may have taken minutes: who said no meanwhile, and where it is night now, gets nothing.
+    now = clock.Now();
+    TakeAnswers(now);
   }
   Dispatch(now);
-  if (!stopping) {
+  if (!stopping && !broken) {
     Save(now);
   }
   Tell(now);
 }
 
-// What people said holds at once; facts wait for the next cycle, which comes soon.
-void Service::Inner::TakePushed(TimePoint now) {
+void Service::Inner::TakeAnswers(TimePoint now) {
   CycleReport report;
-  running->cycle.TakeAnswers(now, report);
-  for (const std::string& warning : report.warnings) {
-    spdlog::warn("{}", warning);
+  if (running->cycle.TakeAnswers(now, report)) {
+    answers_read = now;
   }
-  if (!braked) {
+  for (const std::string& warning : report.warnings) {
+    Warn(warning);
+  }
+}
+
+// What people said holds at once; facts wait for the next cycle, which comes soon, or, where a
+// brake holds it, are only taken in: a no may be among them.
+void Service::Inner::TakePushed(TimePoint now) {
+  TakeAnswers(now);
+  if (braked) {
+    CycleReport report;
+    Read(now, report);
+  } else {
     const Duration pause = std::max(kShortestPause, tally.last_took * kRestPerWork);
     const TimePoint soon = tally.cycles == 0 ? now : tally.last_end + pause;
     next_cycle = std::min(next_cycle, std::max(now, soon));
   }
 }
 
+void Service::Inner::Read(TimePoint now, CycleReport& report) {
+  running->cycle.Pull(now, std::exchange(pull_all, false), {}, report);
+  Warn(WriteQuarantine(running->state, parts.state_folder));
+  for (const std::string& warning : std::exchange(report.warnings, {})) {
+    Warn(warning);
+  }
+}
+
 void Service::Inner::RunCycle(TimePoint now) {
   const Duration begin = MonotonicNow();
   CycleReport report;
-  running->cycle.Pull(now, std::exchange(pull_all, false), {}, report);
-  Warn(WriteQuarantine(running->state, parts.state_folder));
+  Read(now, report);
   running->cycle.Decide(now, report);
   next_cycle = report.next;
   braked = false;
@@ -362,7 +391,7 @@ void Service::Inner::Dispatch(TimePoint now) {
         calls.push_back(std::move(next));
       }
     }
-    if (!stopping && next_files == nullptr) {
+    if (!Closing()) {
       for (Call& call : running->dispatcher.Start(now)) {
         calls.push_back(std::move(call));
       }
@@ -408,18 +437,24 @@ void Service::Inner::Reload() {
   spdlog::info("the files were read again; {} calls are under way under the old ones", in_flight);
 }
 
-void Service::Inner::Swap(TimePoint now) {
+// With the new files, where there are any.
+void Service::Inner::Reopen(TimePoint now) {
   // One state at a time may stand on the database.
   running.reset();
-  files = std::move(next_files);
+  const bool swap = next_files != nullptr;
+  files = swap ? std::move(next_files) : files;
   generation_from += std::int64_t{1} << 40;
   running = std::make_unique<Running>(db, files, parts, now);
+  broken = false;
+  paused.clear();
+  if (!swap) {
+    return;
+  }
   if (const Result<void> open = front->Use(std::move(next_front)); !open) {
     spdlog::error("{}", open.error().message());
   }
   TellAlarms();
   next_cycle = TimePoint::min();
-  paused.clear();
   sd_notify(0, "READY=1");
   spdlog::info("the new files are at work");
 }
@@ -430,7 +465,7 @@ void Service::Inner::Save(TimePoint now) {
   }
   running->state.ledger().Seal();
   running->state.columns().Snapshot();
-  SweepSpool(now);
+  SweepSpool();
   next_save = now + kSaveEvery;
 }
 
@@ -446,7 +481,7 @@ std::string Service::Inner::Counted() {
 }
 
 // A day later, so that nothing of it can still be on its way to be read.
-void Service::Inner::SweepSpool(TimePoint now) {
+void Service::Inner::SweepSpool() {
   for (const Source& source : files->workspace->sources) {
     Statement read = db.Prepare(
         "SELECT last_ok FROM source_state WHERE source = ? AND error = '' AND last_ok IS NOT NULL");
@@ -455,7 +490,9 @@ void Service::Inner::SweepSpool(TimePoint now) {
       front->Sweep(source.id, FromMicros(read.Int(0)) - kDay);
     }
   }
-  front->Sweep(std::string(kAnswersStream), now - kDay);
+  if (answers_read) {
+    front->Sweep(std::string(kAnswersStream), *answers_read - kDay);
+  }
 }
 
 // The file is whole, what is in memory may not be: it is thrown away and read again.  Replies to
@@ -465,6 +502,7 @@ void Service::Inner::Failed(std::string_view what, TimePoint now) {
                 kPauseAfterFailure.count() / 1000000);
   running.reset();
   front->SetAtWork(false);
+  broken = braked = false;
   pushed = true;
   NewTransport();
   generation_from += std::int64_t{1} << 40;
@@ -502,7 +540,7 @@ void Service::Inner::Sleep(TimePoint now) {
     wake = std::min(wake, *stop_at);
   } else if (running == nullptr) {
     wake = std::min(wake, not_before);
-  } else if (next_files == nullptr) {
+  } else if (!Closing()) {
     wake = std::min(wake, next_cycle);
     wake = std::min(wake, running->dispatcher.Next(now).value_or(wake));
   }

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
-#include <map>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "config/definitions.h"
+#include "pipeline/answers.h"
 
 namespace segue {
 namespace {
@@ -66,17 +66,24 @@ Error CannotWrite(const std::string& path) {
 Spool::Spool(std::string state_folder)
     : folder_(std::move(state_folder) + "/" + std::string(kSpoolFolder)) {}
 
-Result<void> Spool::Append(std::span<const SpoolLine> lines, TimePoint now) {
+std::map<std::string, std::string> Spool::Append(std::span<const SpoolLine> lines, TimePoint now) {
   std::map<std::string, std::string> by_stream;
   for (const SpoolLine& line : lines) {
     by_stream[line.stream] += line.text + "\n";
   }
-  for (const auto& [stream, text] : by_stream) {
-    if (Result<void> done = AppendTo(stream, text, now); !done) {
-      return done;
+  std::map<std::string, std::string> lost;
+  // What people said comes first: a disk may have room for that alone.
+  for (const bool answers : {true, false}) {
+    for (const auto& [stream, text] : by_stream) {
+      if ((stream == kAnswersStream) != answers) {
+        continue;
+      }
+      if (const Result<void> done = AppendTo(stream, text, now); !done) {
+        lost.emplace(stream, done.error().message());
+      }
     }
   }
-  return {};
+  return lost;
 }
 
 Result<void> Spool::AppendTo(const std::string& stream, const std::string& text, TimePoint now) {

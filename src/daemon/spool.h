@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 
@@ -24,9 +25,10 @@ class Spool {
  public:
   explicit Spool(std::string state_folder);
 
-  // All of it is on disk when this returns; after an error none of it is, as far as the disk lets
-  // that be done: then a line may be read that nobody was told of.
-  Result<void> Append(std::span<const SpoolLine> lines, TimePoint now);
+  // All of it is on disk when this returns, but for the streams that it gives back, each with why
+  // it cannot be written.  Of these nothing is kept, as far as the disk lets that be done: a line
+  // may be read that nobody was told of.
+  std::map<std::string, std::string> Append(std::span<const SpoolLine> lines, TimePoint now);
 
   // Removes the files of days before that of `read_until`, up to which the stream was read.
   void Sweep(const std::string& stream, TimePoint read_until);

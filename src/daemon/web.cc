@@ -15,6 +15,7 @@
 #include "daemon/pages.h"
 #include "pipeline/answers.h"
 #include "pipeline/links.h"
+#include "sources/csv.h"
 
 namespace segue {
 namespace {
@@ -25,6 +26,10 @@ constexpr std::array<std::string_view, 7> kCallTypes = {"track", "identify", "gr
 constexpr Duration kSignatureLife = std::chrono::minutes(5);
 constexpr std::string_view kUnsubscribed = "unsubscribed";
 constexpr std::string_view kMailChannel = "email";
+// A form of ours with all its topics, and a mail program's one click.
+constexpr std::size_t kFormBytesMax = 16 * 1024;
+// Segment's libraries send batches of at most 500 KB.
+constexpr std::size_t kPushBytesMax = std::size_t{1} << 20U;
 
 WebTurn Plain(int status, std::string words) {
   WebTurn turn;
@@ -116,6 +121,7 @@ WebTurn Unsubscribe(const Site& site, const WebRequest& request, std::string_vie
     return WrongMethod("GET, POST");
   }
   answer.customer = *customer;
+  answer.on_page = true;
   WebTurn turn = PageTurn(WordPage(frame, "Done",
                                    "You will get no more of these mails. One that is "
                                    "on its way already may still arrive."));
@@ -183,7 +189,8 @@ WebTurn Preferences(const Site& site, const WebRequest& request, std::string_vie
                                  .at = now,
                                  .customer = *customer,
                                  .what = trait,
-                                 .yes = said->second == "yes"}));
+                                 .yes = said->second == "yes",
+                                 .on_page = true}));
     }
   }
   return turn;
@@ -218,6 +225,7 @@ WebTurn Follow(const Site& site, const WebRequest& request, std::string_view pat
   turn.reply.headers = {{"Location", workspace.links_base + target->second + (clean ? rest : "")},
                         {"Cache-Control", "no-store"},
                         {"Referrer-Policy", "no-referrer"}};
+  turn.anyway = true;  // A shop that sells is worth more than a count.
   if (request.method == "GET" && !IsAhead(request)) {
     turn.lines.push_back(Line({.kind = OwnAnswer::Kind::kClick,
                                .at = now,
@@ -270,6 +278,9 @@ WebTurn Taken(const std::string& stream, const Result<std::vector<std::string>>&
   turn.reply.body = R"({"success":true})"
                     "\n";
   for (const std::string& line : *lines) {
+    if (line.size() >= kCsvRowBytesMax) {  // As the source reads it, with what we add.
+      return Plain(413, "one call or row has less than 1 MB");
+    }
     turn.lines.push_back({stream, line});
   }
   return turn;
@@ -316,20 +327,25 @@ bool IsSigned(const WebRequest& request, const std::string& secret, TimePoint no
          SameSecret(HmacSha256Hex(secret, seconds_text + "." + request.body), hex);
 }
 
+// The secret of a source of signed rows; null: there is none of this name.
+const std::string* SecretOfRows(const Site& site, std::string_view id) {
+  const std::vector<Source>& sources = site.workspace().sources;
+  const bool known = std::any_of(sources.begin(), sources.end(), [&](const Source& one) {
+    return one.type_name == "webhook" && one.id == id;
+  });
+  const auto secret = site.push_secrets.find(std::string(id));
+  return known && secret != site.push_secrets.end() ? &secret->second : nullptr;
+}
+
 WebTurn TakeRows(const Site& site, const WebRequest& request, std::string_view id, TimePoint now) {
   if (request.method != "POST") {
     return WrongMethod("POST");
   }
-  const std::vector<Source>& sources = site.workspace().sources;
-  const auto source = std::find_if(sources.begin(), sources.end(), [&](const Source& one) {
-    return one.type_name == "webhook" && one.id == id;
-  });
-  const auto secret = site.push_secrets.find(std::string(id));
-  if (source == sources.end() || secret == site.push_secrets.end() ||
-      !IsSigned(request, secret->second, now)) {
+  const std::string* const secret = SecretOfRows(site, id);
+  if (secret == nullptr || !IsSigned(request, *secret, now)) {
     return Plain(401, "there is no such source, or the signature does not fit");
   }
-  return Taken(source->id, LinesOfRows(request.body));
+  return Taken(std::string(id), LinesOfRows(request.body));
 }
 
 WebTurn TakeHook(const Site& site, const WebRequest& request, std::string_view path,
@@ -364,12 +380,53 @@ WebTurn TakeHook(const Site& site, const WebRequest& request, std::string_view p
   return NotFound();
 }
 
+std::string_view PathOf(std::string_view target) {
+  return target.substr(0, target.find('?'));
+}
+
+// What a request with a body that nobody reads is refused for.
+WebTurn TooLong(const Site& site, WebRequest request, TimePoint now) {
+  request.cut = false;
+  WebTurn turn = AnswerWeb(site, request, now);
+  return turn.reply.status > 400 ? turn : Plain(413, "too long a body");
+}
+
 }  // namespace
 
+std::size_t BodyBytesMax(const Site& site, const WebRequest& head) {
+  const std::string_view path = PathOf(head.target);
+  constexpr std::string_view kRows = "/v1/rows/";
+  bool pushes = false;
+  if (path.starts_with(kRows)) {
+    pushes = SecretOfRows(site, path.substr(kRows.size())) != nullptr;
+  } else if (path.starts_with("/v1/")) {
+    pushes = SourceOfToken(site, TokenOf(head)) != nullptr;
+  } else if (path.starts_with("/hooks/")) {
+    const std::vector<ConnectorSettings>& all = site.workspace().connectors;
+    pushes = std::any_of(all.begin(), all.end(), [&](const ConnectorSettings& connector) {
+      const auto inbound = connector.text.find("inbound.path");
+      return inbound != connector.text.end() && inbound->second == path;
+    });
+  }
+  return pushes ? kPushBytesMax : kFormBytesMax;
+}
+
+bool MayAskOfService(const Site& site, const WebRequest& request) {
+  const bool passed_on =
+      std::any_of(request.headers.begin(), request.headers.end(), [](const auto& header) {
+        return header.first == "x-forwarded-for" || header.first == "forwarded" ||
+               header.first == "via" || header.first == "x-real-ip";
+      });
+  return !passed_on && (request.local || site.workspace().tls_cert.empty());
+}
+
 WebTurn AnswerWeb(const Site& site, const WebRequest& request, TimePoint now) {
+  if (request.cut) {
+    return TooLong(site, request, now);
+  }
   const std::string_view target = request.target;
-  const std::size_t mark = std::min(target.find('?'), target.size());
-  const std::string_view path = target.substr(0, mark);
+  const std::string_view path = PathOf(target);
+  const std::size_t mark = path.size();
   const std::string_view query = target.substr(std::min(mark + 1, target.size()));
   const auto below = [&](std::string_view folder) { return target.substr(folder.size()); };
   if (path.starts_with("/unsubscribe/")) {

@@ -27,7 +27,9 @@ struct WebRequest {
   std::string method;
   std::string target;                          // Path and query, as they came.
   std::map<std::string, std::string> headers;  // Names in lower case.
-  std::string body;
+  std::string body = {};
+  bool local = false;  // Whoever asks is on this machine.
+  bool cut = false;    // The body is longer than BodyBytesMax, and was not read.
 };
 
 struct WebReply {
@@ -39,7 +41,8 @@ struct WebReply {
 
 struct WebTurn {
   WebReply reply;                // Once …
-  std::vector<SpoolLine> lines;  // … these are on disk.
+  std::vector<SpoolLine> lines;  // … these are on disk, all of one stream.
+  bool anyway = false;           // The reply is sent even if they are lost.
 };
 
 // What one set of files says about the web; it never changes.
@@ -51,6 +54,12 @@ struct Site {
 
   const Workspace& workspace() const { return *files->workspace; }
 };
+
+// How long a body may follow this head.  Much is read of those alone who may push something in.
+std::size_t BodyBytesMax(const Site& site, const WebRequest& head);
+
+// Whether they may ask how the service is: strangers may not, whom a proxy or our own TLS lets in.
+bool MayAskOfService(const Site& site, const WebRequest& request);
 
 WebTurn AnswerWeb(const Site& site, const WebRequest& request, TimePoint now);
 

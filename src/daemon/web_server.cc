@@ -1,6 +1,8 @@
 #include "daemon/web_server.h"
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -24,23 +26,45 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using tcp = asio::ip::tcp;
 
-// Segment's libraries send batches of at most 500 KB.
+// Whatever the head says.
 constexpr std::size_t kBodyBytesMax = std::size_t{1} << 20U;
 constexpr std::uint32_t kHeaderBytesMax = 16 * 1024;
-// For a request to arrive whole, and for a reply to be taken.
+// For who connected to say something …
+constexpr auto kPatienceAtFirst = std::chrono::seconds(10);
+// … for a body or a next request to arrive, and for a reply to be taken.
 constexpr auto kPatience = std::chrono::seconds(30);
 constexpr int kConnectionsMax = 512;
-
-using Handler = WebServer::Handler;
+// Of one address, where strangers come to us themselves and not through a proxy.
+constexpr int kConnectionsOfOneMax = 64;
 
 // What a connection tells the server that it belongs to.
 struct Shared {
   WebServer* server = nullptr;
-  Handler handler;
-  int connections = 0;  // Touched on the server's thread only.
+  WebServer::BodyMax body_max;
+  WebServer::Handler handler;
+  // Touched on the server's thread only.
+  int connections = 0;
+  std::map<asio::ip::address, int> by_address;
 };
 
-WebRequest TakenApart(const http::request<http::string_body>& message) {
+// Whoever has one address of IPv6 has a whole network of them.
+asio::ip::address NetworkOf(const asio::ip::address& address) {
+  if (!address.is_v6() || address.to_v6().is_v4_mapped()) {
+    return address;
+  }
+  asio::ip::address_v6::bytes_type bytes = address.to_v6().to_bytes();
+  std::fill(bytes.begin() + bytes.size() / 2, bytes.end(), std::uint8_t{0});
+  return asio::ip::address_v6(bytes);
+}
+
+bool IsLocal(const asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
+  }
+  return address.is_loopback();
+}
+
+WebRequest HeadOf(const http::request<http::string_body>& message) {
   WebRequest request;
   request.method = std::string(message.method_string());
   request.target = std::string(message.target());
@@ -48,7 +72,6 @@ WebRequest TakenApart(const http::request<http::string_body>& message) {
     std::string& value = request.headers[ToLower(std::string(field.name_string()))];
     value += (value.empty() ? "" : ", ") + std::string(field.value());
   }
-  request.body = message.body();
   return request;
 }
 
@@ -56,19 +79,26 @@ WebRequest TakenApart(const http::request<http::string_body>& message) {
 template <typename Stream>
 class HttpConnection : public std::enable_shared_from_this<HttpConnection<Stream>> {
  public:
-  HttpConnection(Stream stream, std::shared_ptr<Shared> shared)
-      : stream_(std::move(stream)), shared_(std::move(shared)) {
+  HttpConnection(Stream stream, asio::ip::address peer, std::shared_ptr<Shared> shared)
+      : stream_(std::move(stream)), peer_(std::move(peer)), shared_(std::move(shared)) {
     ++shared_->connections;
+    ++shared_->by_address[NetworkOf(peer_)];
   }
 
-  ~HttpConnection() { --shared_->connections; }
+  ~HttpConnection() {
+    --shared_->connections;
+    const auto of_one = shared_->by_address.find(NetworkOf(peer_));
+    if (--of_one->second == 0) {
+      shared_->by_address.erase(of_one);
+    }
+  }
 
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
   void Begin() {
     if constexpr (kIsTls) {
-      Lowest().expires_after(kPatience);
+      Lowest().expires_after(kPatienceAtFirst);
       stream_.async_handshake(asio::ssl::stream_base::server,
                               [self = this->shared_from_this()](const beast::error_code& error) {
                                 if (!error) {
@@ -89,6 +119,29 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection<Stream
     parser_.emplace();
     parser_->body_limit(kBodyBytesMax);
     parser_->header_limit(kHeaderBytesMax);
+    Lowest().expires_after(is_first_ ? kPatienceAtFirst : kPatience);
+    is_first_ = false;
+    http::async_read_header(
+        stream_, buffer_, *parser_,
+        [self = this->shared_from_this()](const beast::error_code& error, std::size_t /*bytes*/) {
+          self->OnHead(error);
+        });
+  }
+
+  void OnHead(const beast::error_code& problem) {
+    if (problem) {
+      OnRead(problem);
+      return;
+    }
+    request_ = HeadOf(parser_->get());
+    request_.local = IsLocal(peer_);
+    const std::size_t most = shared_->body_max(request_);
+    if (parser_->content_length().value_or(0) > most) {
+      request_.cut = true;
+      HandOver(false);
+      return;
+    }
+    parser_->body_limit(most);
     Lowest().expires_after(kPatience);
     http::async_read(
         stream_, buffer_, *parser_,
@@ -98,23 +151,33 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection<Stream
   }
 
   void OnRead(const beast::error_code& error) {
-    keep_alive_ = !error && parser_->get().keep_alive();
-    version_ = parser_->get().version() == 10 ? 10 : 11;
-    head_ = parser_->get().method() == http::verb::head;
+    Understand(false);
     if (error == http::error::body_limit) {
-      Write({.status = 413, .body = "at most 1 MB at once\n"});
+      Write({.status = 413, .body = "too long a body\n"});
     } else if (error == http::error::header_limit) {
       Write({.status = 431, .body = "too long a head\n"});
     } else if (!error) {
-      Lowest().expires_never();  // It is our turn now.
-      shared_->handler(
-          *shared_->server, TakenApart(parser_->get()),
-          [self = this->shared_from_this()](WebReply reply) { self->Write(std::move(reply)); });
+      request_.body = std::move(parser_->get().body());
+      HandOver(parser_->get().keep_alive());
     } else if (error != http::error::end_of_stream && error.category() == Malformed()) {
       Write({.status = 400, .body = "this is not HTTP\n"});
     } else {
       End();
     }
+  }
+
+  void Understand(bool keep_alive) {
+    keep_alive_ = keep_alive;
+    version_ = parser_->get().version() == 10 ? 10 : 11;
+    head_ = parser_->get().method() == http::verb::head;
+  }
+
+  void HandOver(bool keep_alive) {
+    Understand(keep_alive);
+    Lowest().expires_never();  // It is our turn now.
+    shared_->handler(*shared_->server, request_, [self = this->shared_from_this()](WebReply reply) {
+      self->Write(std::move(reply));
+    });
   }
 
   static const beast::error_category& Malformed() {
@@ -158,11 +221,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection<Stream
   }
 
   Stream stream_;
+  asio::ip::address peer_;
   std::shared_ptr<Shared> shared_;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
+  WebRequest request_;
   http::response<http::string_body> message_;
   unsigned version_ = 11;
+  bool is_first_ = true;
   bool keep_alive_ = false;
   bool head_ = false;
 };
@@ -195,7 +261,7 @@ struct WebServer::Inner {
 
   std::optional<std::string> Open(const std::string& address);
   void Accept();
-  void Welcome(tcp::socket socket);
+  void Welcome(tcp::socket socket, const asio::ip::address& peer);
 };
 
 std::optional<std::string> WebServer::Inner::Open(const std::string& address) {
@@ -235,20 +301,26 @@ void WebServer::Inner::Accept() {
     }
     // Beyond the limit a connection is closed at once: whoever pushes tries again.
     if (!error && shared->connections < kConnectionsMax) {
-      Welcome(std::move(socket));
+      beast::error_code gone;
+      const asio::ip::address peer = socket.remote_endpoint(gone).address();
+      const auto of_one = shared->by_address.find(NetworkOf(peer));
+      if (!gone &&
+          (!tls || of_one == shared->by_address.end() || of_one->second < kConnectionsOfOneMax)) {
+        Welcome(std::move(socket), peer);
+      }
     }
     Accept();
   });
 }
 
-void WebServer::Inner::Welcome(tcp::socket socket) {
+void WebServer::Inner::Welcome(tcp::socket socket, const asio::ip::address& peer) {
   if (tls) {
     using Stream = beast::ssl_stream<beast::tcp_stream>;
     std::make_shared<HttpConnection<Stream>>(Stream(beast::tcp_stream(std::move(socket)), *tls),
-                                             shared)
+                                             peer, shared)
         ->Begin();
   } else {
-    std::make_shared<HttpConnection<beast::tcp_stream>>(beast::tcp_stream(std::move(socket)),
+    std::make_shared<HttpConnection<beast::tcp_stream>>(beast::tcp_stream(std::move(socket)), peer,
                                                         shared)
         ->Begin();
   }
@@ -256,10 +328,16 @@ void WebServer::Inner::Welcome(tcp::socket socket) {
 
 WebServer::WebServer(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
 
+std::optional<std::string> WebServer::ProblemOf(const Certificate& certificate) {
+  asio::ssl::context context(asio::ssl::context::tls_server);
+  return UseCertificate(context, certificate);
+}
+
 Result<std::unique_ptr<WebServer>> WebServer::Listen(const std::string& address,
                                                      const std::optional<Certificate>& certificate,
-                                                     Handler handler) {
+                                                     BodyMax body_max, Handler handler) {
   auto inner = std::make_unique<Inner>();
+  inner->shared->body_max = std::move(body_max);
   inner->shared->handler = std::move(handler);
   if (certificate) {
     inner->tls.emplace(asio::ssl::context::tls_server);

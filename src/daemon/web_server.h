@@ -21,16 +21,22 @@ class WebServer {
   using Handler =
       std::function<void(WebServer& server, const WebRequest& request, SendReply reply)>;
 
+  // How long a body may follow a head.  Called on the server's thread.
+  using BodyMax = std::function<std::size_t(const WebRequest& head)>;
+
   struct Certificate {
     std::string chain;  // PEM.
     std::string key;    // PEM.
   };
 
+  // Why it is none, in words.
+  static std::optional<std::string> ProblemOf(const Certificate& certificate);
+
   // Listens at "host:port" (an address or `localhost`).  Error: it cannot, or the certificate is
   // none.
   static Result<std::unique_ptr<WebServer>> Listen(const std::string& address,
                                                    const std::optional<Certificate>& certificate,
-                                                   Handler handler);
+                                                   BodyMax body_max, Handler handler);
   // What is under way is given up.
   ~WebServer();
   // Its thread has ended when this returns.

@@ -51,6 +51,8 @@ struct TraitChange {
   Value value;           // Missing: the trait is taken away.
   TimePoint time;
   bool of_account = false;
+  // Said after whatever its own source said before, whatever the clocks were then.
+  bool in_order = false;
 };
 
 // Two keys are one person.  The customer that was created earlier survives.

@@ -277,7 +277,8 @@ Intake Ledger::Inner::Add(const TraitChange& change, const Arrival& arrival) {
                      .value = change.value,
                      .time = ToMicros(change.time),
                      .sequence = sequence + 1,
-                     .source = std::string(arrival.source)};
+                     .source = std::string(arrival.source),
+                     .in_order = change.in_order};
   if (!change.of_account) {
     MeetAccount(set.trait, set.value);
   }

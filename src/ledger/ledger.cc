@@ -221,6 +221,10 @@ bool Ledger::AllAlive() const {
   return inner_->customers.AllAlive();
 }
 
+bool Ledger::WasErased(std::string_view key) const {
+  return inner_->customers.WasErased(key);
+}
+
 CustomerIndex Ledger::Survivor(CustomerIndex customer) const {
   return IsAccount(customer) ? customer : inner_->customers.Survivor(customer);
 }

@@ -127,6 +127,7 @@ class Ledger {
   std::optional<CustomerIndex> FindCustomer(std::string_view key) const;  // Follows merges.
   const std::string& CustomerKey(CustomerIndex customer) const;
   bool IsAlive(CustomerIndex customer) const;
+  bool WasErased(std::string_view key) const;
   bool AllAlive() const;                                 // Nobody was merged or erased.
   CustomerIndex Survivor(CustomerIndex customer) const;  // Itself unless merged.
 

@@ -148,7 +148,7 @@ bool Traits::StandsAgainst(const Stored& known, const Change& change) const {
     if (!own && IsOwnNo(known)) {
       return true;
     }
-    if (own && change.value == kNo && known.source != kOwnAnswer) {
+    if (own && (known.source == kOwnAnswer ? change.in_order : change.value == kNo)) {
       return false;
     }
   }
@@ -167,6 +167,13 @@ Intake Traits::Set(const Change& change) {
     state.since = known->since;
     // Who says no themselves says more than the export that said it before.
     state.source = change.source == kOwnAnswer ? change.source : known->source;
+    // And an export that repeats what they said makes it no newer: a no that they said in between
+    // may still be on its way.
+    if (state.source != change.source && state.source == kOwnAnswer &&
+        consent_.contains(change.trait)) {
+      state.newest = known->newest;
+      state.sequence = known->sequence;
+    }
   }
   Store(change.customer, change.trait, state);
   return same ? Intake::kNoChange : Intake::kNew;

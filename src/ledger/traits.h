@@ -37,6 +37,7 @@ class Traits {
     std::int64_t time = 0;
     Sequence sequence = 0;
     std::string source;
+    bool in_order = false;  // See TraitChange; of an own answer.
   };
 
   // Requires: all outlive it.

@@ -32,6 +32,11 @@ std::string TextOr(const boost::json::object& object, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
+bool IsTrue(const boost::json::object& object, std::string_view key) {
+  const boost::json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_bool() && value->get_bool();
+}
+
 // Leaves each line where it can be read with the others.
 class AnswerLines final : public JsonLineReader {
  public:
@@ -73,6 +78,10 @@ class Addressees {
     const auto customer = ledger.FindCustomer(answer.customer);
     if (customer && ledger.IsAlive(*customer)) {
       return {ledger.CustomerKey(*customer)};
+    }
+    // A state that was restored from a copy has not heard of everybody whom we wrote to.
+    if (answer.on_page && !customer) {
+      return {answer.customer};
     }
     std::vector<std::string> keys;
     const auto [begin, end] = by_address_.equal_range(ToLower(answer.address));
@@ -120,7 +129,7 @@ void Apply(State& state, const std::vector<OwnAnswer>& answers, TimePoint now) {
     }
     for (std::string& key : people.Of(answer)) {
       if (answer.kind == OwnAnswer::Kind::kSuppress) {
-        if (answer.address.empty()) {
+        if (answer.address.empty() && !state.ledger().WasErased(key)) {
           state.Suppress(key, answer.what, at);
         }
       } else if (answer.kind == OwnAnswer::Kind::kClick) {
@@ -132,7 +141,8 @@ void Apply(State& state, const std::vector<OwnAnswer>& answers, TimePoint now) {
         facts.emplace_back(TraitChange{.customer = std::move(key),
                                        .trait = *trait,
                                        .value = std::int64_t{answer.yes ? 1 : 0},
-                                       .time = at});
+                                       .time = at,
+                                       .in_order = answer.on_page});
       }
     }
   }
@@ -162,6 +172,9 @@ std::string FormatAnswer(const OwnAnswer& answer) {
   if (answer.kind == OwnAnswer::Kind::kConsent) {
     line["yes"] = answer.yes;
   }
+  if (answer.on_page) {
+    line["page"] = true;
+  }
   return boost::json::serialize(line);
 }
 
@@ -179,17 +192,17 @@ std::optional<OwnAnswer> ParseAnswer(std::string_view line) {
   if (known == std::end(kAnswerNames) || !at) {
     return std::nullopt;
   }
-  const boost::json::value* yes = object->if_contains("yes");
   return OwnAnswer{.kind = known->first,
                    .at = *at,
                    .customer = TextOr(*object, "customer"),
                    .address = TextOr(*object, "address"),
                    .what = TextOr(*object, "what"),
-                   .yes = yes != nullptr && yes->is_bool() && yes->get_bool(),
-                   .template_id = TextOr(*object, "template")};
+                   .yes = IsTrue(*object, "yes"),
+                   .template_id = TextOr(*object, "template"),
+                   .on_page = IsTrue(*object, "page")};
 }
 
-void TakeAnswers(State& state, FileReader& files, TimePoint now, CycleReport& report) {
+bool TakeAnswers(State& state, FileReader& files, TimePoint now, CycleReport& report) {
   Source stream;
   stream.id = kAnswersStream;
   stream.type = SourceType::kJsonLines;
@@ -200,21 +213,23 @@ void TakeAnswers(State& state, FileReader& files, TimePoint now, CycleReport& re
   while (true) {
     std::vector<OwnAnswer> answers;
     const AnswerLines lines(&answers);
+    const std::string cursor = db.GetSetting(kAnswersCursor).value_or("");
     const Result<Batch> batch =
-        PullFiles(stream, state.workspace(), files, &lines,
-                  db.GetSetting(kAnswersCursor).value_or(""), kAnswersPerBatch, false, look);
+        PullFiles(stream, state.workspace(), files, &lines, cursor, kAnswersPerBatch, false, look);
     if (!batch) {
       report.warnings.push_back("answers of customers: " + batch.error().message());
-      return;
+      return false;
     }
-    if (batch->rows > 0) {
+    // Half a line at the end of a day is no row, and yet lets the next day be read.
+    const bool came_forward = batch->cursor != cursor;
+    if (came_forward) {
       Transaction work(db);
       Apply(state, answers, now);
       db.SetSetting(kAnswersCursor, batch->cursor);
       work.Commit();
     }
-    if (batch->done) {
-      return;
+    if (batch->done || !came_forward) {
+      return batch->done;
     }
   }
 }

@@ -33,6 +33,9 @@ struct OwnAnswer {
   std::string what = {};
   bool yes = false;
   std::string template_id = {};
+  // Said on a page of ours: its link proves that we wrote to them, and the order of the lines says
+  // what came last.
+  bool on_page = false;
 };
 
 // One line of JSON, and back; nothing when it is none of these.
@@ -40,7 +43,8 @@ std::string FormatAnswer(const OwnAnswer& answer);
 std::optional<OwnAnswer> ParseAnswer(std::string_view line);
 
 // Takes in what the spool holds and the state has not read, each batch in one transaction with its
-// cursor.  Whom nobody knows (any more) is passed over.
-void TakeAnswers(State& state, FileReader& files, TimePoint now, CycleReport& report);
+// cursor.  Who was erased is passed over, and of whom a vendor speaks and nobody knows anything.
+// False: something could not be read, and a warning says what.
+bool TakeAnswers(State& state, FileReader& files, TimePoint now, CycleReport& report);
 
 }  // namespace segue

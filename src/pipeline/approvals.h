@@ -16,6 +16,7 @@
 
 namespace segue {
 
+constexpr std::string_view kAuditPlan = "plan";        // Written down, by its hash.
 constexpr std::string_view kAuditApprove = "approve";  // Of a plan, by its hash.
 constexpr std::string_view kAuditApply = "apply";      // Of files, by their hash.
 
@@ -33,12 +34,14 @@ std::vector<AuditRow> AuditRows(Database& db, std::string_view what, std::string
 
 struct Approvals {
   int asked = 0;
+  bool noted = false;           // This plan was written down here, by its author.
   std::vector<AuditRow> given;  // The first of each person.
 
   int missing() const { return std::max(0, asked - static_cast<int>(given.size())); }
 };
 
-// Of the plan of this hash, by others than its author.
+// Of the plan of this hash, by others than who wrote it down: whom the file names, and whom the
+// state does, since a file is easily changed.
 Approvals ApprovalsOf(Database& db, std::string_view plan, std::string_view author, int asked);
 
 // How many `workspace` asks, or the files that run now where these ask more: what goes live must

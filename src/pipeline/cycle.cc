@@ -17,7 +17,8 @@
 namespace segue {
 namespace {
 
-// The now of the held cycle that a person let pass.
+// The now of the cycle that a brake holds, and of the one that a person let pass.
+constexpr std::string_view kBrakeHeld = "brake.held";
 constexpr std::string_view kBrakeReleased = "brake.released";
 constexpr std::int64_t kFewestMoves = 100;  // A share of fewer people says nothing.
 // A commit every few ten milliseconds while little is read …
@@ -167,6 +168,10 @@ std::optional<TimePoint> CutOff(Database& db) {
   return find.Step() ? std::optional(FromMicros(find.Int(0))) : std::nullopt;
 }
 
+bool IsHeld(Database& db, TimePoint now) {
+  return db.GetSetting(kBrakeHeld) == std::to_string(ToMicros(now));
+}
+
 }  // namespace
 
 Cycle::Cycle(State& state, FileReader* files, SqlReader* databases, HttpReader* web)
@@ -177,7 +182,10 @@ void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport&
     return;
   }
   TakeAnswers(now, report);
-  if (const std::optional<TimePoint> before = CutOff(state_.db())) {
+  const std::optional<TimePoint> before = CutOff(state_.db());
+  // Of a cycle that a brake holds nothing was kept, and it may be held for days: what people say
+  // meanwhile reaches what was promised before it.
+  if (before && !IsHeld(state_.db(), *before)) {
     DecideOnce(*before, report);
   }
   if (all) {
@@ -199,10 +207,8 @@ void Cycle::Pull(TimePoint now, bool all, const Progress& progress, CycleReport&
   }
 }
 
-void Cycle::TakeAnswers(TimePoint now, CycleReport& report) {
-  if (files_ != nullptr) {
-    segue::TakeAnswers(state_, *files_, now, report);
-  }
+bool Cycle::TakeAnswers(TimePoint now, CycleReport& report) {
+  return files_ != nullptr && segue::TakeAnswers(state_, *files_, now, report);
 }
 
 // Slots that went by while nobody was at work: the work is done once, and the rest is counted.
@@ -347,6 +353,19 @@ void Cycle::Decide(TimePoint now, CycleReport& report) {
 
 void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
   report.now = now;
+  if (Decided(now, report)) {
+    return;
+  }
+  Transaction note(state_.db());
+  state_.db().SetSetting(kBrakeHeld, std::to_string(ToMicros(now)));
+  note.Commit();
+  throw BrakePulled("brake: " + report.brake +
+                    ". Nothing was kept of this cycle and nothing is lost: see `segue plan`, then "
+                    "let it pass with `segue run --past-brake`, or change the files");
+}
+
+// False: a brake holds it, and nothing of it is kept.
+bool Cycle::Decided(TimePoint now, CycleReport& report) {
   Transaction work(state_.db());
   // A clock that was set back must not move windows back: facts and segments stay where they are
   // until it catches up.
@@ -367,10 +386,7 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
   const std::string held = std::to_string(ToMicros(now));
   const bool released = state_.db().GetSetting(kBrakeReleased) == held;
   if (!report.brake.empty() && brakes_hold_ && !released) {
-    throw BrakePulled(
-        "brake: " + report.brake +
-        ". Nothing was kept of this cycle and nothing is lost: see `segue plan`, then "
-        "let it pass with `segue run --past-brake`, or change the files");
+    return false;
   }
   if (released) {
     state_.db().SetSetting(kBrakeReleased, "");
@@ -381,6 +397,7 @@ void Cycle::DecideOnce(TimePoint now, CycleReport& report) {
   state_.db().Prepare("UPDATE cycle SET finished = 1").Run();
   work.Commit();
   report.next = Next(now);
+  return true;
 }
 
 std::string Cycle::Brake(const std::vector<Move>& moves, std::int64_t messages) const {
@@ -424,6 +441,7 @@ bool ReleaseBrake(Database& db) {
   find.Reset();
   Transaction work(db);
   db.SetSetting(kBrakeReleased, std::to_string(held));
+  db.SetSetting(kBrakeHeld, "");
   work.Commit();
   return true;
 }

@@ -9,9 +9,23 @@ namespace segue {
 namespace {
 
 constexpr std::size_t kProofDigits = 32;  // 128 bits.
+constexpr int kSlashesMax = 8;            // In a customer's key.
 
 std::string ProofOf(const LinkSigner& signer, std::string_view what) {
   return HmacSha256Hex(signer.key, what).substr(0, kProofDigits);
+}
+
+// What a key may be that stands so in an address: some proxies have decoded it already, and then a
+// slash in it looks like any other.
+std::vector<std::string> KeysWritten(std::string_view text) {
+  std::vector<std::string> keys;
+  if (std::optional<std::string> decoded = UrlDecode(text)) {
+    keys.push_back(std::move(*decoded));
+  }
+  if (text.find('%') != std::string_view::npos) {
+    keys.emplace_back(text);
+  }
+  return keys;
 }
 
 std::string PersonProof(const LinkSigner& signer, std::string_view customer) {
@@ -34,15 +48,16 @@ std::string PersonPath(const LinkSigner& signer, std::string_view customer) {
 }
 
 std::optional<std::string> PersonOfPath(const LinkSigner& signer, std::string_view path) {
-  const std::size_t slash = path.find('/');
+  const std::size_t slash = path.rfind('/');
   if (slash == std::string_view::npos || signer.key.empty()) {
     return std::nullopt;
   }
-  std::optional<std::string> customer = UrlDecode(path.substr(0, slash));
-  if (!customer || !SameSecret(PersonProof(signer, *customer), path.substr(slash + 1))) {
-    return std::nullopt;
+  for (std::string& customer : KeysWritten(path.substr(0, slash))) {
+    if (SameSecret(PersonProof(signer, customer), path.substr(slash + 1))) {
+      return std::move(customer);
+    }
   }
-  return customer;
+  return std::nullopt;
 }
 
 std::string TrackedPath(const LinkSigner& signer, const TrackedLink& link) {
@@ -53,7 +68,7 @@ std::string TrackedPath(const LinkSigner& signer, const TrackedLink& link) {
 std::optional<TrackedLink> TrackedOfPath(const LinkSigner& signer, std::string_view path,
                                          std::string* rest) {
   std::vector<std::string> parts;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 2; ++i) {
     const std::size_t slash = path.find('/');
     std::optional<std::string> part =
         slash == std::string_view::npos ? std::nullopt : UrlDecode(path.substr(0, slash));
@@ -63,13 +78,20 @@ std::optional<TrackedLink> TrackedOfPath(const LinkSigner& signer, std::string_v
     parts.push_back(std::move(*part));
     path.remove_prefix(slash + 1);
   }
-  TrackedLink link{parts[0], parts[1], parts[2]};
-  if (signer.key.empty() ||
-      !SameSecret(TrackedProof(signer, PartsOf(link)), path.substr(0, kProofDigits))) {
-    return std::nullopt;
+  // What a template wrote behind the link may have slashes too.
+  std::size_t slash = path.find('/');
+  for (int i = 0; i < kSlashesMax && slash != std::string_view::npos && !signer.key.empty(); ++i) {
+    const std::string_view behind = path.substr(slash + 1);
+    for (std::string& customer : KeysWritten(path.substr(0, slash))) {
+      TrackedLink link{parts[0], parts[1], std::move(customer)};
+      if (SameSecret(TrackedProof(signer, PartsOf(link)), behind.substr(0, kProofDigits))) {
+        *rest = behind.substr(kProofDigits);
+        return link;
+      }
+    }
+    slash = path.find('/', slash + 1);
   }
-  *rest = path.substr(kProofDigits);
-  return link;
+  return std::nullopt;
 }
 
 }  // namespace segue

@@ -146,8 +146,8 @@ class Cycle {
   // cursor.
   void Pull(TimePoint now, bool all, const Progress& progress, CycleReport& report);
   // What people said to us themselves: taken in at every Pull, and at any other time, since no
-  // brake and no cycle that was cut off may hold it.
-  void TakeAnswers(TimePoint now, CycleReport& report);
+  // brake and no cycle that was cut off may hold it.  True: all of it was read.
+  bool TakeAnswers(TimePoint now, CycleReport& report);
   // Takes in facts that did not come through a source's own cursor, in one transaction.
   void Ingest(std::span<const Fact> facts, std::string_view source, Duration late_limit,
               TimePoint now, CycleReport& report);
@@ -172,6 +172,7 @@ class Cycle {
   void PullSource(const Source& source, TimePoint now, const Progress& progress,
                   CycleReport& report);
   void DecideOnce(TimePoint now, CycleReport& report);
+  bool Decided(TimePoint now, CycleReport& report);
   void CountMissed(const std::string& what, const Schedule& every, const Zone& zone,
                    std::optional<TimePoint> last, TimePoint slot, CycleReport& report);
   void Depart(TimePoint now);

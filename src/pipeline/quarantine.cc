@@ -16,6 +16,12 @@ namespace {
 
 constexpr std::size_t kSaidMax = 3;  // Of the fields that differ.
 constexpr std::size_t kTextShownMax = 60;
+// The last row that stands in the files.
+constexpr std::string_view kWritten = "quarantine.written";
+
+std::string DroppedSetting(std::string_view source) {
+  return "quarantine.dropped." + std::string(source);
+}
 
 std::string InWords(const FieldSpec& field, const Value& value, const Workspace& workspace) {
   if (IsMissing(value)) {
@@ -82,12 +88,48 @@ void DropKnownRows(Database& db, const Source& source, std::vector<BadRow>& rows
 }
 
 void StoreRows(Database& db, const Source& source, const std::vector<BadRow>& rows) {
+  if (rows.empty()) {
+    return;
+  }
   for (const BadRow& row : rows) {
     Statement insert = db.Prepare(
         "INSERT INTO bad_row(source, file, line, column, reason, raw) VALUES (?, ?, ?, ?, ?, ?)");
     insert.Bind(1, source.id).Bind(2, row.file).Bind(3, row.line).Bind(4, row.column);
     insert.Bind(5, row.reason).Bind(6, row.raw).Run();
   }
+  Statement drop = db.Prepare(
+      "DELETE FROM bad_row WHERE source = ?1 AND id <= (SELECT id FROM bad_row WHERE source = ?1 "
+      "ORDER BY id DESC LIMIT 1 OFFSET ?2) RETURNING id");
+  drop.Bind(1, source.id).Bind(2, kRowsKept);
+  std::int64_t dropped = 0;
+  while (drop.Step()) {
+    ++dropped;
+  }
+  if (dropped > 0) {
+    const std::string counter = DroppedSetting(source.id);
+    db.SetSetting(counter,
+                  std::to_string(dropped + std::stoll(db.GetSetting(counter).value_or("0"))));
+  }
+}
+
+std::vector<std::string> ToWrite(Database& db) {
+  Statement newer = db.Prepare("SELECT DISTINCT source FROM bad_row WHERE id > ? ORDER BY source");
+  newer.Bind(1, std::int64_t{std::stoll(db.GetSetting(kWritten).value_or("0"))});
+  std::vector<std::string> sources;
+  while (newer.Step()) {
+    sources.push_back(newer.Text(0));
+  }
+  return sources;
+}
+
+void MarkWritten(Database& db) {
+  Statement last = db.Prepare("SELECT coalesce(max(id), 0) FROM bad_row");
+  last.Step();
+  const std::string id = std::to_string(last.Int(0));
+  last.Reset();
+  Transaction work(db);
+  db.SetSetting(kWritten, id);
+  work.Commit();
 }
 
 void StoreConflicts(State& state, const Source& source, const Batch& batch) {
@@ -110,6 +152,12 @@ std::string QuarantineText(State& state, std::string_view source) {
   list.Bind(1, source);
   while (list.Step()) {
     rows.push_back({list.Text(0), list.Int(1), list.Text(2), list.Text(3), list.Text(4)});
+  }
+  if (const auto dropped = state.db().GetSetting(DroppedSetting(source));
+      dropped && !rows.empty()) {
+    const std::string words =
+        fmt::format("{} older rows are not kept; these are the newest {}", *dropped, rows.size());
+    rows.insert(rows.begin(), BadRow{"", 0, "", words, ""});
   }
   return rows.empty() ? "" : FormatQuarantine(rows);
 }

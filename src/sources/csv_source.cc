@@ -118,8 +118,9 @@ class FilePull {
 
   // Whether a last line without a line end is read as it stands: nobody is writing it any more.
   bool TakesRest(const FileState& state) const {
+    // What is pushed in is written by us: half a line is being written, or nobody was told of it.
     return look_.whole || IsPackedFile(state.path) ||
-           (state.waits && look_.settled.contains(state.path));
+           (state.waits && !source_.pushed() && look_.settled.contains(state.path));
   }
 
   CsvParser::Mode mode() const {
@@ -348,7 +349,7 @@ Result<Batch> PullFiles(const Source& source, const Workspace& workspace, FileRe
     return cursor.error();
   }
   std::vector<FileReader::Info> listing = files.List(source.path);
-  if (source.pushed() && listing.size() == 1 && listing.front().path == source.path) {
+  if (source.pushed() && listing.size() == 1 && listing.front().no_folder) {
     listing.clear();  // Nobody has pushed anything yet.
   }
   if (listing.empty() && source.path.find_first_of("*?") == std::string::npos) {

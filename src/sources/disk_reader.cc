@@ -258,7 +258,7 @@ class DiskReader final : public FileReader {
     }
     if (!real || problem) {
       // Reading this "file" says what is wrong with the folder; an empty listing would hide it.
-      found.push_back({.path = folder + name, .bytes = 0, .changed = 0});
+      found.push_back({.path = folder + name, .no_folder = HasNoFolder(folder)});
     }
     std::sort(found.begin(), found.end(),
               [](const Info& a, const Info& b) { return a.path < b.path; });
@@ -326,6 +326,21 @@ class DiskReader final : public FileReader {
   static bool IsMissing(const fs::path& path) {
     std::error_code problem;
     return fs::symlink_status(path, problem).type() == fs::file_type::not_found;
+  }
+
+  // Not even a link that leads nowhere, or out of the root, stands on the way to it.
+  bool HasNoFolder(const fs::path& folder) const {
+    fs::path way;
+    for (const fs::path& part : folder) {
+      way /= part;
+      if (IsMissing(fs::path(root_) / way)) {
+        return true;
+      }
+      if (!RealPath(way.string())) {
+        return false;
+      }
+    }
+    return false;
   }
 
   void AddIfFile(const std::string& path, std::vector<Info>& found) const {

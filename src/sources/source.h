@@ -30,6 +30,7 @@ class FileReader {
     std::string path;          // Relative to the state folder.
     std::uint64_t bytes = 0;   // On disk.
     std::int64_t changed = 0;  // Modification time, microseconds.
+    bool no_folder = false;    // A pattern whose folder is not there.
   };
 
   // Files that match the pattern (`*` and `?` in the last part), sorted by path.  What matches and

@@ -23,8 +23,7 @@ class Team:
 
     def says(self, *words, code=0, user=None):
         environment = {key: value for key, value in self.bench.environment().items() if not key.startswith("SUDO_")}
-        if user is not None:
-            environment["SUDO_UID"] = str(user)
+        environment["SUDO_UID"] = str(user or 0)
         done = subprocess.run([*self.prefix, *self.bench.command(*words)], env=environment, capture_output=True, text=True)
         check(done.returncode == code, f"{' '.join(words)} ends with {code}" + ("" if done.returncode == code else f", not {done.returncode}:\n{done.stdout}{done.stderr}"))
         return done.stdout + done.stderr
@@ -67,6 +66,9 @@ def first_release(team):
     changed = team.bench.folder / "changed.json"
     changed.write_text(open(plan).read() + "\n")
     check("0 of 2" in team.says("apply", str(changed), code=3), "a plan that changed after its approval is approved by nobody")
+    named = team.bench.folder / "named.json"
+    named.write_text(open(plan).read().replace('"root"', '"bin"'))
+    check("it was changed since" in team.says("approve", str(named), code=1), "nor can its author name another one in it")
     check("say the same now" in team.says("apply", plan, "--backfill", "welcome", code=1), "what was not approved is not asked of apply")
     told = json.loads(team.says("apply", plan, "--json"))
     check([one["who"] for one in told["approvals"]] == ["daemon", "bin"], "apply takes it, and names who approved")
@@ -90,9 +92,10 @@ def the_rule_itself(team):
 
 def audit(team):
     rows = sqlite3.connect(team.bench.state / "segue.db").execute("SELECT who, what, note FROM audit ORDER BY id").fetchall()
-    check([(who, what) for who, what, _ in rows] == [("daemon", "approve"), ("bin", "approve"), ("root", "apply"), ("daemon", "approve"), ("bin", "approve"),
-                                                     ("root", "apply"), ("root", "apply")], f"who approved and applied is kept: {rows}")
-    check(rows[1][2] == "looked at all" and rows[2][2].startswith("plan ") and rows[-1][2] == "no plan", "with what they said")
+    approved = [("root", "plan"), ("daemon", "approve"), ("bin", "approve"), ("root", "apply")]
+    check([(who, what) for who, what, _ in rows] == [*approved, ("root", "plan"), *approved, ("root", "apply")],
+          f"who planned, approved and applied is kept: {rows}")
+    check(rows[2][2] == "looked at all" and rows[3][2].startswith("plan ") and rows[-1][2] == "no plan", "with what they said")
 
 
 def main():

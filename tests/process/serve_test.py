@@ -165,6 +165,27 @@ def ends_in_order():
           f"nothing is left in doubt: {counts}")
 
 
+def held_by_a_brake():
+    """What was promised before a brake goes on, and what is under way is not given up."""
+    sink = Sink()
+    bench = bench_with_baseline(HOOK.replace("dedupe: key\n", ""))
+    workspace = (bench.folder / "config" / "segue.yaml").read_text()
+    bench.write("config/segue.yaml", workspace + "safety: {max_sends_per_run: 2}\n")
+    daemon = Daemon(bench, HOOK=sink.url)
+    daemon.hears("READY=1")
+    people(bench, "one", 1)
+    daemon.tell(signal.SIGUSR1)
+    sink.came.wait(60)
+    people(bench, "many", 5)
+    daemon.tell(signal.SIGUSR1)
+    until(lambda: "brake: 5 messages in one run" in daemon.log(), "a brake holds the next cycle while a call is under way")
+    sink.gate.set()
+    until(lambda: bench.doctor()["outbox"]["accepted"] == 1, "the answer to that call still counts")
+    counts = bench.doctor()["outbox"]
+    check(counts["unknown"] == 0 and counts["running"] == 0 and counts["waiting"] == 0, f"nothing is left in doubt, nothing promised: {counts}")
+    check(daemon.end() == 0, "it ends with 0")
+
+
 def dead_vendor():
     """A tool that never answers delays nobody else."""
     sink = Sink()
@@ -218,5 +239,6 @@ if __name__ == "__main__":
     os.environ.pop("NOTIFY_SOCKET", None)
     works_and_reloads()
     ends_in_order()
+    held_by_a_brake()
     dead_vendor()
     copies()

@@ -4,16 +4,19 @@ import base64
 import hashlib
 import hmac
 import http.client
+import http.server
 import json
 import re
+import signal
 import socket
 import ssl
 import subprocess
 import threading
 import time
+from datetime import datetime, timedelta, timezone
 
-from harness import Workbench, check
-from serve_test import BOX, Daemon, until
+from harness import Workbench, check, stamp, write_rows
+from serve_test import BOX, Daemon, mails, until
 
 PUSHED = """\
 source: app
@@ -163,6 +166,62 @@ def takes_and_says_no():
     check(not any(secret in log for secret in SECRETS.values()), "no secret is in its log")
 
 
+class SlowVendor(http.server.ThreadingHTTPServer):
+    """A tool whose export takes long: once it is to wait, it answers when `gate` is open."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), SlowExport)
+        self.waits, self.asked, self.gate = False, threading.Event(), threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class SlowExport(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.server.waits:
+            self.server.asked.set()
+            self.server.gate.wait()
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words):
+        pass
+
+
+def a_no_during_a_long_cycle():
+    vendor = SlowVendor()
+    bench = Workbench(BOX)
+    text = (bench.folder / "config/sources.yaml").read_text()
+    bench.write("config/sources.yaml", text + "---\nsource: tool\ntype: mixpanel\nauth: {token: env:TOKEN, url: env:TOOL}\n"
+                "every: 1h\nhistory: 2d\ncurrency: GBP\n")
+    more = {"TOKEN": "letmein:secret", "TOOL": f"http://127.0.0.1:{vendor.server_port}"}
+    now = datetime.now(timezone.utc)
+    write_rows(bench.state / "inbox" / "orders-old.csv", ["order_id", "customer", "time", "amount"],
+               [["o-first", "first", stamp(now - timedelta(days=30)), "1.00"]])
+    write_rows(bench.state / "inbox" / "people-a.csv", ["customer", "time", "email", "email_consent"],
+               [[name, stamp(now - timedelta(days=1)), f"{name}@example.com", "yes"] for name in ("ann", "bob")])
+    bench.run("run", **more)
+    link = re.search(r"https://shop\.example(/unsubscribe/[^\s\"<>]+)", bench.run("render", "hello", "--as", "ann", **more)).group(1)
+    daemon = Daemon(bench, **more)
+    daemon.hears("READY=1")
+    write_rows(bench.state / "inbox" / "orders-new.csv", ["order_id", "customer", "time", "amount"],
+               [[f"o-{name}", name, stamp(now), "5.00"] for name in ("ann", "bob")])
+    vendor.waits = True
+    daemon.tell(signal.SIGUSR1)
+    vendor.asked.wait(60)
+    check(Web(bench.port).ask("POST", link, "")[0] == 200, "a no is taken while a cycle reads a slow source")
+    vendor.gate.set()
+
+    def states():
+        return {one["customer"]: one["state"] for one in json.loads(bench.run("outbox", "list", "--json", **more))}
+
+    until(lambda: states().get("bob") == "accepted", "what the cycle promised goes out")
+    check(states()["ann"] == "suppressed" and mails(bench) == 1, f"but not to whoever said no meanwhile: {states()}")
+    daemon.end()
+
+
 def holds_out_against_nonsense():
     bench = bench_with_pushed()
     daemon = start(bench)
@@ -191,6 +250,58 @@ def holds_out_against_nonsense():
     daemon.end()
 
 
+def a_certificate_that_is_half_renewed():
+    bench = bench_with_pushed()
+    folder = bench.folder / "credentials"
+    folder.mkdir()
+    for name in ("old", "new"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(bench.folder / f"{name}.key"), "-out",
+                        str(bench.folder / f"{name}.cert"), "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+                       check=True, capture_output=True)
+
+    def put(name, kind):
+        (folder / kind).write_bytes((bench.folder / f"{name}.{kind}").read_bytes())
+
+    def greets(name):
+        context = ssl.create_default_context(cafile=str(bench.folder / f"{name}.cert"))
+        return Web(bench.port, context).ask("GET", "/health")[0] == 200
+
+    put("old", "cert")
+    put("old", "key")
+    text = (bench.folder / "config/segue.yaml").read_text()
+    bench.write("config/segue.yaml", text.replace("serve: {", "serve: {tls: {cert: cred:cert, key: cred:key}, "))
+    daemon = start(bench, CREDENTIALS_DIRECTORY=str(folder))
+    put("new", "cert")
+    daemon.tell(signal.SIGHUP)
+    daemon.hears("an older version of them is running")
+    check("serve.tls.key is no key in PEM, or not the certificate's" in daemon.log(), "a certificate without its key is named")
+    check(greets("old"), "and the old one goes on")
+    put("new", "key")
+    daemon.tell(signal.SIGHUP)
+    daemon.hears("READY=1")
+    check(greets("new"), "until both are new")
+    daemon.end()
+
+
+def a_spool_that_cannot_be_written():
+    bench = bench_with_pushed()
+    text = (bench.folder / "config/segue.yaml").read_text()
+    bench.write("config/segue.yaml", text.replace("events:\n", "events:\n  link_clicked: {link: text}\n"))
+    bench.run("run", **SECRETS)
+    (bench.state / "spool").mkdir()
+    (bench.state / "spool/own-answers").write_text("")
+    daemon = start(bench)
+    parts = "shop/hello/ann"
+    proof = hmac.new(b"key", f"link/kill/{parts}".encode(), hashlib.sha256).hexdigest()[:32]
+    status, _, headers = Web(bench.port).ask("GET", f"/l/{parts}/{proof}")
+    check(status == 302 and headers["Location"] == "https://shop.example/shop", "a link leads on although its click cannot be kept")
+    until(lambda: "own-answers cannot be kept" in daemon.log(), "which the log says")
+    proof = hmac.new(b"key", b"person/kill/ann", hashlib.sha256).hexdigest()[:32]
+    check(Web(bench.port).ask("POST", f"/unsubscribe/ann/{proof}", "")[0] == 503, "a no that cannot be kept is not said to be")
+    check(Web(bench.port).ask("POST", "/v1/track", json.dumps(call(1, "ann")), token())[0] == 200, "and other streams are")
+    daemon.end()
+
+
 def speaks_tls():
     bench = bench_with_pushed()
     cert, key = bench.folder / "cert.pem", bench.folder / "key.pem"
@@ -210,6 +321,17 @@ def speaks_tls():
         check(False, "old TLS is refused")
     except (OSError, http.client.HTTPException):
         check(True, "old TLS is refused")
+    silent = [socket.create_connection(("127.0.0.1", bench.port), timeout=60) for _ in range(64)]
+    try:
+        Web(bench.port, context).ask("GET", "/health")
+        check(False, "who holds 64 connections gets no more of them")
+    except (OSError, http.client.HTTPException):
+        check(True, "who holds 64 connections gets no more of them")
+    elsewhere = http.client.HTTPSConnection("127.0.0.1", bench.port, timeout=60, context=context, source_address=("127.0.0.2", 0))
+    elsewhere.request("GET", "/health")
+    check(elsewhere.getresponse().status == 200, "and keeps nobody else out")
+    for link in silent:
+        link.close()
     daemon.end()
     other = subprocess.run(bench.command("serve"), env=bench.environment(**SECRETS, CERT="none", KEY="none"),
                            capture_output=True, text=True)
@@ -218,6 +340,9 @@ def speaks_tls():
 
 if __name__ == "__main__":
     takes_and_says_no()
+    a_no_during_a_long_cycle()
     holds_out_against_nonsense()
     speaks_tls()
+    a_certificate_that_is_half_renewed()
+    a_spool_that_cannot_be_written()
     pushed_in_while_it_is_killed()

@@ -90,7 +90,7 @@ TEST_CASE(
   CHECK(click.reply.status == 200);
   CHECK(LinesIn(click) ==
         "own-answers {\"at\":\"2026-03-02T09:00:00Z\",\"kind\":\"consent\",\"customer\":"
-        "\"ann@example.org/1\",\"what\":\"mail_ok\",\"yes\":false}\n");
+        "\"ann@example.org/1\",\"what\":\"mail_ok\",\"yes\":false,\"page\":true}\n");
 }
 
 TEST_CASE("a link that was signed for one person, link or workspace opens nothing for another") {
@@ -135,7 +135,7 @@ TEST_CASE("preferences take a yes or a no for each topic and leave the rest as i
   const WebTurn turn = Ask(site, "POST", target, "news_ok=yes&mail_ok=&other=no&email=no");
   CHECK(LinesIn(turn) ==
         "own-answers {\"at\":\"2026-03-02T09:00:00Z\",\"kind\":\"consent\",\"customer\":\"ann\","
-        "\"what\":\"news_ok\",\"yes\":true}\n");
+        "\"what\":\"news_ok\",\"yes\":true,\"page\":true}\n");
 }
 
 TEST_CASE(
@@ -146,6 +146,7 @@ TEST_CASE(
   CHECK(turn.reply.status == 302);
   CHECK(turn.reply.headers.at("Location") == "https://shop.example/book?code=A&x=%20");
   CHECK(LinesIn(turn).find("\"what\":\"book\",\"template\":\"hello\"") != std::string::npos);
+  CHECK(turn.anyway);
   CHECK(Ask(site, "HEAD", target).lines.empty());
   CHECK(Ask(site, "GET", target, "", {{"sec-purpose", "prefetch"}}).lines.empty());
   CHECK(Ask(site, "POST", target).reply.status == 405);
@@ -182,6 +183,81 @@ TEST_CASE(
   CHECK(Ask(site, "GET", "/v1/track").reply.status == 405);
   CHECK(Ask(site, "POST", "/v1/other", body, {{"authorization", "Bearer letmein"}}).reply.status ==
         404);
+}
+
+TEST_CASE("a call that with what we add is longer than a source reads is not taken") {
+  const Site site = WebShop();
+  const auto send = [&](std::size_t bytes) {
+    std::string body = R"({"type":"track","x":""})";
+    body.insert(body.size() - 2, bytes - body.size(), 'y');
+    return Ask(site, "POST", "/v1/track", body, {{"authorization", "Bearer letmein"}}).reply.status;
+  };
+  constexpr std::size_t kMost = std::size_t{1} << 20U;
+  CHECK(send(kMost - 100) == 200);
+  CHECK(send(kMost - 10) == 413);
+}
+
+TEST_CASE(
+    "long bodies are read of those alone who may push, and the others are told what is wrong") {
+  const Site site = WebShop();
+  const auto most = [&](const std::string& target, const std::string& authorization = "") {
+    return BodyBytesMax(site, {"POST", target, {{"authorization", authorization}}, ""});
+  };
+  constexpr std::size_t kLong = std::size_t{1} << 20U;
+  CHECK(most("/v1/batch", "Bearer letmein") == kLong);
+  CHECK(most("/v1/rows/till") == kLong);
+  for (const std::size_t bytes :
+       {most("/v1/batch"), most("/v1/batch", "Bearer x"), most("/v1/rows/app"), most("/v1/rows/x"),
+        most("/hooks/x"), most("/unsubscribe/x/y"), most("/nothing", "Bearer letmein")}) {
+    CHECK(bytes == 16 * 1024);
+  }
+  const auto cut = [&](const std::string& target) {
+    return AnswerWeb(site, {.method = "POST", .target = target, .headers = {}, .cut = true},
+                     kWebNow);
+  };
+  CHECK(cut("/v1/batch").reply.status == 401);
+  CHECK(cut("/nothing").reply.status == 404);
+  const WebTurn form = cut("/preferences/" + PersonPath(kSigner, "ann"));
+  CHECK(form.reply.status == 413);
+  CHECK(form.lines.empty());
+}
+
+TEST_CASE(
+    "how the service is, strangers are not told: neither behind a proxy nor over its own TLS") {
+  Site site = WebShop();
+  const auto may = [&](bool local, std::map<std::string, std::string> headers) {
+    return MayAskOfService(
+        site,
+        {.method = "GET", .target = "/metrics", .headers = std::move(headers), .local = local});
+  };
+  CHECK(may(true, {}));
+  CHECK(may(false, {}));
+  CHECK(!may(true, {{"x-forwarded-for", "198.51.100.7"}}));
+  std::string text(kWebShop);
+  text.replace(text.find("serve: {"), 8, "serve: {tls: {cert: env:CERT, key: env:KEY}, ");
+  site = WebShop(text);
+  CHECK(may(true, {}));
+  CHECK(!may(false, {}));
+  CHECK(!may(true, {{"via", "x"}}));
+}
+
+TEST_CASE("a proxy that decodes what stands in a link breaks no link") {
+  const Site site = WebShop();
+  const std::string key = "team/ann 50%";
+  const std::string person = PersonPath(kSigner, key);
+  const std::string proof = person.substr(person.rfind('/'));
+  for (const std::string& path : {person, "team%2Fann 50%25" + proof, key + proof}) {
+    INFO(path);
+    CHECK(Ask(site, "POST", "/unsubscribe/" + path).reply.status == 200);
+  }
+  const std::string tracked = TrackedPath(kSigner, {"book", "hello", key});
+  const std::string sign = tracked.substr(tracked.rfind('/'));
+  for (const std::string& path : {tracked, "book/hello/" + key + sign}) {
+    const WebTurn turn = Ask(site, "GET", "/l/" + path + "/a/b?c=d");
+    CHECK(turn.reply.headers.at("Location") == "https://shop.example/book/a/b?c=d");
+    CHECK(LinesIn(turn).find("\"customer\":\"team/ann 50%\"") != std::string::npos);
+  }
+  CHECK(Ask(site, "GET", "/l/book/hello/team/" + key + sign).reply.status == 404);
 }
 
 TEST_CASE("rows are taken when their signature is of this body and of these minutes") {
@@ -235,6 +311,15 @@ TEST_CASE("texts of calls are cut apart and never written anew") {
   CHECK(lines("batch", "{\"batch\":[1]}") == "error: call 1 of the batch is no object");
   CHECK(lines("batch", "{\"b\\u0061tch\":[{}]}").starts_with("error: `batch`"));
   CHECK(lines("batch", "{}").starts_with("error: `batch`"));
+  CHECK(lines("batch", "{\"batch\":5,\"batch\":[{}]}") ==
+        "error: `batch` stands there more than once");
+  CHECK(lines("batch", "{\"batch\":[{}],\"batch\":[]}") ==
+        "error: `batch` stands there more than once");
+  // What goes into each call is a time and not whatever somebody writes there.
+  CHECK(lines("batch", "{\"sentAt\":\"" + std::string(80, '9') + "\",\"batch\":[{\"a\":1}]}") ==
+        "{\"receivedAt\":\"2026-03-02T09:00:00Z\",\"a\":1}\n");
+  CHECK(lines("batch", "{\"sentAt\":[1],\"batch\":[{\"a\":1}]}") ==
+        "{\"receivedAt\":\"2026-03-02T09:00:00Z\",\"a\":1}\n");
   CHECK(!LinesOfRows("3").has_value());
   CHECK(!LinesOfRows("[{}, 3]").has_value());
 }
@@ -245,16 +330,30 @@ TEST_CASE(
   Spool spool(dir.path());
   REQUIRE(
       spool.Append(std::vector<SpoolLine>{{"app", "one"}, {"till", "x"}, {"app", "two"}}, kWebNow)
-          .has_value());
+          .empty());
   const std::string path = dir / "spool/app/2026-03-02.jsonl";
   CHECK(ReadFile(path) == "one\ntwo\n");
   dir.Write("spool/app/2026-03-02.jsonl", "one\nhal");
-  REQUIRE(spool.Append(std::vector<SpoolLine>{{"app", "three"}}, kWebNow).has_value());
+  REQUIRE(spool.Append(std::vector<SpoolLine>{{"app", "three"}}, kWebNow).empty());
   CHECK(ReadFile(path) == "one\nhal\nthree\n");
-  REQUIRE(spool.Append(std::vector<SpoolLine>{{"app", "next"}}, kWebNow + 24 * kHour).has_value());
+  REQUIRE(spool.Append(std::vector<SpoolLine>{{"app", "next"}}, kWebNow + 24 * kHour).empty());
   spool.Sweep("app", kWebNow + 24 * kHour);
   CHECK(ReadFile(path).empty());
   CHECK(ReadFile(dir / "spool/app/2026-03-03.jsonl") == "next\n");
+}
+
+TEST_CASE("a stream that cannot be written keeps no other from being written") {
+  const TempDir dir;
+  Spool spool(dir.path());
+  dir.Write("spool/app", "this is no folder");
+  const std::vector<SpoolLine> lines = {
+      {"app", "one"}, {std::string(kAnswersStream), "no"}, {"till", "x"}};
+  const std::map<std::string, std::string> lost = spool.Append(lines, kWebNow);
+  REQUIRE(lost.size() == 1);
+  CHECK(lost.begin()->first == "app");
+  CHECK(lost.begin()->second.find("spool/app") != std::string::npos);
+  CHECK(ReadFile(dir / "spool/own-answers/2026-03-02.jsonl") == "no\n");
+  CHECK(ReadFile(dir / "spool/till/2026-03-02.jsonl") == "x\n");
 }
 
 }  // namespace segue

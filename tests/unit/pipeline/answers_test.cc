@@ -2,9 +2,11 @@
 
 #include "pipeline/answers.h"
 
+#include <filesystem>
 #include <string>
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "pipeline/links.h"
 #include "support/temp_dir.h"
@@ -50,8 +52,16 @@ html: "{{ body }} {{ sender.postal }} {{ links.unsubscribe }}"
 text: "{{ body }} {{ sender.postal }} {{ links.unsubscribe }}"
 )";
 
+std::string With(std::string_view more) {
+  std::string text(kAnswerShop);
+  text.insert(text.find("---"), more);
+  return text;
+}
+
 struct AnswerBench {
-  AnswerBench() : checked(CheckWorkspace({{"config/segue.yaml", std::string(kAnswerShop)}})) {
+  // `more`: keys of the workspace.
+  explicit AnswerBench(std::string_view more = "")
+      : checked(CheckWorkspace({{"config/segue.yaml", With(more)}})) {
     INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
     REQUIRE(checked.workspace != nullptr);
   }
@@ -59,6 +69,10 @@ struct AnswerBench {
   void Says(const OwnAnswer& answer) {
     said += FormatAnswer(answer) + "\n";
     dir.Write("spool/own-answers/2026-03-02.jsonl", said);
+  }
+
+  void Consents(TimePoint at, bool yes, bool on_page = true) {
+    Says({.at = at, .customer = "ann", .what = "mail_ok", .yes = yes, .on_page = on_page});
   }
 
   std::string Consent(State& state, std::string_view key) const {
@@ -175,6 +189,164 @@ TEST_CASE(
   CHECK(link->template_id == "thanks");
   CHECK(link->customer == "ann");
   CHECK(rest == "?from=mail");
+}
+
+TEST_CASE("half a line at the end of a day keeps no answer of a later day from being read") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  bench.dir.Write("spool/own-answers/2026-03-01.jsonl", "{\"at\":\"2026");
+  bench.Consents(bench.now, false);
+  for (int look = 0; look < 3; ++look) {
+    CycleReport report;
+    CHECK(TakeAnswers(state, *files, bench.now, report));
+  }
+  CHECK(bench.Consent(state, "ann") == "no, own answer");
+}
+
+TEST_CASE("a last answer that is only half written is read when it is whole") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  bench.Consents(bench.now, true);
+  const std::string no =
+      FormatAnswer({.at = bench.now, .customer = "ann", .what = "mail_ok", .on_page = true});
+  for (const std::string& end : {no.substr(0, 20), no.substr(0, 20), no + "\n"}) {
+    bench.dir.Write("spool/own-answers/2026-03-02.jsonl", bench.said + end);
+    for (int look = 0; look < 3; ++look) {
+      CycleReport report;
+      CHECK(TakeAnswers(state, *files, bench.now, report));
+    }
+  }
+  CHECK(bench.Consent(state, "ann") == "no, own answer");
+}
+
+TEST_CASE("a spool that cannot be read is none in which nobody said anything") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  const TempDir elsewhere;
+  const auto read = [&] {
+    CycleReport report;
+    const bool whole = TakeAnswers(state, *files, bench.now, report);
+    CHECK(whole == report.warnings.empty());
+    return whole;
+  };
+  CHECK(read());
+  std::filesystem::create_symlink(bench.dir / "nowhere", bench.dir / "spool");
+  CHECK(!read());
+  std::filesystem::remove(bench.dir / "spool");
+  elsewhere.Write("own-answers/2026-03-02.jsonl", "");
+  std::filesystem::create_symlink(elsewhere.path(), bench.dir / "spool");
+  CHECK(!read());
+  std::filesystem::remove(bench.dir / "spool");
+  std::filesystem::create_directories(bench.dir / "spool/own-answers");
+  CHECK(read());
+}
+
+TEST_CASE("what others repeat of an own yes makes it no newer than a no that comes late") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  const auto take = [&] {
+    CycleReport report;
+    CHECK(TakeAnswers(state, *files, bench.now, report));
+  };
+  const std::vector<Fact> first = {TraitChange{"ann", 1, std::int64_t{1}, bench.now - kDay}};
+  state.ledger().Append(first, "people", bench.now, kDay);
+  bench.Consents(bench.now - 3 * kHour, true);
+  take();
+  const std::vector<Fact> again = {TraitChange{"ann", 1, std::int64_t{1}, bench.now - kHour}};
+  state.ledger().Append(again, "people", bench.now, kDay);
+  // A hook's no before the yes is old; one after it is not, whenever it comes.
+  bench.Consents(bench.now - 4 * kHour, false, false);
+  take();
+  CHECK(bench.Consent(state, "ann") == "yes, own answer");
+  bench.Consents(bench.now - 2 * kHour, false, false);
+  take();
+  CHECK(bench.Consent(state, "ann") == "no, own answer");
+}
+
+TEST_CASE("on our own pages the last word is the last, whatever the clock was set to") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  for (const bool yes : {true, false, true, false}) {
+    bench.Consents(bench.now, yes);
+    CycleReport report;
+    CHECK(TakeAnswers(state, *files, bench.now, report));
+    CHECK(bench.Consent(state, "ann") == (yes ? "yes, own answer" : "no, own answer"));
+    bench.now -= 5 * kHour;  // The clock was ahead, and is put right.
+  }
+}
+
+TEST_CASE("a no on our pages holds for whom a restored state does not know, unless erased") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  Cycle cycle(state, files.get());
+  const std::vector<Fact> first = {TraitChange{"bob", 1, std::int64_t{1}, bench.now - kDay}};
+  state.ledger().Append(first, "people", bench.now, kDay);
+  cycle.EraseAtOnce("bob", bench.now);
+  bench.Consents(bench.now, false);
+  bench.Says({.at = bench.now, .customer = "bob", .what = "mail_ok", .on_page = true});
+  bench.Says({.kind = OwnAnswer::Kind::kSuppress,
+              .at = bench.now,
+              .customer = "bob",
+              .what = "unsubscribed",
+              .on_page = true});
+  CycleReport report;
+  cycle.TakeAnswers(bench.now, report);
+  CHECK(bench.Consent(state, "ann") == "no, own answer");
+  CHECK(!state.ledger().FindCustomer("bob"));
+  CHECK(!db.Prepare("SELECT 1 FROM suppression").Step());
+  bench.dir.Write("inbox/a.csv",
+                  "customer_id,at,email,mail_ok\nann,2026-03-01,ann@example.org,yes\n");
+  cycle.Pull(bench.now, true, {}, report);
+  CHECK(bench.Consent(state, "ann") == "no, own answer");
+}
+
+TEST_CASE("while a brake holds a cycle, sources are read and a no in them holds") {
+  AnswerBench bench("safety: {max_sends_per_run: 1}\n");
+  Database db = Database::Open(bench.dir / "segue.db");
+  const auto files = MakeDiskReader(bench.dir.path());
+  const std::string header = "customer_id,at,email,mail_ok\n";
+  for (const char* name : {"ann", "bob"}) {
+    bench.dir.Write(fmt::format("inbox/{}.csv", name),
+                    header + fmt::format("{0},2026-03-01,{0}@example.org,yes\n", name));
+    bench.Says({.kind = OwnAnswer::Kind::kClick,
+                .at = bench.now + kHour,
+                .customer = name,
+                .what = "book"});
+  }
+  const auto live = [&](bool held) {
+    State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now,
+                {.links_key = "key"});
+    Cycle cycle(state, files.get());
+    CycleReport report;
+    cycle.Pull(bench.now, true, {}, report);
+    if (held) {
+      CHECK_THROWS_AS(cycle.Decide(bench.now, report), BrakePulled);
+    } else {
+      cycle.Decide(bench.now, report);
+    }
+    return bench.Consent(state, "ann") + " " +
+           std::to_string(state.outbox().List(OutboxFilter()).size());
+  };
+  std::filesystem::rename(bench.dir / "spool", bench.dir / "later");
+  CHECK(live(false) == "yes, people 0");
+  std::filesystem::rename(bench.dir / "later", bench.dir / "spool");
+  bench.now += 2 * kHour;
+  CHECK(live(true) == "yes, people 0");
+  bench.dir.Write("inbox/no.csv", header + "ann,2026-03-02T10:00:00Z,ann@example.org,no\n");
+  bench.now += kHour;
+  CHECK(live(false) == "no, people 1");
 }
 
 TEST_CASE("whom a vendor reports as unreachable hears nothing any more") {

@@ -57,6 +57,18 @@ TEST_CASE(
   CHECK(ApprovalsAsked(*folder.workspace, running) == 1);
   running.files[0].text = "what no version reads";
   CHECK(ApprovalsAsked(*folder.workspace, running) == 1);
+  running.files[0].text = "newer: {words}\nsafety: {approvals: 2}\n";
+  CHECK(ApprovalsAsked(*folder.workspace, running) == 2);
+}
+
+TEST_CASE("approvals: whoever wrote the plan down is its author, whatever the file says") {
+  const TempDir temp;
+  Database db = Database::Open(temp / "segue.db");
+  Approve(db, "mara", 2);
+  CHECK(!ApprovalsOf(db, "p1", "jo", 1).noted);
+  NoteAudit(db, {FromMicros(1), "mara", std::string(kAuditPlan), "p1", ""});
+  CHECK(ApprovalsOf(db, "p1", "jo", 1).noted);
+  CHECK(ApprovalsOf(db, "p1", "jo", 1).missing() == 1);
 }
 
 TEST_CASE("approvals: who applied what is kept beside them") {

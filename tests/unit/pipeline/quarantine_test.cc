@@ -1,10 +1,13 @@
 // What a cycle sets aside: rows that contradict what was known before them.
 
+#include "pipeline/quarantine.h"
+
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 
-#include "pipeline/pipeline.h"
 #include "support/temp_dir.h"
 
 namespace segue {
@@ -68,6 +71,32 @@ TEST_CASE("a row that contradicts what is known is set aside with its line and b
                                more.substr(more.find('\n') + 1));
   CHECK(pull() == 2);
   CHECK(QuarantineText(state, "orders") == text);
+}
+
+TEST_CASE(
+    "of what nobody mends the newest rows stay, the others are counted, and no file is written for "
+    "nothing") {
+  const TempDir dir;
+  const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kQuarantineFiles)}});
+  REQUIRE(checked.workspace != nullptr);
+  Database db = Database::Open(dir / "segue.db");
+  State state(db, *checked.workspace, *checked.templates, *ParseTime("2026-03-02", Zone()));
+  const Source& source = checked.workspace->sources.front();
+  CHECK(ToWrite(db).empty());
+  std::vector<BadRow> rows(static_cast<std::size_t>(kRowsKept), BadRow{"", 0, "", "no", ""});
+  StoreRows(db, source, rows);
+  CHECK(ToWrite(db) == std::vector<std::string>{"orders"});
+  MarkWritten(db);
+  CHECK(ToWrite(db).empty());
+  CHECK(QuarantineText(state, "orders").find("not kept") == std::string::npos);
+  rows.assign(3, BadRow{"", 0, "", "newest", ""});
+  StoreRows(db, source, rows);
+  StoreRows(db, source, {rows[0]});
+  CHECK(ToWrite(db).size() == 1);
+  const std::string text = QuarantineText(state, "orders");
+  CHECK(text.find(",,4 older rows are not kept; these are the newest 10000,") != std::string::npos);
+  CHECK(std::count(text.begin(), text.end(), '\n') == kRowsKept + 2);
+  CHECK(text.find("newest,\n") != std::string::npos);
 }
 
 }  // namespace

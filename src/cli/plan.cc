@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -78,12 +79,32 @@ Applying Asked(const Workspace& workspace, const std::vector<std::string>& backf
   return {.running = running, .backfill = backfill};
 }
 
+// Playbooks that those who run do not have, or start elsewhere: nobody who stands there already was
+// asked about.
+std::set<std::string> FreshOf(const std::vector<SourceFile>& running,
+                              const std::vector<SourceFile>& planned) {
+  std::set<std::string> fresh;
+  for (const DocumentChange& change : ChangesBetween(running, planned)) {
+    const bool starts_elsewhere =
+        std::any_of(change.lines.begin(), change.lines.end(),
+                    [](const auto& line) { return line.text.starts_with("on."); });
+    if (change.document == "playbook" &&
+        (change.kind == DocumentChange::Kind::kNew ||
+         (change.kind == DocumentChange::Kind::kEdited && starts_elsewhere))) {
+      fresh.insert(change.id);
+    }
+  }
+  return fresh;
+}
+
 Planned MakePlan(Database& db, const Checked& checked, TimePoint at, const Applying& applying) {
   Planned planned;
   planned.running = RunningRelease(db);
   planned.hash = FilesHash(checked.files);
-  planned.plan = Foresee(db, *checked.workspace, *checked.templates, at,
-                         OptionsFor(*checked.workspace, false), applying);
+  planned.plan = Foresee(
+      db, *checked.workspace, *checked.templates, at, OptionsFor(*checked.workspace, false),
+      applying,
+      planned.running ? FreshOf(planned.running->files, checked.files) : std::set<std::string>());
   planned.after = WhoGetsWhat(planned.plan, *checked.workspace);
   if (!planned.running) {
     planned.difference = Compare({}, planned.after);

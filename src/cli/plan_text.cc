@@ -101,6 +101,40 @@ std::string StartsLine(const ForeseenPlaybook& one) {
   return line + (refused.empty() ? "" : "   not started: " + refused);
 }
 
+// "312 are in the segment already, and start nothing: --backfill risk_winback starts them"; empty
+// where nobody asked.
+std::string AlreadyLine(const Playbook& playbook, const ForeseenPlaybook& one) {
+  if (one.already == 0) {
+    return "";
+  }
+  const bool alone = one.already == 1;
+  std::string where;
+  switch (playbook.on.kind) {
+    case Trigger::Kind::kMove:
+      where = alone ? "is in the segment" : "are in the segment";
+      break;
+    case Trigger::Kind::kFlag:
+      where = alone ? "has the flag" : "have the flag";
+      break;
+    case Trigger::Kind::kEvery:
+      where = alone ? "fulfils `while`" : "fulfil `while`";
+      break;
+    case Trigger::Kind::kEvent:
+      return "";
+  }
+  const std::string line = fmt::format("{} {} already", Grouped(one.already), where);
+  if (one.backfilled) {
+    return line + ": --backfill asks for them too";
+  }
+  // Of a round that begins with these files their turn comes.
+  const std::string then = playbook.on.kind == Trigger::Kind::kEvery
+                               ? "and " + std::string(alone ? "starts" : "start") + " in " +
+                                     FormatDuration(playbook.on.every)
+                               : "and " + std::string(alone ? "starts" : "start") + " nothing";
+  return fmt::format("{}, {}: --backfill {} starts them{}", line, then, playbook.id,
+                     playbook.on.kind == Trigger::Kind::kEvery ? " now" : "");
+}
+
 // "the 21: 1 at once · 20 after quiet hours, from 2026-03-08 07:00 to 2026-03-08 15:00"; empty
 // where all go at once.
 std::string HoldsLine(const PlanScreen& screen, const ForeseenPlaybook& one,
@@ -196,6 +230,7 @@ std::string PlaybookText(const PlanScreen& screen, const ForeseenPlaybook& one, 
     text += line.empty() ? "" : fmt::format("{}{}\n", indent, line);
   };
   add(StartsLine(one), "      ");
+  add(AlreadyLine(playbook, one), "      ");
   for (const auto& [what, outcomes] : one.by_step) {
     add(what + ": " + OutcomeLine(outcomes), "      ");
     add(HoldsLine(screen, one, what), "         ");
@@ -313,6 +348,8 @@ boost::json::object ToJson(const Foreseen& plan, const Workspace& workspace) {
          {"started", one.started},
          {"held_out", one.held_out},
          {"refused", refused},
+         {"already", one.already},
+         {"backfilled", one.backfilled},
          {"offers_reserved", one.reserved},
          {"offers_cost", one.cost},
          {"steps", steps}});
@@ -410,10 +447,13 @@ std::string PlanMarkdown(const PlanScreen& screen) {
     for (const auto& [step, outcomes] : one.by_step) {
       steps += (steps.empty() ? "" : "; ") + step + ": " + OutcomeLine(outcomes);
     }
-    text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n",
-                        screen.workspace.playbooks[static_cast<std::size_t>(one.playbook)].id,
-                        Grouped(one.started), one.experiment ? Grouped(one.held_out) : "",
-                        Cell(OutcomeLine(one.refused)), Cell(steps), Cell(OfferLine(screen, one)));
+    const Playbook& playbook = screen.workspace.playbooks[static_cast<std::size_t>(one.playbook)];
+    const std::vector<std::string> parts = {OutcomeLine(one.refused), AlreadyLine(playbook, one)};
+    const bool both = !parts[0].empty() && !parts[1].empty();
+    text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", playbook.id, Grouped(one.started),
+                        one.experiment ? Grouped(one.held_out) : "",
+                        Cell(parts[0] + (both ? "; " : "") + parts[1]), Cell(steps),
+                        Cell(OfferLine(screen, one)));
   }
   const std::string models = ModelsText(plan, screen.workspace);
   if (!models.empty()) {

@@ -74,6 +74,7 @@ class Compiler {
   void Misplaced(const Document& document, const std::vector<std::string_view>& keys,
                  std::string_view whose);
   void InboundOf(const Document& document, ConnectorSettings& settings);
+  void MatchedAccount(const Document& document, const std::string& type);
   void ConnectorNeeds(const Document& document, const ConnectorSettings& settings);
   void ConnectorOf(const Document& document);
 

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "config/compile.h"
+#include "config/connector_types.h"
 
 namespace segue {
 namespace {
@@ -312,6 +313,7 @@ class PlaybookCompiler {
       case Step::Kind::kTrack:
         step.track = value.text;
         NeedChannel(value, "analytics");
+        NeedSomebody(value, step.kind, "analytics");
         break;
       case Step::Kind::kWait:
         Wait(node, value, step);
@@ -338,6 +340,31 @@ class PlaybookCompiler {
           "SG002", value.place,
           fmt::format("no connector carries this: the workspace has no channel `{}`", channel), {},
           fmt::format("add `channels: {{{}: CONNECTOR}}` to the workspace", channel));
+    }
+  }
+
+  // Of an account that has no contact only its fields can be told, and not to every tool.
+  void NeedSomebody(const Node& value, Step::Kind kind, const std::string& channel) {
+    const auto found = workspace_.channels.find(channel);
+    if (playbook_.of != Subject::kAccount || workspace_.account_contact_trait ||
+        found == workspace_.channels.end()) {
+      return;
+    }
+    for (const std::string& id : found->second) {
+      const ConnectorSettings* connector = workspace_.FindConnector(id);
+      const bool fields = kind == Step::Kind::kSet;
+      if (connector == nullptr || (fields && connector->tells_accounts()) ||
+          (kind != Step::Kind::kAudience && connector->takes_anything())) {
+        continue;
+      }
+      const bool could = fields && AccountFieldOf(connector->type);
+      compiler_.report_.Error(
+          "SG035", value.place,
+          fmt::format("{} is told of customers only, and no account has a contact", id), {},
+          could ? fmt::format("say by `match: {{account: …}}` how {} finds accounts, or by "
+                              "`keys.account_contact` who the contact is",
+                              id)
+                : "say by `keys.account_contact` who the contact is");
     }
   }
 
@@ -371,6 +398,7 @@ class PlaybookCompiler {
     step.audience_add = TextAt(value, "add");
     step.audience_remove = TextAt(value, "remove");
     NeedChannel(value, "audience");
+    NeedSomebody(value, step.kind, "audience");
     if (step.audience_add.empty() == step.audience_remove.empty() && !value.keys.empty() &&
         std::none_of(value.items.begin(), value.items.end(),
                      [](const Node& item) { return item.bad; })) {
@@ -380,6 +408,7 @@ class PlaybookCompiler {
 
   void Set(const Node& value, Step& step) {
     NeedChannel(value, "profile");
+    NeedSomebody(value, step.kind, "profile");
     const auto channel = workspace_.channels.find("profile");
     for (std::size_t i = 0; i < value.keys.size(); ++i) {
       const Node& field = value.keys[i];
@@ -388,8 +417,7 @@ class PlaybookCompiler {
            channel == workspace_.channels.end() ? std::vector<std::string>() : channel->second) {
         const ConnectorSettings* connector = workspace_.FindConnector(id);
         const bool any_field =
-            connector == nullptr || (connector->writes.empty() &&
-                                     (connector->type == "file" || connector->type == "webhook"));
+            connector == nullptr || (connector->writes.empty() && connector->takes_anything());
         if (!any_field && std::find(connector->writes.begin(), connector->writes.end(),
                                     field.text) == connector->writes.end()) {
           compiler_.report_.Error("SG002", field.place,

@@ -422,6 +422,29 @@ void Compiler::InboundOf(const Document& document, ConnectorSettings& settings) 
   }
 }
 
+// Not every tool can be told of an account, and some find it in one way only.
+void Compiler::MatchedAccount(const Document& document, const std::string& type) {
+  const Node* match = document.Find("match");
+  const Node* account = match == nullptr ? nullptr : Good(*match, "account");
+  if (account == nullptr || type.empty()) {
+    return;
+  }
+  const std::optional<std::string_view> field = AccountFieldOf(type);
+  if (!field) {
+    report_.Error("SG005", account->place,
+                  fmt::format("connectors of type {} are told of customers only, and find no "
+                              "accounts",
+                              type),
+                  {},
+                  "take it out: what is an account's is then told of its contact, and its moves of "
+                  "all who belong to it");
+  } else if (!field->empty() && account->text != *field) {
+    report_.Error("SG005", account->place,
+                  fmt::format("connectors of type {} find accounts by `{}` only", type, *field), {},
+                  fmt::format("write `account: {}`", *field));
+  }
+}
+
 // What a type cannot do without.
 void Compiler::ConnectorNeeds(const Document& document, const ConnectorSettings& settings) {
   const Node& root = document.root;
@@ -438,6 +461,7 @@ void Compiler::ConnectorNeeds(const Document& document, const ConnectorSettings&
   if (settings.type == "mailchimp") {
     Missing(root, "list", "it names the audience there");
   }
+  MatchedAccount(document, settings.type);
   std::vector<std::string> known;
   for (const AuthKey& key : AuthKeys()) {
     if (key.type != settings.type) {
@@ -499,6 +523,8 @@ void Compiler::ConnectorOf(const Document& document) {
     settings.rate_per = rate->second;
   } else if (settings.type == "activecampaign") {
     settings.rate_calls = 5;  // All that an account has, for everybody who calls it.
+  } else if (settings.type == "slack") {
+    settings.rate_calls = 1;  // Of one webhook.
   }
   settings.parallel = std::max(ParseCount(TextAt(root, "parallel")).value_or(settings.parallel), 1);
   settings.daily = ParseCount(TextAt(root, "daily"));

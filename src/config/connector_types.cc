@@ -14,6 +14,7 @@ constexpr std::array kAuthKeys = {
     AuthKey{"smtp", "password", false, "is the user's password"},
     AuthKey{"webhook", "url", true, "says where the calls go"},
     AuthKey{"webhook", "sign", false, "signs every call"},
+    AuthKey{"slack", "url", true, "is the address of the incoming webhook"},
     AuthKey{"hubspot", "token", true, "is the key of a private app"},
     AuthKey{"hubspot", "url", false, kOwnUrl},
     AuthKey{"mailchimp", "token", true, "is the API key, whose end names the data centre"},
@@ -49,7 +50,35 @@ constexpr std::array kAuthKeys = {
     AuthKey{"amplitude", "url", false, kOwnUrl},
 };
 
+// How each tool finds an account: by a field of yours, or by one of its own.
+struct AccountField {
+  std::string_view type;
+  std::string_view field;  // Empty: any.
+};
+
+constexpr std::array kAccountFields = {
+    AccountField{"file", "account"},
+    AccountField{"webhook", "account"},
+    AccountField{"hubspot", ""},
+    AccountField{"salesforce", ""},
+    AccountField{"intercom", "company_id"},
+    AccountField{"churned", "group_id"},
+    AccountField{"pendo", "account_id"},
+    AccountField{"appcues", "group_id"},
+    AccountField{"mixpanel", ""},
+    AccountField{"amplitude", ""},
+};
+
 }  // namespace
+
+std::optional<std::string_view> AccountFieldOf(std::string_view type) {
+  for (const AccountField& one : kAccountFields) {
+    if (one.type == type) {
+      return one.field;
+    }
+  }
+  return std::nullopt;
+}
 
 std::span<const AuthKey> AuthKeys() {
   return kAuthKeys;

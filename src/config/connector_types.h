@@ -1,7 +1,9 @@
-// What each type of connector asks for in `auth`: read by check and by the schema.
+// What each type of connector asks for in `auth`, and how it finds accounts: read by check and by
+// the schema.
 
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -16,5 +18,9 @@ struct AuthKey {
 
 // Of all types, in the order of the types.
 std::span<const AuthKey> AuthKeys();
+
+// What `match.account` may say of this type: that word, or any when it is empty; nothing where the
+// tool is told of customers only.
+std::optional<std::string_view> AccountFieldOf(std::string_view type);
 
 }  // namespace segue

@@ -229,6 +229,12 @@ struct ConnectorSettings {
   Dedupe dedupe = Dedupe::kNone;
   bool dry_run = false;
   Place place;
+
+  // Whether what is the account's is told of the account itself.
+  bool tells_accounts() const { return text.contains("match.account"); }
+
+  // Whoever reads it takes it as it is, whatever it is about.
+  bool takes_anything() const { return type == "file" || type == "webhook"; }
 };
 
 enum class Purpose : std::uint8_t { kMarketing, kProduct, kSuccess, kService };

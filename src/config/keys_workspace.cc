@@ -134,7 +134,9 @@ constexpr std::array kConnector = {
     KeySpec{"match.contact", F::kText, "email, or the id of users",
             "field at the vendor that finds the contact: email by address, any other by our key; "
             "intercom, churned, pendo, appcues, mixpanel, amplitude: our key unless it says email"},
-    KeySpec{"match.account", F::kText, "-", "field at the vendor that finds the account"},
+    KeySpec{"match.account", F::kText, "-",
+            "field at the vendor that finds the account by our key of it; without it the fields of "
+            "an account are told of its contact, and its moves of all who belong to it"},
     KeySpec{"match.task", F::kText, "segue_key or Segue_Key__c",
             "hubspot, salesforce: field that holds the key of our tasks"},
     KeySpec{"new_members", F::kChoice, "transactional",

@@ -21,10 +21,6 @@ constexpr std::array kUnbuilt = {
     Unbuilt{"workspace", "serve.people", "", "people of the console"},
     Unbuilt{"source", "type", "!csv jsonl sql http webhook mixpanel amplitude",
             "this type of source"},
-    Unbuilt{"connector", "type",
-            "!smtp file webhook hubspot mailchimp salesforce activecampaign intercom churned pendo "
-            "appcues mixpanel amplitude",
-            "this type of connector"},
 };
 
 }  // namespace

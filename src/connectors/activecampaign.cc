@@ -134,6 +134,9 @@ class ActiveCampaignConnector final : public Connector {
     if (delivery.kind == DeliveryKind::kTask) {
       return "this connector carries no tasks to ActiveCampaign";
     }
+    if (IsAccount(delivery.customer)) {
+      return "this connector carries no accounts to ActiveCampaign";
+    }
     if (ContactId(delivery, "email").empty()) {
       return "the customer has no mail address, by which ActiveCampaign knows contacts";
     }

@@ -28,7 +28,7 @@ class AmplitudeConnector final : public Connector {
   AmplitudeConnector(const ConnectorSettings& settings, const Secrets& secrets)
       : vendor_(MakeVendor("Amplitude", "https://api2.amplitude.com", settings, secrets)),
         key_(SecretOr(secrets, "token")),
-        match_(SettingOr(settings, "match.contact", "user_id")),
+        match_(MatchOf(settings, "user_id")),
         writes_(settings.writes) {
     // One secret may hold both of the project's keys, as the source of this type wants them.
     const std::size_t colon = key_.find(':');
@@ -42,7 +42,7 @@ class AmplitudeConnector final : public Connector {
   std::size_t BatchMax(const Delivery& /*first*/) const override { return kAmplitudeBatchMax; }
 
   bool Together(const Delivery& first, const Delivery& other) const override {
-    return first.kind == other.kind && Problem(first).empty() && Problem(other).empty();
+    return IsAlike(first, other) && Problem(first).empty() && Problem(other).empty();
   }
 
   Dedupe Protects(const Delivery& /*delivery*/, Dedupe /*said*/) const override {
@@ -86,7 +86,7 @@ class AmplitudeConnector final : public Connector {
   Request Events(const VendorAttempt& attempt) const {
     array events;
     for (const Delivery& delivery : attempt.batch()) {
-      events.push_back(object{{"user_id", ContactId(delivery, match_)},
+      events.push_back(object{{"user_id", ContactId(delivery, match_.contact)},
                               {"event_type", delivery.payload.name},
                               {"time", UnixMillis(delivery.created)},
                               {"insert_id", delivery.key},
@@ -133,7 +133,7 @@ class AmplitudeConnector final : public Connector {
     const value& users = At(body, {"exceeded_daily_quota_users"});
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
       const object* quota = users.if_object();
-      if (quota != nullptr && quota->contains(ContactId(attempt.batch()[i], match_))) {
+      if (quota != nullptr && quota->contains(ContactId(attempt.batch()[i], match_.contact))) {
         outcomes[i].retry_after = std::max<Duration>(outcomes[i].retry_after, kHour);
       }
     }
@@ -144,15 +144,18 @@ class AmplitudeConnector final : public Connector {
   NextStep Set(VendorAttempt& attempt) const {
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
-      array users;
-      for (const ContactGroup& group : GroupByContact(attempt.batch(), match_)) {
-        object values = TextsJson(ValuesOf(attempt.batch(), group));
-        users.push_back(object{{"user_id", group.id},
-                               {"user_properties", object{{"$set", std::move(values)}}}});
+      const bool account = IsAccount(attempt.first().customer);
+      array all;
+      for (const ContactGroup& group : GroupByContact(attempt.batch(), match_.contact)) {
+        const object set{{"$set", TextsJson(ValuesOf(attempt.batch(), group))}};
+        all.push_back(account ? object{{"group_type", match_.account},
+                                       {"group_value", group.id},
+                                       {"group_properties", set}}
+                              : object{{"user_id", group.id}, {"user_properties", set}});
       }
-      Request request = attempt.Call("POST", "/identify",
+      Request request = attempt.Call("POST", account ? "/groupidentify" : "/identify",
                                      "api_key=" + UrlEncode(key_) + "&identification=" +
-                                         UrlEncode(boost::json::serialize(users)));
+                                         UrlEncode(boost::json::serialize(all)));
       request.headers["Content-Type"] = "application/x-www-form-urlencoded";
       return request;
     }
@@ -173,7 +176,8 @@ class AmplitudeConnector final : public Connector {
   }
 
   Vendor vendor_;
-  std::string key_, match_;
+  std::string key_;
+  MatchFields match_;
   std::vector<std::string> writes_;
 };
 
@@ -186,7 +190,7 @@ constinit const ConnectorSpec kAmplitudeConnector = {
         "connector: amplitude\n"
         "type: amplitude\n"
         "auth: {token: cred:amplitude_key}\n"
-        "match: {contact: user_id}\n"
+        "match: {contact: user_id, account: company}\n"
         "writes: [segue_rfv]\n"
         "retry: {for: 24h, first: 30s, most: 1h}\n",
     .dedupe = Dedupe::kKey,

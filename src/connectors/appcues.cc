@@ -30,7 +30,7 @@ class AppcuesConnector final : public Connector {
       : vendor_(MakeVendor("Appcues", "https://api.appcues.com", settings, secrets)),
         key_(SecretOr(secrets, "token")),
         account_(SecretOr(secrets, "account")),
-        match_(SettingOr(settings, "match.contact", "user_id")),
+        match_(MatchOf(settings, "user_id")),
         writes_(settings.writes) {
     const std::size_t colon = key_.find(':');
     if (colon != std::string::npos) {
@@ -43,7 +43,7 @@ class AppcuesConnector final : public Connector {
   }
 
   bool Together(const Delivery& first, const Delivery& other) const override {
-    return first.kind == other.kind && Problem(first).empty() && Problem(other).empty() &&
+    return IsAlike(first, other) && Problem(first).empty() && Problem(other).empty() &&
            first.payload.name == other.payload.name && Removes(first) == Removes(other);
   }
 
@@ -99,7 +99,11 @@ class AppcuesConnector final : public Connector {
     if (delivery.kind == DeliveryKind::kTask) {
       return "Appcues has no tasks";
     }
-    if (ContactId(delivery, match_).empty()) {
+    if (std::string problem = AccountProblem("Appcues", delivery, match_.account);
+        !problem.empty()) {
+      return problem;
+    }
+    if (ContactId(delivery, match_.contact).empty()) {
       return "the customer has none of what `match` says that Appcues knows users by";
     }
     if (delivery.kind == DeliveryKind::kMessage && EventOf(delivery).empty() &&
@@ -119,14 +123,15 @@ class AppcuesConnector final : public Connector {
     return request;
   }
 
-  std::string UserPath(const Delivery& delivery, std::string_view what) const {
-    return fmt::format("/users/{}/{}", UrlEncode(ContactId(delivery, match_)), what);
+  // Appcues calls an account a group.
+  std::string PathOf(const Delivery& delivery, std::string_view what) const {
+    return fmt::format("/{}/{}/{}", IsAccount(delivery.customer) ? "groups" : "users",
+                       UrlEncode(ContactId(delivery, match_.contact)), what);
   }
 
   Request WriteProfile(const VendorAttempt& attempt) const {
     const Delivery& delivery = attempt.first();
-    return Call(attempt, "PATCH", UserPath(delivery, "profile"),
-                TextsJson(delivery.payload.values));
+    return Call(attempt, "PATCH", PathOf(delivery, "profile"), TextsJson(delivery.payload.values));
   }
 
   static bool IsWritten(const Reply& reply) {
@@ -145,7 +150,7 @@ class AppcuesConnector final : public Connector {
     const Delivery& delivery = attempt.first();
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
-      return Call(attempt, "POST", UserPath(delivery, "events"),
+      return Call(attempt, "POST", PathOf(delivery, "events"),
                   object{{"name", event},
                          {"timestamp", FormatTime(delivery.created)},
                          {"attributes", TextsJson(delivery.payload.values)}});
@@ -185,7 +190,7 @@ class AppcuesConnector final : public Connector {
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
       array users;
-      for (const ContactGroup& group : GroupByContact(attempt.batch(), match_)) {
+      for (const ContactGroup& group : GroupByContact(attempt.batch(), match_.contact)) {
         users.emplace_back(group.id);
       }
       return Call(
@@ -202,7 +207,8 @@ class AppcuesConnector final : public Connector {
   }
 
   Vendor vendor_;
-  std::string key_, account_, match_;
+  std::string key_, account_;
+  MatchFields match_;
   std::vector<std::string> writes_;
 };
 
@@ -210,12 +216,12 @@ class AppcuesConnector final : public Connector {
 
 constinit const ConnectorSpec kAppcuesConnector = {
     .name = "appcues",
-    .summary = "Appcues: profiles, events that start its flows, and segments",
+    .summary = "Appcues: profiles of users and groups, events that start its flows, and segments",
     .example =
         "connector: appcues\n"
         "type: appcues\n"
         "auth: {account: env:APPCUES_ACCOUNT, token: cred:appcues_key}\n"
-        "match: {contact: user_id}\n"
+        "match: {contact: user_id, account: group_id}\n"
         "writes: [segue_rfv]\n"
         "rate: 60 per 1s\n"
         "retry: {for: 24h, first: 30s, most: 1h}\n",

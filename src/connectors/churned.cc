@@ -29,7 +29,7 @@ class ChurnedConnector final : public Connector {
         token_(SecretOr(secrets, "token")),
         header_(SettingOr(settings, "header", "")),
         sign_(SecretOr(secrets, "sign")),
-        match_(SettingOr(settings, "match.contact", kOurKey)),
+        match_(MatchOf(settings, kOurKey)),
         writes_(settings.writes) {}
 
   Dedupe Protects(const Delivery& delivery, Dedupe said) const override {
@@ -56,7 +56,8 @@ class ChurnedConnector final : public Connector {
     }
     switch (delivery.kind) {
       case DeliveryKind::kSet:
-        return Call(attempt, "POST", "/identify", Identify(delivery));
+        return Call(attempt, "POST", IsAccount(delivery.customer) ? "/group" : "/identify",
+                    Identify(delivery));
       case DeliveryKind::kTask:
         return Call(attempt, "PUT", "/tasks/" + UrlEncode(delivery.key), Task(delivery));
       case DeliveryKind::kMessage:
@@ -78,7 +79,12 @@ class ChurnedConnector final : public Connector {
     if (delivery.kind == DeliveryKind::kAudience) {
       return "this connector carries no lists to Churned";
     }
-    if (ContactId(delivery, match_).empty()) {
+    if (std::string problem = AccountProblem("Churned", delivery, match_.account);
+        !problem.empty()) {
+      return problem;
+    }
+    const bool known = delivery.kind == DeliveryKind::kTask && !GroupOf(delivery).empty();
+    if (!known && ContactId(delivery, match_.contact).empty()) {
       return "the customer has no mail address, by which `match` finds contacts";
     }
     if (delivery.kind == DeliveryKind::kMessage && EventOf(delivery).empty()) {
@@ -92,16 +98,27 @@ class ChurnedConnector final : public Connector {
     return FieldsProblem(delivery, writes_);
   }
 
+  // The account that it is about, where the file says that accounts are told of.
+  std::string GroupOf(const Delivery& delivery) const {
+    return match_.account.empty() ? "" : AccountId(delivery);
+  }
+
   // What every call says: who, when, and the key that makes it the same call again.
   object About(const Delivery& delivery, std::string_view type) const {
-    return {{"type", type},
-            {"messageId", delivery.key},
-            {"userId", ContactId(delivery, match_)},
-            {"timestamp", FormatTime(delivery.created)}};
+    object body{{"type", type}, {"messageId", delivery.key}};
+    if (const std::string user = ContactId(delivery, match_.contact);
+        !user.empty() && !IsAccount(delivery.customer)) {
+      body["userId"] = user;
+    }
+    if (const std::string group = GroupOf(delivery); !group.empty()) {
+      body["groupId"] = group;
+    }
+    body["timestamp"] = FormatTime(delivery.created);
+    return body;
   }
 
   object Identify(const Delivery& delivery) const {
-    object body = About(delivery, "identify");
+    object body = About(delivery, IsAccount(delivery.customer) ? "group" : "identify");
     body["traits"] = TextsJson(delivery.payload.values);
     return body;
   }
@@ -147,7 +164,8 @@ class ChurnedConnector final : public Connector {
   }
 
   Vendor vendor_;
-  std::string token_, header_, sign_, match_;
+  std::string token_, header_, sign_;
+  MatchFields match_;
   std::vector<std::string> writes_;
 };
 
@@ -161,6 +179,7 @@ constinit const ConnectorSpec kChurnedConnector = {
         "type: churned\n"
         "auth: {url: env:CHURNED_URL, token: cred:churned_token, sign: cred:churned_sign}\n"
         "header: X-Api-Key\n"
+        "match: {contact: customer, account: group_id}\n"
         "writes: [segue_rfv]\n"
         "retry: {for: 24h, first: 30s, most: 1h}\n",
     .dedupe = Dedupe::kNone,

@@ -267,7 +267,11 @@ std::string DeliveryJson(const Delivery& delivery) {
   object["kind"] = DeliveryKindName(delivery.kind);
   object["created"] = FormatTime(delivery.created);
   AddText(object, "purpose", delivery.purpose);
-  object["customer"] = delivery.customer_key;
+  if (!IsAccount(delivery.customer)) {
+    object["customer"] = delivery.customer_key;
+  }
+  AddText(object, "account",
+          IsAccount(delivery.customer) ? delivery.customer_key : delivery.payload.account);
   AddText(object, "playbook", delivery.playbook);
   AddText(object, "step", delivery.step);
   const Payload& payload = delivery.payload;

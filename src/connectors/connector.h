@@ -83,6 +83,7 @@ extern const ConnectorSpec kMailchimpConnector;
 extern const ConnectorSpec kMixpanelConnector;
 extern const ConnectorSpec kPendoConnector;
 extern const ConnectorSpec kSalesforceConnector;
+extern const ConnectorSpec kSlackConnector;
 extern const ConnectorSpec kSmtpConnector;
 extern const ConnectorSpec kWebhookConnector;
 
@@ -90,7 +91,7 @@ inline constexpr std::array kConnectors = {
     &kFileConnector,      &kSmtpConnector,       &kWebhookConnector,        &kHubspotConnector,
     &kMailchimpConnector, &kSalesforceConnector, &kActiveCampaignConnector, &kIntercomConnector,
     &kChurnedConnector,   &kPendoConnector,      &kAppcuesConnector,        &kMixpanelConnector,
-    &kAmplitudeConnector};
+    &kAmplitudeConnector, &kSlackConnector};
 
 const ConnectorSpec* FindConnectorSpec(std::string_view name);
 

@@ -1,9 +1,9 @@
-// The HubSpot connector: properties of contacts, tasks with owner and contact, static lists, single
-// emails and custom events.
+// The HubSpot connector: properties of contacts and companies, tasks with owner, contact and
+// company, static lists, single emails and custom events.
 //
-// A contact is found by `match.contact` (email, or a property of yours with unique values). HubSpot
-// has no key for tasks: each carries ours in the property `match.task`, and is searched for by it
-// before a second try.
+// A contact is found by `match.contact` (email, or a property of yours with unique values), a
+// company by `match.account`, which is one too. HubSpot has no key for tasks: each carries ours in
+// the property `match.task`, and is searched for by it before a second try.
 
 #include <algorithm>
 
@@ -22,9 +22,15 @@ using boost::json::object;
 using boost::json::value;
 using Kind = Outcome::Kind;
 
-constexpr std::size_t kContactsMax = 100;  // Of one CRM batch call.
+constexpr std::size_t kObjectsMax = 100;  // Of one CRM batch call.
 constexpr std::size_t kEventsMax = 500;
-constexpr int kTaskToContact = 204;  // HubSpot's number of this kind of association.
+
+// Contacts, or companies.
+struct HubspotType {
+  std::string_view name;  // In paths.
+  std::string property;   // By which one is found; empty: the file does not say.
+  int task_association;   // HubSpot's number of how a task belongs to one.
+};
 
 // Values of `sendResult`: who has said no, or whose address is known to be bad.
 constexpr std::string_view kSuppressedResults =
@@ -52,7 +58,8 @@ class HubspotConnector final : public Connector {
   HubspotConnector(const ConnectorSettings& settings, const Secrets& secrets)
       : vendor_(MakeVendor("HubSpot", "https://api.hubapi.com", settings, secrets)),
         token_(SecretOr(secrets, "token")),
-        match_(SettingOr(settings, "match.contact", "email")),
+        contacts_{"contacts", SettingOr(settings, "match.contact", "email"), 204},
+        companies_{"companies", SettingOr(settings, "match.account", ""), 192},
         task_key_(SettingOr(settings, "match.task", "segue_key")),
         events_prefix_(SettingOr(settings, "events", "")),
         writes_(settings.writes) {
@@ -66,7 +73,7 @@ class HubspotConnector final : public Connector {
     switch (first.kind) {
       case DeliveryKind::kSet:
       case DeliveryKind::kAudience:
-        return kContactsMax;
+        return kObjectsMax;
       case DeliveryKind::kTrack:
         return kEventsMax;
       case DeliveryKind::kMessage:
@@ -77,7 +84,7 @@ class HubspotConnector final : public Connector {
   }
 
   bool Together(const Delivery& first, const Delivery& other) const override {
-    if (first.kind != other.kind || !Problem(first).empty() || !Problem(other).empty()) {
+    if (!IsAlike(first, other) || !Problem(first).empty() || !Problem(other).empty()) {
       return false;
     }
     return first.kind != DeliveryKind::kAudience ||
@@ -125,8 +132,12 @@ class HubspotConnector final : public Connector {
     const Payload& payload = delivery.payload;
     const bool mail = delivery.kind == DeliveryKind::kMessage;
     const bool by_address = mail || delivery.kind == DeliveryKind::kTrack;
+    if (std::string problem = AccountProblem("HubSpot", delivery, companies_.property);
+        !problem.empty()) {
+      return problem;
+    }
     if (delivery.kind != DeliveryKind::kTask &&
-        ContactId(delivery, by_address ? "email" : match_).empty()) {
+        ContactId(delivery, by_address ? "email" : contacts_.property).empty()) {
       return "the customer has no mail address, by which HubSpot knows contacts";
     }
     if (mail && EmailNumber(delivery) == 0) {
@@ -182,26 +193,32 @@ class HubspotConnector final : public Connector {
     return outcome;
   }
 
-  // Creates or updates contacts; the answer names each by the property that it is matched by.
+  // Those that the fields of a delivery are of.
+  const HubspotType& TypeOf(const Delivery& delivery) const {
+    return IsAccount(delivery.customer) ? companies_ : contacts_;
+  }
+
+  // Creates or updates them; the answer names each by the property that it is matched by.
   Request Upsert(const VendorAttempt& attempt, std::span<const ContactGroup> groups,
                  bool with_values) const {
+    const HubspotType& type = TypeOf(attempt.first());
     array inputs;
     for (const ContactGroup& group : groups) {
       object properties;
       if (with_values) {
         properties = TextsJson(ValuesOf(attempt.batch(), group));
       }
-      properties[match_] = group.id;
-      inputs.push_back(object{{"idProperty", match_},
+      properties[type.property] = group.id;
+      inputs.push_back(object{{"idProperty", type.property},
                               {"id", group.id},
                               {"objectWriteTraceId", attempt.batch()[group.members[0]].key},
                               {"properties", std::move(properties)}});
     }
-    return Call(attempt, "POST", objects_ + "contacts/batch/upsert",
+    return Call(attempt, "POST", fmt::format("{}{}/batch/upsert", objects_, type.name),
                 object{{"inputs", std::move(inputs)}});
   }
 
-  // Which contact is meant by a result.
+  // Which of them is meant by a result.
   std::optional<std::size_t> GroupOf(std::span<const ContactGroup> groups,
                                      const std::string& id) const {
     for (std::size_t i = 0; i < groups.size(); ++i) {
@@ -212,7 +229,7 @@ class HubspotConnector final : public Connector {
     return std::nullopt;
   }
 
-  // Whether an error is about this contact: its context quotes the id, or the trace id that we
+  // Whether an error is about this one: its context quotes the id, or the trace id that we
   // gave.
   static bool IsAbout(const VendorAttempt& attempt, const std::string& context,
                       const ContactGroup& group) {
@@ -221,14 +238,15 @@ class HubspotConnector final : public Connector {
            context.find(boost::json::serialize(value(ToLower(key)))) != std::string::npos;
   }
 
-  // The outcomes of a batch of contacts.  200: all of them; 207: some failed.
+  // The outcomes of a batch.  200: all of them; 207: some failed.
   std::vector<std::optional<Outcome>> ReadBatch(const VendorAttempt& attempt, const value& body,
-                                                std::span<const ContactGroup> groups) const {
+                                                std::span<const ContactGroup> groups,
+                                                const HubspotType& type) const {
     std::vector<std::optional<Outcome>> outcomes(groups.size());
     for (const value& result : ListAt(body, "results")) {
       const auto group = groups.size() == 1
                              ? std::optional<std::size_t>(0)
-                             : GroupOf(groups, TextAt(result, {"properties", match_}));
+                             : GroupOf(groups, TextAt(result, {"properties", type.property}));
       if (group) {
         outcomes[*group] = attempt.Accepted(TextAt(result, {"id"}));
       }
@@ -250,7 +268,8 @@ class HubspotConnector final : public Connector {
   }
 
   NextStep Set(VendorAttempt& attempt) const {
-    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
+    const HubspotType& type = TypeOf(attempt.first());
+    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), type.property);
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
       return Upsert(attempt, groups, true);
@@ -260,17 +279,43 @@ class HubspotConnector final : public Connector {
         reply->kind != Reply::Kind::kAnswered) {
       return attempt.Whole(Failure(attempt, *reply, false));
     }
-    const std::vector<std::optional<Outcome>> outcomes = ReadBatch(attempt, body, groups);
+    const std::vector<std::optional<Outcome>> outcomes = ReadBatch(attempt, body, groups, type);
     // Errors that name nobody: alone, each will say whose it is.
     if (groups.size() > 1 && !ListAt(body, "errors").empty() &&
         std::find(outcomes.begin(), outcomes.end(), std::nullopt) != outcomes.end()) {
       return attempt.Whole(
-          attempt.Say(Kind::kRefused, "HubSpot does not say which contact failed"));
+          attempt.Say(Kind::kRefused, "HubSpot does not say which of them failed"));
     }
     return attempt.Each(groups, outcomes);
   }
 
-  // Whether a task with our key is there already; then the contact, the owner, and the task itself.
+  // Whom the task is about; left empty where HubSpot has none, or the file does not say by what to
+  // find them.  A step is what must be done or said before that is known.
+  std::optional<NextStep> Find(VendorAttempt& attempt, const HubspotType& type,
+                               const std::string& id, std::string& found) const {
+    if (id.empty() || type.property.empty()) {
+      return std::nullopt;
+    }
+    const std::vector<ContactGroup> groups = {{id, {0}}};
+    const Reply* read = attempt.Take();
+    if (read == nullptr) {
+      return ReadObjects(attempt, groups, type);
+    }
+    const value body = ParseJson(read->body);
+    if (read->kind != Reply::Kind::kAnswered || (read->status != 200 && read->status != 207) ||
+        !At(body, {"results"}).is_array()) {
+      return attempt.Whole(Failure(attempt, *read, true));
+    }
+    const std::optional<Outcome> outcome = ReadBatch(attempt, body, groups, type)[0];
+    if (outcome && outcome->kind == Kind::kRetry) {
+      return attempt.Whole(*outcome);
+    }
+    found = outcome ? outcome->vendor_id : "";
+    return std::nullopt;
+  }
+
+  // Whether a task with our key is there already; then whom it is about, the owner, and the task
+  // itself.
   NextStep Task(VendorAttempt& attempt) const {
     const Delivery& delivery = attempt.first();
     if (delivery.attempts > 0) {
@@ -287,23 +332,12 @@ class HubspotConnector final : public Connector {
         return attempt.Whole(attempt.Accepted(TextAt(ListAt(body, "results")[0], {"id"})));
       }
     }
-    std::string contact;  // The task is written without it where HubSpot has none.
-    if (!ContactId(delivery, match_).empty()) {
-      const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
-      const Reply* read = attempt.Take();
-      if (read == nullptr) {
-        return ReadContacts(attempt, groups);
-      }
-      const value body = ParseJson(read->body);
-      if (read->kind != Reply::Kind::kAnswered || (read->status != 200 && read->status != 207) ||
-          !At(body, {"results"}).is_array()) {
-        return attempt.Whole(Failure(attempt, *read, true));
-      }
-      const std::optional<Outcome> found = ReadBatch(attempt, body, groups)[0];
-      if (found && found->kind == Kind::kRetry) {
-        return attempt.Whole(*found);
-      }
-      contact = found ? found->vendor_id : "";
+    std::string contact, company;
+    if (auto step = Find(attempt, contacts_, ContactId(delivery, contacts_.property), contact)) {
+      return *std::move(step);
+    }
+    if (auto step = Find(attempt, companies_, AccountId(delivery), company)) {
+      return *std::move(step);
     }
     const std::string assignee = BareAddress(delivery.payload.assignee).value_or("");
     const Reply* owners = attempt.Take();
@@ -327,7 +361,7 @@ class HubspotConnector final : public Connector {
     }
     const Reply* written = attempt.Take();
     if (written == nullptr) {
-      return CreateTask(attempt, contact, owner);
+      return CreateTask(attempt, contact, company, owner);
     }
     if (written->kind == Reply::Kind::kAnswered && written->status == 201) {
       return attempt.Whole(attempt.Accepted(TextAt(ParseJson(written->body), {"id"})));
@@ -345,19 +379,23 @@ class HubspotConnector final : public Connector {
   }
 
   Request CreateTask(const VendorAttempt& attempt, const std::string& contact,
-                     const std::string& owner) const {
+                     const std::string& company, const std::string& owner) const {
     const Payload& payload = attempt.first().payload;
     const TimePoint due = payload.due == TimePoint() ? attempt.first().created : payload.due;
     const std::string priority = payload.priority == "high"  ? "HIGH"
                                  : payload.priority == "low" ? "LOW"
                                                              : "MEDIUM";
     array associations;
-    if (!contact.empty()) {
-      associations.push_back(
-          object{{"to", object{{"id", contact}}},
-                 {"types", array{object{{"associationCategory", "HUBSPOT_DEFINED"},
-                                        {"associationTypeId", kTaskToContact}}}}});
-    }
+    const auto associate = [&](const std::string& id, const HubspotType& type) {
+      if (!id.empty()) {
+        associations.push_back(
+            object{{"to", object{{"id", id}}},
+                   {"types", array{object{{"associationCategory", "HUBSPOT_DEFINED"},
+                                          {"associationTypeId", type.task_association}}}}});
+      }
+    };
+    associate(contact, contacts_);
+    associate(company, companies_);
     return Call(attempt, "POST", objects_ + "tasks",
                 object{{"properties", object{{"hs_timestamp", FormatTime(due)},
                                              {"hs_task_subject", payload.title},
@@ -395,19 +433,19 @@ class HubspotConnector final : public Connector {
       return attempt.Whole(attempt.Misconfigured(
           fmt::format("HubSpot fills the list \"{}\" itself: give it another name there", name)));
     }
-    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
+    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), contacts_.property);
     const bool remove = Removes(attempt.first());
     const Reply* contacts = attempt.Take();
     if (contacts == nullptr) {
       // Who joins a list becomes a contact where they are none yet.
-      return remove ? ReadContacts(attempt, groups) : Upsert(attempt, groups, false);
+      return remove ? ReadObjects(attempt, groups, contacts_) : Upsert(attempt, groups, false);
     }
     const value body = ParseJson(contacts->body);
     if ((contacts->status != 200 && contacts->status != 207) || !body.is_object() ||
         contacts->kind != Reply::Kind::kAnswered) {
       return attempt.Whole(Failure(attempt, *contacts, true));
     }
-    std::vector<std::optional<Outcome>> outcomes = ReadBatch(attempt, body, groups);
+    std::vector<std::optional<Outcome>> outcomes = ReadBatch(attempt, body, groups, contacts_);
     for (std::optional<Outcome>& outcome : outcomes) {
       if (remove && (!outcome || outcome->kind == Kind::kRefused)) {
         outcome = attempt.Say(Kind::kAccepted, "HubSpot has no such contact");
@@ -425,15 +463,16 @@ class HubspotConnector final : public Connector {
     return ChangeList(attempt, list_id, ids, groups, std::move(outcomes));
   }
 
-  Request ReadContacts(const VendorAttempt& attempt, std::span<const ContactGroup> groups) const {
+  Request ReadObjects(const VendorAttempt& attempt, std::span<const ContactGroup> groups,
+                      const HubspotType& type) const {
     array inputs;
     for (const ContactGroup& group : groups) {
       inputs.push_back(object{{"id", group.id}});
     }
-    return Call(attempt, "POST", objects_ + "contacts/batch/read",
-                object{{"idProperty", match_},
+    return Call(attempt, "POST", fmt::format("{}{}/batch/read", objects_, type.name),
+                object{{"idProperty", type.property},
                        {"inputs", std::move(inputs)},
-                       {"properties", array{match_}},
+                       {"properties", array{type.property}},
                        {"propertiesWithHistory", array()}});
   }
 
@@ -524,7 +563,9 @@ class HubspotConnector final : public Connector {
   }
 
   Vendor vendor_;
-  std::string token_, match_, task_key_, events_prefix_, objects_;
+  std::string token_;
+  HubspotType contacts_, companies_;
+  std::string task_key_, events_prefix_, objects_;
   std::vector<std::string> writes_;
 };
 
@@ -532,12 +573,12 @@ class HubspotConnector final : public Connector {
 
 constinit const ConnectorSpec kHubspotConnector = {
     .name = "hubspot",
-    .summary = "HubSpot: contacts, tasks, lists, its own emails and custom events",
+    .summary = "HubSpot: contacts, companies, tasks, lists, its own emails and custom events",
     .example =
         "connector: hubspot\n"
         "type: hubspot\n"
         "auth: {token: cred:hubspot_token}\n"
-        "match: {contact: email, task: segue_key}\n"
+        "match: {contact: email, account: segue_account_id, task: segue_key}\n"
         "writes: [segue_rfv, segue_rfm]\n"
         "events: pe12345_\n"
         "dedupe: lookup\n"

@@ -1,9 +1,9 @@
-// The Intercom connector: attributes and tags of contacts, events, and messages from an admin that
-// appear inside the product.
+// The Intercom connector: attributes and tags of contacts, attributes of companies, events, and
+// messages from an admin that appear inside the product.
 //
-// A contact is found by our key (external_id), or by address where `match.contact` says email.  Its
-// subscription is read before a message and never written.  Intercom has no key for messages: a
-// lost answer to one stays unknown.
+// A contact is found by our key (external_id), or by address where `match.contact` says email, a
+// company by our key of the account (company_id).  A contact's subscription is read before a
+// message and never written.  Intercom has no key for messages: a lost answer to one stays unknown.
 
 #include <algorithm>
 #include <charconv>
@@ -91,6 +91,7 @@ class IntercomConnector final : public Connector {
         token_(SecretOr(secrets, "token")),
         admin_(SecretOr(secrets, "admin")),
         match_(SettingOr(settings, "match.contact", "external_id")),
+        account_(SettingOr(settings, "match.account", "")),
         version_(SettingOr(settings, "version", "2.14")),
         message_type_(SettingOr(settings, "message_type", "inapp")),
         writes_(settings.writes) {}
@@ -150,6 +151,9 @@ class IntercomConnector final : public Connector {
     const bool message = delivery.kind == DeliveryKind::kMessage;
     if (delivery.kind == DeliveryKind::kTask) {
       return "this connector carries no tasks to Intercom";
+    }
+    if (std::string problem = AccountProblem("Intercom", delivery, account_); !problem.empty()) {
+      return problem;
     }
     if (ContactId(delivery, match_).empty()) {
       return "the customer has no mail address, by which `match` finds contacts";
@@ -278,6 +282,9 @@ class IntercomConnector final : public Connector {
 
   NextStep Set(VendorAttempt& attempt) const {
     const object attributes = TextsJson(attempt.first().payload.values);
+    if (IsAccount(attempt.first().customer)) {
+      return Company(attempt, attributes);
+    }
     IntercomContact contact;
     if (auto step = Find(attempt, &attributes, contact)) {
       return *std::move(step);
@@ -289,6 +296,17 @@ class IntercomConnector final : public Connector {
     if (written == nullptr) {
       return Call(attempt, "PUT", "/contacts/" + UrlEncode(contact.id),
                   object{{"custom_attributes", attributes}});
+    }
+    return Done(attempt, *written);
+  }
+
+  // Intercom makes the company where there is none.
+  NextStep Company(VendorAttempt& attempt, const object& attributes) const {
+    const Reply* written = attempt.Take();
+    if (written == nullptr) {
+      return Call(
+          attempt, "POST", "/companies",
+          object{{"company_id", AccountId(attempt.first())}, {"custom_attributes", attributes}});
     }
     return Done(attempt, *written);
   }
@@ -404,7 +422,7 @@ class IntercomConnector final : public Connector {
   }
 
   Vendor vendor_;
-  std::string token_, admin_, match_, version_, message_type_;
+  std::string token_, admin_, match_, account_, version_, message_type_;
   std::vector<std::string> writes_;
 };
 
@@ -412,12 +430,13 @@ class IntercomConnector final : public Connector {
 
 constinit const ConnectorSpec kIntercomConnector = {
     .name = "intercom",
-    .summary = "Intercom: attributes and tags of contacts, events, messages inside the product",
+    .summary =
+        "Intercom: attributes of contacts and companies, tags, events, messages in the product",
     .example =
         "connector: intercom\n"
         "type: intercom\n"
         "auth: {token: cred:intercom_token, admin: env:INTERCOM_ADMIN}\n"
-        "match: {contact: external_id}\n"
+        "match: {contact: external_id, account: company_id}\n"
         "writes: [segue_rfv]\n"
         "message_type: inapp\n"
         "version: 2.14\n"

@@ -150,6 +150,9 @@ class MailchimpConnector final : public Connector {
     if (delivery.kind == DeliveryKind::kTask) {
       return "Mailchimp has no tasks";
     }
+    if (IsAccount(delivery.customer)) {
+      return "Mailchimp has no accounts";
+    }
     if (ContactId(delivery, "email").empty()) {
       return "the customer has no mail address, by which Mailchimp knows its members";
     }

@@ -21,6 +21,7 @@ using boost::json::value;
 using Kind = Outcome::Kind;
 
 constexpr std::size_t kMixpanelRecordsMax = 2000;  // Of one call.
+constexpr std::size_t kMixpanelGroupsMax = 200;
 
 class MixpanelConnector final : public Connector {
  public:
@@ -29,7 +30,7 @@ class MixpanelConnector final : public Connector {
         account_(SecretOr(secrets, "token")),
         project_(SecretOr(secrets, "project")),
         project_token_(SecretOr(secrets, "project_token")),
-        match_(SettingOr(settings, "match.contact", "distinct_id")),
+        match_(MatchOf(settings, "distinct_id")),
         writes_(settings.writes) {
     const std::size_t colon = account_.find(':');
     if (colon != std::string::npos) {
@@ -43,10 +44,12 @@ class MixpanelConnector final : public Connector {
     account_ += ':';
   }
 
-  std::size_t BatchMax(const Delivery& /*first*/) const override { return kMixpanelRecordsMax; }
+  std::size_t BatchMax(const Delivery& first) const override {
+    return IsAccount(first.customer) ? kMixpanelGroupsMax : kMixpanelRecordsMax;
+  }
 
   bool Together(const Delivery& first, const Delivery& other) const override {
-    return first.kind == other.kind && Problem(first).empty() && Problem(other).empty();
+    return IsAlike(first, other) && Problem(first).empty() && Problem(other).empty();
   }
 
   Dedupe Protects(const Delivery& /*delivery*/, Dedupe /*said*/) const override {
@@ -128,7 +131,7 @@ class MixpanelConnector final : public Connector {
     for (const Delivery& delivery : attempt.batch()) {
       object properties = TextsJson(delivery.payload.values);
       properties["time"] = UnixMillis(delivery.created) / 1000;
-      properties["distinct_id"] = ContactId(delivery, match_);
+      properties["distinct_id"] = ContactId(delivery, match_.contact);
       properties["$insert_id"] = UuidOf(delivery.key);
       events.push_back(
           object{{"event", delivery.payload.name}, {"properties", std::move(properties)}});
@@ -145,10 +148,11 @@ class MixpanelConnector final : public Connector {
           "auth.project_token is missing: profiles are written with the project's token, and a "
           "service account has none"));
     }
-    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
+    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_.contact);
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
-      return Engage(attempt, groups);
+      return IsAccount(attempt.first().customer) ? Groups(attempt, groups)
+                                                 : Engage(attempt, groups);
     }
     const value body = ParseJson(reply->body);
     if (Answered(*reply, 200)) {
@@ -179,8 +183,21 @@ class MixpanelConnector final : public Connector {
     return attempt.Call("POST", "/engage?ip=0&strict=1&verbose=1", boost::json::serialize(updates));
   }
 
+  // An account is a group of people there; `match.account` is the property by which they are one.
+  Request Groups(const VendorAttempt& attempt, std::span<const ContactGroup> groups) const {
+    array updates;
+    for (const ContactGroup& group : groups) {
+      updates.push_back(object{{"$token", project_token_},
+                               {"$group_key", match_.account},
+                               {"$group_id", group.id},
+                               {"$set", TextsJson(ValuesOf(attempt.batch(), group))}});
+    }
+    return attempt.Call("POST", "/groups?verbose=1", boost::json::serialize(updates));
+  }
+
   Vendor vendor_;
-  std::string account_, project_, project_token_, match_;
+  std::string account_, project_, project_token_;
+  MatchFields match_;
   std::vector<std::string> writes_;
 };
 
@@ -194,7 +211,7 @@ constinit const ConnectorSpec kMixpanelConnector = {
         "type: mixpanel\n"
         "auth: {project: env:MIXPANEL_PROJECT, token: cred:mixpanel_account, project_token: "
         "cred:mixpanel_token}\n"
-        "match: {contact: distinct_id}\n"
+        "match: {contact: distinct_id, account: company}\n"
         "writes: [segue_rfv]\n"
         "retry: {for: 24h, first: 30s, most: 1h}\n",
     .dedupe = Dedupe::kKey,

@@ -1,4 +1,5 @@
-// The Pendo connector: custom metadata of visitors, members of segments, and track events.
+// The Pendo connector: custom metadata of visitors and accounts, members of segments, and track
+// events.
 //
 // Pendo pushes nothing to one person: a guide is shown to whoever is in its segment.  A message is
 // therefore `use: {pendo: segment ID}`: its values become the visitor's metadata, which the guide
@@ -40,7 +41,7 @@ class PendoConnector final : public Connector {
       : vendor_(MakeVendor("Pendo", "https://app.pendo.io", settings, secrets)),
         key_(SecretOr(secrets, "token")),
         track_(SecretOr(secrets, "track")),
-        match_(SettingOr(settings, "match.contact", "visitor_id")),
+        match_(MatchOf(settings, "visitor_id")),
         writes_(settings.writes) {}
 
   std::size_t BatchMax(const Delivery& first) const override {
@@ -48,7 +49,7 @@ class PendoConnector final : public Connector {
   }
 
   bool Together(const Delivery& first, const Delivery& other) const override {
-    return first.kind == other.kind && Problem(first).empty() && Problem(other).empty() &&
+    return IsAlike(first, other) && Problem(first).empty() && Problem(other).empty() &&
            first.payload.name == other.payload.name && Removes(first) == Removes(other);
   }
 
@@ -82,7 +83,10 @@ class PendoConnector final : public Connector {
     if (delivery.kind == DeliveryKind::kTask) {
       return "Pendo has no tasks";
     }
-    if (ContactId(delivery, match_).empty()) {
+    if (std::string problem = AccountProblem("Pendo", delivery, match_.account); !problem.empty()) {
+      return problem;
+    }
+    if (ContactId(delivery, match_.contact).empty()) {
       return "the customer has none of what `match` says that Pendo knows visitors by";
     }
     if (delivery.kind == DeliveryKind::kMessage && AfterWord(payload.name, "segment").empty()) {
@@ -122,17 +126,21 @@ class PendoConnector final : public Connector {
   }
 
   Request Write(const VendorAttempt& attempt, std::span<const ContactGroup> groups) const {
-    array visitors;
+    const bool account = IsAccount(attempt.first().customer);
+    array entries;
     for (const ContactGroup& group : groups) {
       object values = TextsJson(ValuesOf(attempt.batch(), group));
       if (!values.empty()) {
-        visitors.push_back(object{{"visitorId", group.id}, {"values", std::move(values)}});
+        entries.push_back(
+            object{{account ? "accountId" : "visitorId", group.id}, {"values", std::move(values)}});
       }
     }
-    return Call(attempt, "POST", "/api/v1/metadata/visitor/custom/value", visitors, key_);
+    return Call(attempt, "POST",
+                fmt::format("/api/v1/metadata/{}/custom/value", account ? "account" : "visitor"),
+                entries, key_);
   }
 
-  // Puts what the answer says against single visitors into the outcomes; returns what it means for
+  // Puts what the answer says against single ones into the outcomes; returns what it means for
   // all of them.
   static std::optional<Outcome> ReadWritten(const VendorAttempt& attempt, const Reply& reply,
                                             std::span<const ContactGroup> groups,
@@ -145,7 +153,9 @@ class PendoConnector final : public Connector {
     for (const value& missing : ListAt(body, "missing")) {
       for (std::size_t i = 0; i < groups.size(); ++i) {
         if (groups[i].id == TextAt(missing, {})) {
-          outcomes[i] = attempt.Say(Kind::kRefused, "Pendo has not seen this visitor");
+          outcomes[i] = attempt.Say(Kind::kRefused, IsAccount(attempt.first().customer)
+                                                        ? "Pendo has not seen this account"
+                                                        : "Pendo has not seen this visitor");
         }
       }
     }
@@ -163,7 +173,7 @@ class PendoConnector final : public Connector {
   }
 
   NextStep Set(VendorAttempt& attempt) const {
-    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
+    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_.contact);
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
       return Write(attempt, groups);
@@ -187,7 +197,7 @@ class PendoConnector final : public Connector {
   // The values of a message first, then who joins or leaves.
   NextStep Segment(VendorAttempt& attempt) const {
     const Delivery& first = attempt.first();
-    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
+    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_.contact);
     std::vector<std::optional<Outcome>> outcomes(groups.size());
     const bool with_values =
         first.kind == DeliveryKind::kMessage &&
@@ -263,7 +273,7 @@ class PendoConnector final : public Connector {
       return Call(attempt, "POST", "/data/track",
                   object{{"type", "track"},
                          {"event", delivery.payload.name},
-                         {"visitorId", ContactId(delivery, match_)},
+                         {"visitorId", ContactId(delivery, match_.contact)},
                          {"timestamp", UnixMillis(delivery.created)},
                          {"properties", TextsJson(delivery.payload.values)}},
                   track_);
@@ -272,7 +282,8 @@ class PendoConnector final : public Connector {
   }
 
   Vendor vendor_;
-  std::string key_, track_, match_;
+  std::string key_, track_;
+  MatchFields match_;
   std::vector<std::string> writes_;
 };
 
@@ -280,12 +291,13 @@ class PendoConnector final : public Connector {
 
 constinit const ConnectorSpec kPendoConnector = {
     .name = "pendo",
-    .summary = "Pendo: metadata of visitors, segments that show its guides, and track events",
+    .summary =
+        "Pendo: metadata of visitors and accounts, segments that show its guides, track events",
     .example =
         "connector: pendo\n"
         "type: pendo\n"
         "auth: {token: cred:pendo_key, track: cred:pendo_track}\n"
-        "match: {contact: visitor_id}\n"
+        "match: {contact: visitor_id, account: account_id}\n"
         "writes: [segue_rfv]\n"
         "retry: {for: 24h, first: 30s, most: 1h}\n",
     .dedupe = Dedupe::kNone,

@@ -1,5 +1,5 @@
-// The Salesforce connector: fields of contacts and tasks, both written by an external id in
-// collections of 200, so that a repeated call changes nothing.
+// The Salesforce connector: fields of contacts and accounts, and tasks, all written by an external
+// id in collections of 200, so that a repeated call changes nothing.
 //
 // It logs in with a signed statement (OAuth JWT bearer, RS256): no password, nobody to ask.  The
 // token is kept in the session until Salesforce says that it is over; then it logs in once more.
@@ -61,6 +61,11 @@ Kind KindOfError(std::string_view code, std::string_view message) {
   return lock || busy ? Kind::kRetry : Kind::kRefused;
 }
 
+// Who is named by a batch of tasks, as Salesforce answers when it is asked for them.
+struct SalesforceRecords {
+  value users, contacts, accounts;
+};
+
 bool IsLogin(const Exchange& exchange) {
   return exchange.request.url.ends_with(kTokenPath);
 }
@@ -87,6 +92,7 @@ class SalesforceConnector final : public Connector {
         user_(SecretOr(secrets, "user")),
         key_(SecretOr(secrets, "key")),
         match_(SettingOr(settings, "match.contact", "Email")),
+        account_(SettingOr(settings, "match.account", "")),
         task_key_(SettingOr(settings, "match.task", "Segue_Key__c")),
         data_("/services/data/" + SettingOr(settings, "version", "v59.0")),
         writes_(settings.writes) {
@@ -103,7 +109,7 @@ class SalesforceConnector final : public Connector {
   }
 
   bool Together(const Delivery& first, const Delivery& other) const override {
-    return first.kind == other.kind && Problem(first).empty() && Problem(other).empty();
+    return IsAlike(first, other) && Problem(first).empty() && Problem(other).empty();
   }
 
   Dedupe Protects(const Delivery& /*delivery*/, Dedupe /*said*/) const override {
@@ -130,7 +136,7 @@ class SalesforceConnector final : public Connector {
       return Login(attempt, done, now);
     }
     return batch.front().kind == DeliveryKind::kTask ? Tasks(attempt, session)
-                                                     : Contacts(attempt, session);
+                                                     : Fields(attempt, session);
   }
 
  private:
@@ -143,6 +149,9 @@ class SalesforceConnector final : public Connector {
       return BareAddress(delivery.payload.assignee)
                  ? ""
                  : "the task is for nobody with a mail address, by which Salesforce knows users";
+    }
+    if (std::string problem = AccountProblem("Salesforce", delivery, account_); !problem.empty()) {
+      return problem;
     }
     if (ContactId(delivery, match_).empty()) {
       return "the customer has no mail address, by which `match` finds contacts";
@@ -293,20 +302,23 @@ class SalesforceConnector final : public Connector {
                 object{{"allOrNone", false}, {"records", std::move(records)}});
   }
 
-  NextStep Contacts(VendorAttempt& attempt, const Session& session) const {
-    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), match_);
+  NextStep Fields(VendorAttempt& attempt, const Session& session) const {
+    const bool account = IsAccount(attempt.first().customer);
+    const std::string_view type = account ? "Account" : "Contact";
+    const std::string& field = account ? account_ : match_;
+    const std::vector<ContactGroup> groups = GroupByContact(attempt.batch(), field);
     if (const Reply* reply = attempt.Take()) {
       return Records(attempt, *reply, groups);
     }
     array records;
     for (const ContactGroup& group : groups) {
-      object record{{"attributes", object{{"type", "Contact"}}}, {match_, group.id}};
-      for (const auto& [field, text] : ValuesOf(attempt.batch(), group)) {
-        record[field] = text;
+      object record{{"attributes", object{{"type", type}}}, {field, group.id}};
+      for (const auto& [name, text] : ValuesOf(attempt.batch(), group)) {
+        record[name] = text;
       }
       records.push_back(std::move(record));
     }
-    return Upsert(attempt, session, "Contact", match_, std::move(records));
+    return Upsert(attempt, session, type, field, std::move(records));
   }
 
   // Who of `wanted` has which Id: asked once for the whole batch.
@@ -324,51 +336,66 @@ class SalesforceConnector final : public Connector {
                                                     field, type, field, list, more)));
   }
 
-  // The owners, the contacts, then the tasks themselves.
+  // The records of those who are wanted; none where nobody is.  A step is what must be done or said
+  // before they are known.
+  std::optional<NextStep> Find(VendorAttempt& attempt, const Session& session,
+                               std::string_view type, const std::string& field,
+                               const std::vector<std::string>& wanted, std::string_view more,
+                               value& found) const {
+    if (wanted.empty()) {
+      return std::nullopt;
+    }
+    const Reply* reply = attempt.Take();
+    if (reply == nullptr) {
+      return Query(attempt, session, type, field, wanted, more);
+    }
+    found = ParseJson(reply->body);
+    if (reply->kind != Reply::Kind::kAnswered || reply->status != 200 ||
+        !At(found, {"records"}).is_array()) {
+      return attempt.Whole(Failure(attempt, *reply, true));
+    }
+    return std::nullopt;
+  }
+
+  // The owners, the contacts and accounts, then the tasks themselves.
   NextStep Tasks(VendorAttempt& attempt, const Session& session) const {
-    std::vector<std::string> owners, contacts;
+    std::vector<std::string> owners, contacts, accounts;
     for (const Delivery& delivery : attempt.batch()) {
       owners.push_back(ToLower(*BareAddress(delivery.payload.assignee)));
       if (std::string id = ContactId(delivery, match_); !id.empty()) {
         contacts.push_back(std::move(id));
       }
-    }
-    const Reply* users = attempt.Take();
-    if (users == nullptr) {
-      return Query(attempt, session, "User", "Email", owners, " AND IsActive = true");
-    }
-    const value users_body = ParseJson(users->body);
-    if (users->kind != Reply::Kind::kAnswered || users->status != 200 ||
-        !At(users_body, {"records"}).is_array()) {
-      return attempt.Whole(Failure(attempt, *users, true));
-    }
-    value people;
-    if (!contacts.empty()) {
-      const Reply* found = attempt.Take();
-      if (found == nullptr) {
-        return Query(attempt, session, "Contact", match_, contacts, " ORDER BY CreatedDate");
-      }
-      people = ParseJson(found->body);
-      if (found->kind != Reply::Kind::kAnswered || found->status != 200 ||
-          !At(people, {"records"}).is_array()) {
-        return attempt.Whole(Failure(attempt, *found, true));
+      if (!account_.empty() && !AccountId(delivery).empty()) {
+        accounts.push_back(AccountId(delivery));
       }
     }
-    return WriteTasks(attempt, session, owners, users_body, people);
+    SalesforceRecords found;
+    if (auto step =
+            Find(attempt, session, "User", "Email", owners, " AND IsActive = true", found.users)) {
+      return *std::move(step);
+    }
+    if (auto step = Find(attempt, session, "Contact", match_, contacts, " ORDER BY CreatedDate",
+                         found.contacts)) {
+      return *std::move(step);
+    }
+    if (auto step = Find(attempt, session, "Account", account_, accounts, "", found.accounts)) {
+      return *std::move(step);
+    }
+    return WriteTasks(attempt, session, owners, found);
   }
 
   // `owners` holds the address that each task is for.
   NextStep WriteTasks(VendorAttempt& attempt, const Session& session,
-                      std::span<const std::string> owners, const value& users,
-                      const value& people) const {
+                      std::span<const std::string> owners, const SalesforceRecords& found) const {
     std::vector<ContactGroup> groups;  // One record per task that has an owner.
     array records;
     for (std::size_t i = 0; i < attempt.batch().size(); ++i) {
       const Delivery& delivery = attempt.batch()[i];
-      if (const std::string owner = IdOf(users, "Email", owners[i]); !owner.empty()) {
+      if (const std::string owner = IdOf(found.users, "Email", owners[i]); !owner.empty()) {
         groups.push_back({owner, {i}});
-        records.push_back(
-            Record(delivery, owner, IdOf(people, match_, ContactId(delivery, match_))));
+        records.push_back(Record(delivery, owner,
+                                 IdOf(found.contacts, match_, ContactId(delivery, match_)),
+                                 IdOf(found.accounts, account_, AccountId(delivery))));
       }
     }
     std::vector<Outcome> outcomes(attempt.batch().size());
@@ -381,7 +408,7 @@ class SalesforceConnector final : public Connector {
     }
     const bool split = outcomes.front().kind == Kind::kSplit;
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
-      if (!split && IdOf(users, "Email", owners[i]).empty()) {
+      if (!split && IdOf(found.users, "Email", owners[i]).empty()) {
         outcomes[i] = attempt.Say(Kind::kRefused,
                                   "Salesforce has no active user with the address " + owners[i]);
       }
@@ -389,8 +416,8 @@ class SalesforceConnector final : public Connector {
     return outcomes;
   }
 
-  object Record(const Delivery& delivery, const std::string& owner,
-                const std::string& contact) const {
+  object Record(const Delivery& delivery, const std::string& owner, const std::string& contact,
+                const std::string& account) const {
     const Payload& payload = delivery.payload;
     const TimePoint due = payload.due == TimePoint() ? delivery.created : payload.due;
     std::string subject = payload.title;
@@ -410,11 +437,14 @@ class SalesforceConnector final : public Connector {
     if (!contact.empty()) {
       record["WhoId"] = contact;
     }
+    if (!account.empty()) {
+      record["WhatId"] = account;
+    }
     return record;
   }
 
   Vendor vendor_;
-  std::string client_, user_, key_, match_, task_key_, data_;
+  std::string client_, user_, key_, match_, account_, task_key_, data_;
   std::vector<std::string> writes_;
 };
 
@@ -422,12 +452,12 @@ class SalesforceConnector final : public Connector {
 
 constinit const ConnectorSpec kSalesforceConnector = {
     .name = "salesforce",
-    .summary = "Salesforce: fields of contacts, and tasks",
+    .summary = "Salesforce: fields of contacts and accounts, and tasks",
     .example =
         "connector: salesforce\n"
         "type: salesforce\n"
         "auth: {url: env:SF_URL, client: env:SF_CLIENT, user: env:SF_USER, key: cred:sf_jwt_key}\n"
-        "match: {contact: email, task: Segue_Key__c}\n"
+        "match: {contact: email, account: Segue_Account_Id__c, task: Segue_Key__c}\n"
         "writes: [Segue_Value_Tier__c]\n"
         "dedupe: key\n"
         "daily: 15000\n"

@@ -127,14 +127,35 @@ std::string FieldsProblem(const Delivery& delivery, std::span<const std::string>
   return "";
 }
 
+std::string AccountProblem(std::string_view vendor, const Delivery& delivery,
+                           std::string_view match_account) {
+  if (!IsAccount(delivery.customer) || delivery.kind == DeliveryKind::kTask) {
+    return "";
+  }
+  if (delivery.kind != DeliveryKind::kSet) {
+    return fmt::format("a {} is for a customer, and the account has no contact",
+                       DeliveryKindName(delivery.kind));
+  }
+  return match_account.empty()
+             ? fmt::format("the connector does not say by `match.account` how {} finds accounts",
+                           vendor)
+             : "";
+}
+
+MatchFields MatchOf(const ConnectorSettings& settings, std::string_view standard) {
+  return {SettingOr(settings, "match.contact", standard), SettingOr(settings, "match.account", "")};
+}
+
 std::string FieldsAndEventsProblem(std::string_view vendor, const Delivery& delivery,
-                                   std::string_view match_field,
-                                   std::span<const std::string> writes) {
+                                   const MatchFields& match, std::span<const std::string> writes) {
   if (delivery.kind != DeliveryKind::kSet && delivery.kind != DeliveryKind::kTrack) {
     return fmt::format("{} carries fields and events only, not a {}", vendor,
                        DeliveryKindName(delivery.kind));
   }
-  const std::string id = ContactId(delivery, match_field);
+  if (std::string problem = AccountProblem(vendor, delivery, match.account); !problem.empty()) {
+    return problem;
+  }
+  const std::string id = ContactId(delivery, match.contact);
   if (id.empty()) {
     return fmt::format("the customer has none of what `match` says that {} knows them by", vendor);
   }
@@ -154,7 +175,18 @@ std::int64_t UnixMillis(TimePoint time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
+const std::string& AccountId(const Delivery& delivery) {
+  return IsAccount(delivery.customer) ? delivery.customer_key : delivery.payload.account;
+}
+
+bool IsAlike(const Delivery& first, const Delivery& other) {
+  return first.kind == other.kind && IsAccount(first.customer) == IsAccount(other.customer);
+}
+
 std::string ContactId(const Delivery& delivery, std::string_view match_field) {
+  if (IsAccount(delivery.customer)) {
+    return delivery.kind == DeliveryKind::kSet ? delivery.customer_key : "";
+  }
   if (!IsEmailField(match_field)) {
     return delivery.customer_key;
   }
@@ -180,7 +212,7 @@ std::vector<ContactGroup> GroupByContact(std::span<const Delivery> batch,
                                          std::string_view match_field) {
   std::vector<ContactGroup> groups;
   std::map<std::string, std::size_t> places;
-  const bool by_address = IsEmailField(match_field);
+  const bool by_address = IsEmailField(match_field) && !IsAccount(batch.front().customer);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     std::string id = ContactId(batch[i], match_field);
     const auto [place, is_new] = places.try_emplace(by_address ? ToLower(id) : id, groups.size());

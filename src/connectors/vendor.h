@@ -62,9 +62,15 @@ std::string TextAt(const boost::json::value& value, std::initializer_list<std::s
 std::optional<std::size_t> PlaceIn(const boost::json::value& value);
 
 // Whom the vendor is told about: the address where it is `match`ed by e-mail, else our own key of
-// the customer. Empty when it is to be an address and there is none.
+// the customer. Empty when it is to be an address and there is none.  Of an account its fields are
+// told, by its key; all else about one that has no contact is about nobody.
 std::string ContactId(const Delivery& delivery, std::string_view match_field);
 bool IsEmailField(std::string_view match_field);
+// The key of the account that it is about, beside the contact or alone; empty when it is about
+// none.
+const std::string& AccountId(const Delivery& delivery);
+// Whether both are of one kind, and both about accounts or both about customers.
+bool IsAlike(const Delivery& first, const Delivery& other);
 // Ids that vendors of analytics refuse, or under which they gather all who have none.
 bool IsNobody(std::string_view id);
 
@@ -72,11 +78,22 @@ bool IsNobody(std::string_view id);
 std::string AfterWord(std::string_view use, std::string_view word);
 // Why fields of a delivery may not be written there; empty when they may.
 std::string FieldsProblem(const Delivery& delivery, std::span<const std::string> writes);
-// Why a vendor that carries fields and events only, and knows people by `match_field`, cannot be
-// told of this delivery; empty when it can.
+// Why a vendor that finds accounts by `match_account` (empty: the file does not say) cannot be told
+// of this account; empty when it can, or when it is about a customer.
+std::string AccountProblem(std::string_view vendor, const Delivery& delivery,
+                           std::string_view match_account);
+
+// By what a vendor finds whom a delivery is about.
+struct MatchFields {
+  std::string contact;
+  std::string account;  // Empty: the file does not say.
+};
+
+MatchFields MatchOf(const ConnectorSettings& settings, std::string_view standard);
+// Why a vendor that carries fields and events only cannot be told of this delivery; empty when it
+// can.
 std::string FieldsAndEventsProblem(std::string_view vendor, const Delivery& delivery,
-                                   std::string_view match_field,
-                                   std::span<const std::string> writes);
+                                   const MatchFields& match, std::span<const std::string> writes);
 // The delivery's key hashed into the form of ids that vendors take, 8-4-4-4-12 digits.
 std::string UuidOf(std::string_view key);
 // A moment as vendors of analytics count it.
@@ -86,8 +103,8 @@ std::int64_t UnixMillis(TimePoint time);
 bool Removes(const Delivery& delivery);
 boost::json::object TextsJson(const std::map<std::string, std::string>& texts);
 
-// Deliveries of one batch that speak of the same contact: a vendor refuses a batch that names one
-// twice.  Addresses are the same whatever the size of their letters, our keys are not.
+// Deliveries of one batch that speak of the same contact or account: a vendor refuses a batch that
+// names one twice.  Addresses are the same whatever the size of their letters, our keys are not.
 struct ContactGroup {
   std::string id;
   std::vector<std::size_t> members;  // Of the batch, in its order.

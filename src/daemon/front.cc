@@ -20,6 +20,31 @@ WebReply Words(int status, std::string words) {
   return reply;
 }
 
+// The core may be busy with a cycle for longer than anybody waits for a page.
+constexpr Duration kLongestLook = std::chrono::seconds(2);
+
+std::optional<std::string> Shown(const Site& site, const WebRequest& request) {
+  try {
+    return PersonShown(site, request);
+  } catch (const std::exception& error) {
+    spdlog::error("a request could not be looked at: {}", error.what());
+    return std::nullopt;
+  }
+}
+
+// A bug here ends one request and not the service.
+WebTurn Answer(const Site& site, const WebRequest& request,
+               const std::optional<InForce>& in_force = std::nullopt) {
+  try {
+    return AnswerWeb(site, request, SystemClock().Now(), in_force);
+  } catch (const std::exception& error) {
+    spdlog::error("a request could not be answered: {}", error.what());
+    WebTurn turn;
+    turn.reply = Words(500, "this went wrong here\n");
+    return turn;
+  }
+}
+
 }  // namespace
 
 Result<FrontPlan> MakeFrontPlan(std::shared_ptr<const Checked> files, const StateOptions& options) {
@@ -76,6 +101,7 @@ void Front::Close() {
     server_->Stop();
     waiting_.clear();
     counting_.clear();
+    looking_.clear();
     flush_is_posted_ = false;
     server_.reset();
   }
@@ -170,18 +196,37 @@ std::size_t Front::BodyMaxOf(const WebRequest& head) {
   }
 }
 
+void Front::GiveInForce(std::int64_t number, std::optional<InForce> in_force) {
+  if (server_ != nullptr) {
+    server_->Post([this, number, in_force = std::move(in_force)] { Show(number, in_force); });
+  }
+}
+
+// By the core's word, or without it when that took too long; whichever comes first.
+void Front::Show(std::int64_t number, const std::optional<InForce>& in_force) {
+  const auto found = looking_.find(number);
+  if (found == looking_.end()) {
+    return;
+  }
+  const Looking one = std::move(found->second);
+  looking_.erase(found);
+  one.reply(Answer(*one.site, one.request, in_force).reply);
+}
+
 void Front::Handle(WebServer& server, const WebRequest& request, WebServer::SendReply reply) {
   if (request.target == "/health" || request.target == "/metrics") {
     HandleOwn(request, reply);
     return;
   }
-  WebTurn turn;
-  try {
-    turn = AnswerWeb(*SiteNow(), request, SystemClock().Now());
-  } catch (const std::exception& error) {  // A bug here ends one request and not the service.
-    spdlog::error("a request could not be answered: {}", error.what());
-    turn.reply = Words(500, "this went wrong here\n");
+  std::shared_ptr<const Site> site = SiteNow();
+  if (const std::optional<std::string> who = Shown(*site, request); who && at_work_) {
+    const std::int64_t number = ++last_count_;
+    looking_.emplace(number, Looking{std::move(site), request, std::move(reply)});
+    server.Later(kLongestLook, [this, number] { Show(number, std::nullopt); });
+    hooks_.in_force(number, *who);
+    return;
   }
+  WebTurn turn = Answer(*site, request);
   if (turn.lines.empty()) {
     reply(std::move(turn.reply));
     return;

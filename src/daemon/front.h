@@ -39,6 +39,9 @@ class Front {
     // Somebody asks what the service counts: GiveCount is to be called with this number, on the
     // core's thread.  Called on the server's thread.
     std::function<void(std::int64_t)> count;
+    // Somebody looks at their preferences: GiveInForce is to be called with this number and what is
+    // in force for the customer of this key, on the core's thread.  Called on the server's thread.
+    std::function<void(std::int64_t, const std::string&)> in_force;
   };
 
   Front(std::string state_folder, Hooks hooks);
@@ -56,6 +59,8 @@ class Front {
 
   // See Hooks::count.
   void GiveCount(std::int64_t number, std::string text);
+  // See Hooks::in_force.
+  void GiveInForce(std::int64_t number, std::optional<InForce> in_force);
 
  private:
   struct Waiting {
@@ -63,7 +68,15 @@ class Front {
     WebServer::SendReply reply;
   };
 
+  // Who waits to see what is in force for them.
+  struct Looking {
+    std::shared_ptr<const Site> site;
+    WebRequest request;
+    WebServer::SendReply reply;
+  };
+
   void Handle(WebServer& server, const WebRequest& request, WebServer::SendReply reply);
+  void Show(std::int64_t number, const std::optional<InForce>& in_force);
   void HandleOwn(const WebRequest& request, const WebServer::SendReply& reply);
   std::shared_ptr<const Site> SiteNow();
   std::size_t BodyMaxOf(const WebRequest& head);
@@ -82,6 +95,7 @@ class Front {
   std::vector<Waiting> waiting_;
   bool flush_is_posted_ = false;
   std::map<std::int64_t, WebServer::SendReply> counting_;
+  std::map<std::int64_t, Looking> looking_;
   std::int64_t last_count_ = 0;
   // Of the core's thread alone.
   std::string listen_;

@@ -15,6 +15,7 @@ main { box-sizing: border-box; max-width: 34rem; margin: 8vh auto; padding: 2rem
 h1 { margin: 0 0 .75rem; font-size: 1.45rem; line-height: 1.25; }
 fieldset { margin: 1rem 0; padding: .5rem 1rem .75rem; border: 1px solid #c9d0da; border-radius: 8px; }
 legend { padding: 0 .4rem; font-weight: 600; }
+fieldset p { margin: .1rem 0 .3rem; color: #5a6675; }
 label { display: inline-block; margin-right: 1.5rem; padding: .35rem 0; }
 input { width: 1.1rem; height: 1.1rem; margin: 0 .45rem 0 0; vertical-align: -.15rem; }
 button { margin-top: .5rem; padding: .7rem 1.3rem; font: inherit; font-weight: 600; color: #fff;
@@ -24,7 +25,7 @@ footer { margin-top: 2rem; font-size: .85rem; color: #5a6675; }
 @media (max-width: 36rem) { main { margin: 0; min-height: 100vh; border-radius: 0; } }
 @media (prefers-color-scheme: dark) {
   body { background: #12161c; color: #e6eaf0; } main { background: #1c222b; }
-  fieldset { border-color: #435063; } footer { color: #9aa7b8; } button { background: #3b7de0; }
+  fieldset { border-color: #435063; } fieldset p, footer { color: #9aa7b8; } button { background: #3b7de0; }
 }
 )";
 
@@ -41,11 +42,12 @@ std::string Page(const PageFrame& frame, std::string_view title, std::string_vie
 
 std::string Choices(const Choice& choice) {
   return fmt::format(
-      "<fieldset><legend>{1}</legend>"
+      "<fieldset><legend>{1}</legend>{2}"
       "<label><input type=\"radio\" name=\"{0}\" value=\"yes\">Yes, please</label>"
       "<label><input type=\"radio\" name=\"{0}\" value=\"no\">No, thank you</label>"
       "<label><input type=\"radio\" name=\"{0}\" value=\"\" checked>As it is</label></fieldset>\n",
-      HtmlEscape(choice.name), HtmlEscape(choice.words));
+      HtmlEscape(choice.name), HtmlEscape(choice.words),
+      choice.now.empty() ? "" : "<p>" + HtmlEscape(choice.now) + "</p>");
 }
 
 }  // namespace
@@ -61,8 +63,15 @@ std::string UnsubscribePage(const PageFrame& frame, bool all_mail) {
                   words));
 }
 
-std::string PreferencesPage(const PageFrame& frame, const std::vector<Choice>& topics) {
-  std::string inner = "<p>Choose what you would like to hear about.</p>\n<form method=\"post\">\n";
+std::string PreferencesPage(const PageFrame& frame, const std::vector<Choice>& topics,
+                            bool stopped) {
+  std::string inner = "<p>Choose what you would like to hear about.</p>\n";
+  if (stopped) {
+    inner +=
+        "<p>At the moment we write nothing to you at all, since you or your mail program asked for "
+        "that, or your address did not work. Answer to one of our messages to change it.</p>\n";
+  }
+  inner += "<form method=\"post\">\n";
   for (const Choice& topic : topics) {
     inner += Choices(topic);
   }

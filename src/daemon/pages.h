@@ -19,11 +19,14 @@ struct PageFrame {
 struct Choice {
   std::string name;   // Of the field of the form.
   std::string words;  // For people.
+  std::string now;    // What is in force, for people; empty where that is not known.
 };
 
 // A question with one button, which posts to the same address.
 std::string UnsubscribePage(const PageFrame& frame, bool all_mail);
-std::string PreferencesPage(const PageFrame& frame, const std::vector<Choice>& topics);
+// `stopped`: nothing is sent to them any more, whatever they choose.
+std::string PreferencesPage(const PageFrame& frame, const std::vector<Choice>& topics,
+                            bool stopped);
 // A word at the end of something.
 std::string WordPage(const PageFrame& frame, std::string_view title, std::string_view words);
 

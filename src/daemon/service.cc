@@ -111,10 +111,17 @@ struct Service::Inner {
             .count =
                 [this](std::int64_t number) {
                   boost::asio::post(io, [this, number] { front->GiveCount(number, Counted()); });
+                },
+            .in_force =
+                [this](std::int64_t number, const std::string& customer) {
+                  boost::asio::post(io, [this, number, customer] {
+                    front->GiveInForce(number, InForceOf(customer));
+                  });
                 }};
   }
 
   std::string Counted();
+  std::optional<InForce> InForceOf(const std::string& customer);
   void Turn();
   void Work(TimePoint now);
   void TakeAnswers(TimePoint now);
@@ -477,6 +484,15 @@ std::string Service::Inner::Counted() {
   } catch (const std::exception& error) {
     spdlog::error("could not count: {}", error.what());
     return "";
+  }
+}
+
+std::optional<InForce> Service::Inner::InForceOf(const std::string& customer) {
+  try {
+    return running == nullptr ? std::nullopt : std::optional(InForceFor(running->state, customer));
+  } catch (const std::exception& error) {
+    spdlog::error("could not look up what is in force: {}", error.what());
+    return std::nullopt;
   }
 }
 

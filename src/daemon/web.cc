@@ -26,6 +26,7 @@ constexpr std::array<std::string_view, 7> kCallTypes = {"track", "identify", "gr
 constexpr Duration kSignatureLife = std::chrono::minutes(5);
 constexpr std::string_view kUnsubscribed = "unsubscribed";
 constexpr std::string_view kMailChannel = "email";
+constexpr std::string_view kPreferences = "/preferences/";
 // A form of ours with all its topics, and a mail program's one click.
 constexpr std::size_t kFormBytesMax = 16 * 1024;
 // Segment's libraries send batches of at most 500 KB.
@@ -158,8 +159,19 @@ std::map<std::string, std::string> FormOf(std::string_view body) {
   return form;
 }
 
+// What a person is told of their own answer.
+std::string InWords(const std::optional<InForce>& in_force, const std::string& trait) {
+  if (!in_force) {
+    return "";
+  }
+  const auto answer = in_force->answers.find(trait);
+  return answer == in_force->answers.end() ? "You have not told us yet."
+         : answer->second                  ? "Now: yes, you get these."
+                                           : "Now: no, you do not get these.";
+}
+
 WebTurn Preferences(const Site& site, const WebRequest& request, std::string_view path,
-                    TimePoint now) {
+                    TimePoint now, const std::optional<InForce>& in_force) {
   const std::optional<std::string> customer = PersonOfPath(SignerOf(site), path);
   if (!customer) {
     return BadLink(site);
@@ -171,11 +183,10 @@ WebTurn Preferences(const Site& site, const WebRequest& request, std::string_vie
   const PageFrame frame = FrameOf(site.workspace());
   if (Looks(request)) {
     std::vector<Choice> topics;
-    std::transform(questions.begin(), questions.end(), std::back_inserter(topics),
-                   [](const auto& one) {
-                     return Choice{one.first, one.second};
-                   });
-    return PageTurn(PreferencesPage(frame, topics));
+    for (const auto& [trait, words] : questions) {
+      topics.push_back({trait, words, InWords(in_force, trait)});
+    }
+    return PageTurn(PreferencesPage(frame, topics, in_force && in_force->stopped));
   }
   if (request.method != "POST") {
     return WrongMethod("GET, POST");
@@ -420,7 +431,16 @@ bool MayAskOfService(const Site& site, const WebRequest& request) {
   return !passed_on && (request.local || site.workspace().tls_cert.empty());
 }
 
-WebTurn AnswerWeb(const Site& site, const WebRequest& request, TimePoint now) {
+std::optional<std::string> PersonShown(const Site& site, const WebRequest& request) {
+  const std::string_view path = PathOf(request.target);
+  return !request.cut && Looks(request) && path.starts_with(kPreferences) &&
+                 !Questions(site.workspace()).empty()
+             ? PersonOfPath(SignerOf(site), path.substr(kPreferences.size()))
+             : std::nullopt;
+}
+
+WebTurn AnswerWeb(const Site& site, const WebRequest& request, TimePoint now,
+                  const std::optional<InForce>& in_force) {
   if (request.cut) {
     return TooLong(site, request, now);
   }
@@ -432,8 +452,8 @@ WebTurn AnswerWeb(const Site& site, const WebRequest& request, TimePoint now) {
   if (path.starts_with("/unsubscribe/")) {
     return Unsubscribe(site, request, path.substr(std::string_view("/unsubscribe/").size()), now);
   }
-  if (path.starts_with("/preferences/")) {
-    return Preferences(site, request, path.substr(std::string_view("/preferences/").size()), now);
+  if (path.starts_with(kPreferences)) {
+    return Preferences(site, request, path.substr(kPreferences.size()), now, in_force);
   }
   if (path.starts_with("/l/")) {
     return Follow(site, request, below("/l/"), now);

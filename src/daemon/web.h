@@ -2,23 +2,28 @@
 // in, and vendors' hooks.
 //
 //   GET  /unsubscribe/KEY/PROOF             asks; POST says no more (RFC 8058: one click)
-//   GET  /preferences/KEY/PROOF             asks which topics; POST takes the answers
+//   GET  /preferences/KEY/PROOF             shows what is in force and asks which topics; POST
+//   takes
+//                                           the answers
 //   GET  /l/LINK/TEMPLATE/KEY/PROOF         leads on, and tells what was followed
 //   POST /v1/track identify group alias page screen batch    calls in the Segment shape (`http`)
 //   POST /v1/rows/SOURCE                    signed rows of JSON (`webhook`)
 //   any  /hooks/…                           a vendor's hook, at a connector's `inbound.path`
 //
 // Answering does no I/O and reads no state: from the files and the request comes a reply, and the
-// lines that must be in the spool before it is sent.
+// lines that must be in the spool before it is sent.  What is in force for a person is handed in,
+// by whoever has asked the core.
 
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "daemon/spool.h"
+#include "pipeline/answers.h"
 #include "pipeline/pipeline.h"
 
 namespace segue {
@@ -61,6 +66,10 @@ std::size_t BodyBytesMax(const Site& site, const WebRequest& head);
 // Whether they may ask how the service is: strangers may not, whom a proxy or our own TLS lets in.
 bool MayAskOfService(const Site& site, const WebRequest& request);
 
-WebTurn AnswerWeb(const Site& site, const WebRequest& request, TimePoint now);
+// The key of the customer whose answers the page would show; nothing of all other requests.
+std::optional<std::string> PersonShown(const Site& site, const WebRequest& request);
+
+WebTurn AnswerWeb(const Site& site, const WebRequest& request, TimePoint now,
+                  const std::optional<InForce>& in_force = std::nullopt);
 
 }  // namespace segue

@@ -11,6 +11,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
@@ -369,6 +370,15 @@ void WebServer::Stop() {
 
 void WebServer::Post(std::function<void()> work) {
   asio::post(inner_->io, std::move(work));
+}
+
+void WebServer::Later(Duration pause, std::function<void()> work) {
+  auto timer = std::make_shared<asio::steady_timer>(inner_->io, pause);
+  timer->async_wait([timer, work = std::move(work)](const beast::error_code& error) {
+    if (!error) {
+      work();
+    }
+  });
 }
 
 }  // namespace segue

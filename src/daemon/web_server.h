@@ -46,6 +46,8 @@ class WebServer {
 
   // Runs it on the server's thread, soon.
   void Post(std::function<void()> work);
+  // On the server's thread: runs it there after this long, unless the server has ended by then.
+  void Later(Duration pause, std::function<void()> work);
 
  private:
   struct Inner;

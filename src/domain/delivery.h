@@ -56,6 +56,7 @@ struct Payload {
   std::map<std::string, std::string> headers;
   // Task
   std::string title, note, assignee, priority;
+  std::string account;  // The key of the account that it is about, beside a customer or alone.
   TimePoint due;
   // Set, track, and values passed beside a message
   std::string name;
@@ -67,8 +68,8 @@ struct Delivery {
   std::string key;      // Unique: from workspace, customer, playbook, run and step.
   DeliveryKind kind = DeliveryKind::kMessage;
   std::string connector;
-  std::string purpose;  // marketing, product, success, service
-  CustomerIndex customer = 0;
+  std::string purpose;         // marketing, product, success, service
+  CustomerIndex customer = 0;  // Or account, of which then only fields and tasks are told.
   std::string customer_key;
   std::string playbook;
   std::int64_t run = 0;

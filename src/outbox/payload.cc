@@ -18,7 +18,7 @@ namespace json = boost::json;
 using TextField = std::pair<const char*, std::string Payload::*>;
 using MapField = std::pair<const char*, std::map<std::string, std::string> Payload::*>;
 
-constexpr std::array<TextField, 15> kTexts = {{
+constexpr std::array<TextField, 16> kTexts = {{
     {"channel", &Payload::channel},
     {"template", &Payload::template_id},
     {"from", &Payload::from},
@@ -33,6 +33,7 @@ constexpr std::array<TextField, 15> kTexts = {{
     {"note", &Payload::note},
     {"assignee", &Payload::assignee},
     {"priority", &Payload::priority},
+    {"account", &Payload::account},
     {"name", &Payload::name},
 }};
 constexpr std::array<MapField, 2> kMaps = {{

@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 
 #include "base/text.h"
+#include "pipeline/host.h"
 #include "pipeline/links.h"
 #include "sources/jsonl.h"
 #include "sources/reading.h"
@@ -200,6 +201,38 @@ std::optional<OwnAnswer> ParseAnswer(std::string_view line) {
                    .yes = IsTrue(*object, "yes"),
                    .template_id = TextOr(*object, "template"),
                    .on_page = IsTrue(*object, "page")};
+}
+
+InForce InForceFor(State& state, std::string_view customer) {
+  const Workspace& workspace = state.workspace();
+  const Ledger& ledger = state.ledger();
+  InForce in_force;
+  const std::optional<CustomerIndex> who = ledger.FindCustomer(customer);
+  if (!who) {
+    return in_force;
+  }
+  const auto look = [&](int trait) {
+    const TraitState* known = ledger.Trait(*who, trait);
+    const auto* answer = known == nullptr ? nullptr : std::get_if<std::int64_t>(&known->value);
+    if (answer != nullptr) {
+      in_force.answers[workspace.schema.TraitAt(trait).name] = *answer == 1;
+    }
+  };
+  for (const auto& [channel, trait] : workspace.consent) {
+    look(trait);
+  }
+  for (const auto& [topic, trait] : workspace.topic_consent) {
+    look(trait);
+  }
+  const TraitState* email =
+      workspace.email_trait ? ledger.Trait(*who, *workspace.email_trait) : nullptr;
+  const auto* address = email == nullptr ? nullptr : std::get_if<std::string>(&email->value);
+  Statement find = state.db().Prepare("SELECT 1 FROM suppression WHERE who = ? OR who = ?");
+  find.Bind(1, SuppressedName(ledger.CustomerKey(*who)))
+      .Bind(2, address == nullptr ? std::string() : SuppressedName(*address));
+  in_force.stopped = find.Step();
+  find.Reset();
+  return in_force;
 }
 
 bool TakeAnswers(State& state, FileReader& files, TimePoint now, CycleReport& report) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,6 +42,15 @@ struct OwnAnswer {
 // One line of JSON, and back; nothing when it is none of these.
 std::string FormatAnswer(const OwnAnswer& answer);
 std::optional<OwnAnswer> ParseAnswer(std::string_view line);
+
+// What is in force for a person.
+struct InForce {
+  std::map<std::string, bool> answers;  // By trait; one that was never given is absent.
+  bool stopped = false;                 // Nothing goes to them any more.
+};
+
+// Of the customer with this key, by the traits of `consent`.  Of whom nobody knows: nothing.
+InForce InForceFor(State& state, std::string_view customer);
 
 // Takes in what the spool holds and the state has not read, each batch in one transaction with its
 // cursor.  Who was erased is passed over, and of whom a vendor speaks and nobody knows anything.

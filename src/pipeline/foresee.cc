@@ -70,7 +70,13 @@ std::string NameOf(const Playbook& playbook, const std::string& step_id) {
 
 class Summary {
  public:
-  Summary(State& state, TimePoint at, std::int64_t after_decision) : state_(state), at_(at) {
+  Summary(State& state, const CycleReport& report, TimePoint at, std::int64_t after_decision,
+          std::set<std::string> backfilled, std::set<std::string> fresh)
+      : state_(state),
+        report_(report),
+        at_(at),
+        backfilled_(std::move(backfilled)),
+        fresh_(std::move(fresh)) {
     for (Decision& decision : state.playbooks().Decisions(std::nullopt, "", at - Duration(1))) {
       if (decision.at == at && decision.id > after_decision) {
         const std::string playbook = decision.playbook;
@@ -79,29 +85,29 @@ class Summary {
     }
   }
 
-  Foreseen Make(const CycleReport& report) {
+  Foreseen Make() {
     plan_.at = at_;
     for (CustomerIndex customer = 0; customer < state_.ledger().customer_count(); ++customer) {
       plan_.customers += state_.ledger().IsAlive(customer) ? 1 : 0;
     }
-    AddModels(report);
+    AddModels();
     for (std::size_t i = 0; i < state_.workspace().playbooks.size(); ++i) {
       AddPlaybook(static_cast<int>(i));
     }
     plan_.people = static_cast<std::int64_t>(people_.size());
-    plan_.report = report;
+    plan_.report = report_;
     return std::move(plan_);
   }
 
  private:
-  void AddModels(const CycleReport& report) {
+  void AddModels() {
     for (std::size_t i = 0; i < state_.workspace().models.size(); ++i) {
       ForeseenModel one;
       one.model = static_cast<int>(i);
       const std::string& id = state_.workspace().models[i].id;
-      one.baseline =
-          std::find(report.baselines.begin(), report.baselines.end(), id) != report.baselines.end();
-      for (const Move& move : report.moves) {
+      one.baseline = std::find(report_.baselines.begin(), report_.baselines.end(), id) !=
+                     report_.baselines.end();
+      for (const Move& move : report_.moves) {
         if (move.model == one.model) {
           ++one.moved;
           one.placed += move.from == kNoSegment ? 1 : 0;
@@ -121,7 +127,8 @@ class Summary {
     for (const Decision& decision : decisions_[playbook.id]) {
       AddDecision(playbook, decision, one);
     }
-    if (one.started == 0 && one.refused.empty() && one.steps.empty()) {
+    CountStanders(playbook, one);
+    if (one.started == 0 && one.refused.empty() && one.steps.empty() && one.already == 0) {
       return;
     }
     for (const ForeseenStep& step : one.steps) {
@@ -131,6 +138,25 @@ class Summary {
     }
     AddOffer(playbook, one);
     plan_.playbooks.push_back(std::move(one));
+  }
+
+  // Whoever came there in this cycle, by what they did or by time, is no news of the files.
+  void CountStanders(const Playbook& playbook, ForeseenPlaybook& one) {
+    one.backfilled = backfilled_.contains(playbook.id);
+    if ((!one.backfilled && !fresh_.contains(playbook.id)) ||
+        (playbook.status != Status::kLive && playbook.status != Status::kShadow)) {
+      return;
+    }
+    std::set<CustomerIndex> came;
+    for (const Move& move : report_.moves) {
+      if (move.model == playbook.on.model && playbook.on.kind == Trigger::Kind::kMove &&
+          (move.cause == Cause::kBehaviour || move.cause == Cause::kTime)) {
+        came.insert(move.customer);
+      }
+    }
+    for (const CustomerIndex customer : state_.playbooks().Standers(one.playbook, at_)) {
+      one.already += came.contains(customer) ? 0 : 1;
+    }
   }
 
   void AddOffer(const Playbook& playbook, ForeseenPlaybook& one) {
@@ -230,7 +256,9 @@ class Summary {
   }
 
   State& state_;
+  const CycleReport& report_;
   TimePoint at_;
+  std::set<std::string> backfilled_, fresh_;                // Playbooks.
   std::map<std::string, std::vector<Decision>> decisions_;  // Of this cycle, by playbook.
   Foreseen plan_;
   std::set<CustomerIndex> people_;
@@ -258,7 +286,7 @@ const Step* FindStep(const std::vector<Step>& steps, std::string_view id) {
 
 Foreseen Summarise(State& state, const CycleReport& report, TimePoint at,
                    std::int64_t after_decision) {
-  return Summary(state, at, after_decision).Make(report);
+  return Summary(state, report, at, after_decision, {}, {}).Make();
 }
 
 std::int64_t LastDecision(Database& db) {
@@ -268,7 +296,8 @@ std::int64_t LastDecision(Database& db) {
 }
 
 Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& templates, TimePoint at,
-                 const StateOptions& options, const Applying& applying) {
+                 const StateOptions& options, const Applying& applying,
+                 const std::set<std::string>& fresh) {
   const Transaction nothing(db);  // Never committed.
   if (!applying.running.empty() || !applying.backfill.empty()) {
     LeaveWord(db, workspace, applying);
@@ -280,7 +309,9 @@ Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& temp
   const std::int64_t before = LastDecision(db);
   cycle.MarkRead(at);  // By then the sources will have been read; what they bring is not known yet.
   cycle.Decide(at, report);
-  return Summarise(state, report, at, before);
+  return Summary(state, report, at, before, {applying.backfill.begin(), applying.backfill.end()},
+                 fresh)
+      .Make();
 }
 
 }  // namespace segue

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,10 @@ struct ForeseenPlaybook {
   std::int64_t cost = 0;                        // What these may cost, in minor units …
   std::int64_t taken = 0;                       // … and what is then taken of the month's budget.
   std::map<std::string, std::int64_t> refused;  // At the start, by reason.
+  // Who stood where it starts before this cycle: start nothing unless a backfill is asked for.
+  // Counted only of playbooks that are.
+  std::int64_t already = 0;
+  bool backfilled = false;  // That was asked for.
   // What to outcome to count; a policy's outcome names it.
   std::map<std::string, std::map<std::string, std::int64_t>> by_step;
   std::vector<ForeseenStep> steps;  // In the order of the cycle.
@@ -59,9 +64,11 @@ struct Foreseen {
 };
 
 // Requires: `at` lies at or after the last cycle.  The database is as before when it returns.
-// `applying`: as if a person had made the files live and decided that.
+// `applying`: as if a person had made the files live and decided that.  Of the playbooks of `fresh`
+// and of those to be backfilled it counts who stands there already.
 Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& templates, TimePoint at,
-                 const StateOptions& options, const Applying& applying = {});
+                 const StateOptions& options, const Applying& applying = {},
+                 const std::set<std::string>& fresh = {});
 
 // The same summary of what a cycle at `at` did in earnest: plan and run are compared by it.
 // `after_decision`: LastDecision before that cycle, since an earlier one may have had the same now.

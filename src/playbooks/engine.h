@@ -124,6 +124,7 @@ class PlaybookEngine {
 
   std::vector<RunInfo> Runs(std::optional<CustomerIndex> customer, std::string_view playbook,
                             bool active_only) const;
+  std::vector<CustomerIndex> Standers(int playbook, TimePoint now);
   std::vector<Decision> Decisions(std::optional<CustomerIndex> customer, std::string_view playbook,
                                   TimePoint after) const;
 
@@ -175,6 +176,9 @@ class PlaybookEngine {
   // What becomes of a run whose playbook was edited.
   void FollowEdit(ActiveRun& run, std::string_view choice, TimePoint now);
   void Backfill(int playbook, TimePoint now);
+  // Who is in a segment that starts the playbook, has its flag or fulfils its `while`, and the
+  // start that a backfill would give them.
+  std::vector<std::pair<CustomerIndex, PendingStart>> WhoStand(int playbook, TimePoint now);
 
   // runs.cc
   void Load();
@@ -252,7 +256,9 @@ class PlaybookEngine {
 
   // mirror.cc
   void MirrorMove(const Move& move);
-  void MirrorFor(CustomerIndex customer, const Move& move);
+  // Of the customer who moved, the account, or one who belongs to it.
+  void MirrorFor(CustomerIndex whom, const Move& move, const Mirror& mirror,
+                 const std::string& connector);
 
   // occasions.cc
   void LoadWatches();

@@ -308,6 +308,7 @@ void PlaybookEngine::Task(ActiveRun& run, int index, TimePoint now) {
   Payload payload;
   payload.channel = "task";
   payload.to = AddressOf(person);
+  payload.account = IsAccount(run.customer) ? host_.CustomerKey(run.customer) : "";
   payload.due = now + step.due;
   payload.priority = step.priority;
   if (step.assignee_trait) {
@@ -343,14 +344,20 @@ void PlaybookEngine::Tell(ActiveRun& run, int index, TimePoint now) {
            std::string("no connector carries the channel ") + (set ? "profile" : "analytics"), now);
     return;
   }
-  const CustomerIndex person = PersonOf(run);
   for (const std::string& connector : at.connectors) {
+    const ConnectorSettings* tool = workspace_.FindConnector(connector);
+    const bool account = set && tool != nullptr && tool->tells_accounts();
+    const CustomerIndex whom = account ? run.customer : PersonOf(run);
+    if (IsAccount(whom) && !account && tool != nullptr && !tool->takes_anything()) {
+      Refuse(subject, Gate::kAddress, "no_address", NoContact(), now);
+      continue;
+    }
     Payload payload;
     payload.channel = set ? "profile" : "analytics";
-    payload.to = AddressOf(person);
+    payload.to = AddressOf(whom);
     payload.name = at.step->track;
-    Promise(run, subject, {index, set ? DeliveryKind::kSet : DeliveryKind::kTrack, person},
-            connector, std::move(payload), now, now);
+    Promise(run, subject, {index, set ? DeliveryKind::kSet : DeliveryKind::kTrack, whom}, connector,
+            std::move(payload), now, now);
   }
 }
 

@@ -267,4 +267,8 @@ std::vector<Decision> Playbooks::Decisions(std::optional<CustomerIndex> customer
   return inner_->engine.Decisions(customer, playbook, after);
 }
 
+std::vector<CustomerIndex> Playbooks::Standers(int playbook, TimePoint now) const {
+  return inner_->engine.Standers(playbook, now);
+}
+
 }  // namespace segue

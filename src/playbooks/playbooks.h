@@ -207,6 +207,9 @@ class Playbooks {
   // Oldest first.
   std::vector<Decision> Decisions(std::optional<CustomerIndex> customer, std::string_view playbook,
                                   TimePoint after) const;
+  // Customers (or accounts) who stand where the playbook starts: in its segment, with its flag, or
+  // with its `while`.  A backfill would start these.
+  std::vector<CustomerIndex> Standers(int playbook, TimePoint now) const;
 
  private:
   struct Inner;

@@ -131,42 +131,60 @@ void PlaybookEngine::FollowEdit(ActiveRun& run, std::string_view choice, TimePoi
   SaveRun(run, now);
 }
 
-void PlaybookEngine::Backfill(int index, TimePoint now) {
+std::vector<std::pair<CustomerIndex, PendingStart>> PlaybookEngine::WhoStand(int index,
+                                                                             TimePoint now) {
   const Trigger& on = playbook(index).on;
-  auto& pending = pending_[static_cast<std::size_t>(index)];
+  std::vector<std::pair<CustomerIndex, PendingStart>> all;
   switch (on.kind) {
     case Trigger::Kind::kMove:
       for (const Standing& one : host_.StandingIn(on.model)) {
         if (ListsSegment(on.to, one.segment) &&
             (on.from.empty() || ListsSegment(on.from, one.from))) {
-          pending.try_emplace(one.customer,
-                              PendingStart{.from = one.from,
-                                           .to = one.segment,
-                                           .at = one.since,
-                                           .due = std::max(now, one.since + on.stay)});
+          all.emplace_back(one.customer, PendingStart{.from = one.from,
+                                                      .to = one.segment,
+                                                      .at = one.since,
+                                                      .due = std::max(now, one.since + on.stay)});
         }
       }
-      return;
+      break;
     case Trigger::Kind::kFlag: {
       const std::vector<bool> flag = host_.FlagColumn(on.model, on.flag);
       for (std::size_t i = 0; i < flag.size(); ++i) {
         if (flag[i]) {
-          pending.try_emplace(FirstOf(on.model) + static_cast<CustomerIndex>(i),
-                              PendingStart{.at = now, .due = now});
+          all.emplace_back(FirstOf(on.model) + static_cast<CustomerIndex>(i),
+                           PendingStart{.at = now, .due = now});
         }
       }
-      return;
+      break;
     }
     case Trigger::Kind::kEvery:
-      // Those who hold it at the first look would have to wait for a whole round.
-      first_look_.erase(index);
       for (const CustomerIndex customer : HoldingWhile(index, now)) {
-        pending.try_emplace(customer, PendingStart{.at = now, .due = now});
+        all.emplace_back(customer, PendingStart{.at = now, .due = now});
       }
-      return;
+      break;
     case Trigger::Kind::kEvent:
-      return;  // Nobody is in an event.
+      break;  // Nobody is in an event.
   }
+  return all;
+}
+
+void PlaybookEngine::Backfill(int index, TimePoint now) {
+  if (playbook(index).on.kind == Trigger::Kind::kEvery) {
+    // Those who hold it at the first look would have to wait for a whole round.
+    first_look_.erase(index);
+  }
+  auto& pending = pending_[static_cast<std::size_t>(index)];
+  for (auto& [customer, start] : WhoStand(index, now)) {
+    pending.try_emplace(customer, start);
+  }
+}
+
+std::vector<CustomerIndex> PlaybookEngine::Standers(int index, TimePoint now) {
+  std::vector<CustomerIndex> all;
+  for (const auto& [customer, start] : WhoStand(index, now)) {
+    all.push_back(customer);
+  }
+  return all;
 }
 
 }  // namespace segue

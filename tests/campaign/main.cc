@@ -108,7 +108,7 @@ int Print(const Totals& totals, const Workspace& workspace) {
     zeros += refused[one] == 0 ? 1 : 0;
   }
   fmt::print("\n{:<9} {:<15} {:<18} {:>10}\n", "asked at", "gate", "reason", "how often");
-  for (const std::string where : {"start", "step", "sending", "end"}) {
+  for (const std::string where : {"start", "step", "sending", "end", "accounts"}) {
     for (const auto& [which, count] : refused) {
       const auto& [at, gate, reason] = which;
       if (at == where) {

@@ -51,14 +51,29 @@ bool Onlooker::IsErased(std::string_view key) const {
   return person && known_[static_cast<std::size_t>(*person)].erased;
 }
 
+std::optional<int> Onlooker::AccountOf(std::string_view key) const {
+  const auto found = accounts_.find(std::string(key));
+  return found == accounts_.end() ? std::nullopt : std::optional(found->second);
+}
+
 void Onlooker::Heard(const Fact& fact) {
+  const auto account = [&](const std::string& key) {
+    accounts_.emplace(key, -1 - static_cast<int>(accounts_.size()));
+  };
   if (const auto* event = std::get_if<Event>(&fact)) {
     if (!IsErased(event->customer)) {
       Find(event->customer);
     }
   } else if (const auto* change = std::get_if<TraitChange>(&fact)) {
+    if (change->of_account) {
+      account(change->customer);
+      return;
+    }
     if (IsErased(change->customer)) {
       return;
+    }
+    if (change->trait == workspace_.account_trait && !IsMissing(change->value)) {
+      account(std::get<std::string>(change->value));
     }
     Known& known = known_[static_cast<std::size_t>(Find(change->customer))];
     const int slot = slot_[static_cast<std::size_t>(change->trait)];

@@ -32,6 +32,8 @@ class Onlooker {
   // The number of the person who has this key by now; nothing when nobody was told of with it.
   std::optional<int> PersonOf(std::string_view key) const;
   bool IsErased(std::string_view key) const;
+  // The number of an account, below 0; nothing when nobody was told of it.
+  std::optional<int> AccountOf(std::string_view key) const;
 
   // Two keys were one person.
   bool WasMerged(int person) const { return known_[static_cast<std::size_t>(person)].merged; }
@@ -63,7 +65,7 @@ class Onlooker {
   const Workspace& workspace_;
   std::vector<int> slot_;   // By trait: where its value is kept, -1 where nobody asks.
   std::set<int> consents_;  // Slots.
-  std::unordered_map<std::string, int> by_key_;
+  std::unordered_map<std::string, int> by_key_, accounts_;
   std::vector<Known> known_;
   std::set<std::string> addresses_;  // Suppressed.
 };

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kHistoryDays = 400;  // Of orders, from before the first day.
 constexpr int kUseDays = 60;       // Of use.
+constexpr int kPeopleOfAFirm = 8;  // Of whom about half use the app.
 constexpr std::array kConsents = {"email_consent", "ads_consent", "wants_news", "wants_offers"};
 constexpr std::array kZones = {"Europe/London",    "Europe/London",       "Europe/Berlin",
                                "America/New_York", "Asia/Tokyo",          "Australia/Lord_Howe",
@@ -49,6 +50,9 @@ People::People(const Workspace& workspace, const Setup& setup)
   }
   for (std::size_t i = 0; i < workspace.schema.customer_traits.size(); ++i) {
     traits_[workspace.schema.customer_traits[i].name] = static_cast<int>(i);
+  }
+  for (std::size_t i = 0; i < workspace.schema.account_traits.size(); ++i) {
+    firm_traits_[workspace.schema.account_traits[i].name] = static_cast<int>(i);
   }
   people_.resize(static_cast<std::size_t>(setup.customers));
   for (std::size_t i = 0; i < people_.size(); ++i) {
@@ -197,6 +201,29 @@ void People::Join(Person& one, Dice& dice) {
   is("usage", static_cast<std::int64_t>(one.usage * 1e6));
   one.onboarded = dice.Chance(0.3);
   is("onboarded", std::int64_t{one.onboarded});
+  Dice own(StreamOf(setup_, "firm", index));
+  if (own.Chance(0.85)) {
+    one.firm = fmt::format("f{:05}", index / kPeopleOfAFirm);
+    Belong(one, one.joined, own);
+  }
+}
+
+void People::Belong(Person& one, int day, Dice& dice) {
+  const TimePoint at = On(day, dice);
+  Is(one, workspace_.account_key, one.firm, at, dice);
+  const auto says = [&](std::string_view trait, Value value) {
+    Tell(TraitChange{one.firm, firm_traits_.find(trait)->second, std::move(value), at, true}, at,
+         dice);
+  };
+  if (dice.Chance(0.7)) {
+    says("name", "Firm " + one.firm);
+  }
+  if (dice.Chance(0.6)) {
+    // Sometimes nobody, or somebody of whom nothing was heard.
+    says("contact", dice.Chance(0.9)   ? Value(one.alias.empty() ? one.key : one.alias)
+                    : dice.Chance(0.5) ? Value()
+                                       : Value(std::string("nobody-we-know")));
+  }
 }
 
 // What they did before the first day.
@@ -336,6 +363,12 @@ void People::Change(Person& one, int day, Dice& dice) {
   if (one.saas && !one.onboarded && dice.Chance(0.02)) {
     one.onboarded = true;
     is("onboarded", std::int64_t{1});
+  }
+  Dice own(StreamOf(setup_, "firm on", by_key_.at(one.key), static_cast<std::uint64_t>(day)));
+  if (!one.firm.empty() && own.Chance(0.004)) {
+    const int firms = 1 + setup_.customers / kPeopleOfAFirm;
+    one.firm = own.Chance(0.5) ? one.firm : fmt::format("f{:05}", own.Below(firms));
+    Belong(one, day, own);
   }
   const TimePoint noon = setup_.start + kDay * day + kHour * 12;
   if (day == one.merged_on) {

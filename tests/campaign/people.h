@@ -45,6 +45,7 @@ struct Person {
   std::string key, alias;  // Some are known under two keys until they are told to be one.
   int merged_on = -1;      // The day on which that is said.
   int joined = 0;          // Day; below 0: before the first.
+  std::string firm;        // The key of the account; empty: none.
   bool shop = false, saas = false;
   bool flips = false;  // Changes their mind about consent every few days.
   bool collects = false;
@@ -79,6 +80,8 @@ class People {
 
  private:
   void Join(Person& one, Dice& dice);
+  // Where they belong, and whom the firm names as its contact, as it is said on that day.
+  void Belong(Person& one, int day, Dice& dice);
   void Before(Person& one, Dice& dice);
   void Shop(Person& one, int day, Dice& dice);
   void UseApp(Person& one, int day, Dice& dice);
@@ -100,7 +103,7 @@ class People {
   std::vector<Person> people_;
   std::map<std::string, std::size_t, std::less<>> by_key_;
   std::map<int, std::vector<Fact>> told_;  // By tick.
-  std::map<std::string, int, std::less<>> kinds_, traits_;
+  std::map<std::string, int, std::less<>> kinds_, traits_, firm_traits_;
 };
 
 }  // namespace segue::campaign

@@ -172,7 +172,11 @@ std::vector<std::pair<std::string, std::uint64_t>> Standing(State& state, TimePo
   std::uint64_t members = 0;
   for (std::size_t model = 0; model < state.workspace().models.size(); ++model) {
     if (const Segments* segments = state.segments(static_cast<int>(model))) {
-      for (CustomerIndex who = 0; who < state.ledger().customer_count(); ++who) {
+      const bool accounts = state.workspace().models[model].of == Subject::kAccount;
+      const CustomerIndex first = accounts ? kFirstAccount : 0;
+      const CustomerIndex count =
+          accounts ? state.ledger().account_count() : state.ledger().customer_count();
+      for (CustomerIndex who = first; who < first + count; ++who) {
         const Membership at = segments->Get(who);
         members =
             KeyedHash({members, who}, fmt::format("{} {} {} {}", at.segment, ToMicros(at.since),

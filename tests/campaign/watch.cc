@@ -41,6 +41,9 @@ Watch::Watch(const Rulebook& book, Onlooker& onlooker, Tools& tools)
   for (const Playbook& playbook : workspace_.playbooks) {
     lane_.push_back(lanes.emplace(playbook.lane, static_cast<int>(lanes.size())).first->second);
     totals_.taken[playbook.id] = 0;
+    if (playbook.of == Subject::kAccount) {
+      of_accounts_.insert(playbook.id);
+    }
   }
   last_started_.resize(workspace_.playbooks.size());
 }
@@ -94,9 +97,13 @@ void Watch::MayStart(State& state, int index, CustomerIndex customer, const std:
   const auto wrong = [&](const std::string& why) {
     throw Broken(fmt::format("{} started {} at {}: {}", playbook.id, key, FormatTime(at), why));
   };
-  const std::optional<int> person = onlooker_.PersonOf(key);
+  const std::optional<int> person =
+      IsAccount(customer) ? onlooker_.AccountOf(key) : onlooker_.PersonOf(key);
   if (!person) {
     wrong("nobody told of them");
+  }
+  if (IsAccount(customer) != of_accounts_.contains(playbook.id)) {
+    wrong("it is not about such");
   }
   if (playbook.status == Status::kDraft || playbook.status == Status::kPaused ||
       paused_.contains(playbook.id)) {
@@ -158,7 +165,7 @@ void Watch::OneRunForEachLane(State& state) {
 
 void Watch::FollowDecisions(State& state) {
   Statement list = state.db().Prepare(
-      "SELECT at, gate, passed, reason, run, step, id FROM decision WHERE at > ?");
+      "SELECT at, gate, passed, reason, run, step, id, playbook FROM decision WHERE at > ?");
   list.Bind(1, ToMicros(last_decision_));
   TimePoint last = last_decision_;
   while (list.Step()) {
@@ -173,7 +180,10 @@ void Watch::FollowDecisions(State& state) {
     const bool counts = !passed || (reason == "held" && gate != Gate::kWait) ||
                         reason == "excluded" || gate == Gate::kEnd;
     if (counts) {
-      const std::string where = list.Int(4) == 0 ? "start" : gate == Gate::kEnd ? "end" : "step";
+      const std::string where = of_accounts_.contains(list.Text(7)) ? "accounts"
+                                : list.Int(4) == 0                  ? "start"
+                                : gate == Gate::kEnd                ? "end"
+                                                                    : "step";
       ++totals_.refused[{where, std::string(GateName(gate)),
                          reason.empty() ? "left too soon" : reason}];
     }
@@ -187,7 +197,7 @@ void Watch::FollowPromises(State& state, TimePoint now) {
   waiting_.clear();
   Statement list = state.db().Prepare(
       "SELECT id, key, kind, purpose, customer_key, playbook, run, step, template, address, "
-      "not_before, stale_after FROM outbox WHERE id > ? ORDER BY id");
+      "not_before, stale_after, customer FROM outbox WHERE id > ? ORDER BY id");
   list.Bind(1, last_promise_);
   while (list.Step()) {
     last_promise_ = list.Int(0);
@@ -203,6 +213,7 @@ void Watch::FollowPromises(State& state, TimePoint now) {
     one.not_before = FromMicros(list.Int(10));
     const std::string step = list.Text(7);
     one.leaves = step.find(':') != std::string::npos;
+    one.of_account = IsAccount(static_cast<CustomerIndex>(list.Int(12)));
     const Template* message = workspace_.FindTemplate(list.Text(8));
     one.channel = message == nullptr ? "" : message->channel;
     const auto wrong = [&](std::string_view why) {
@@ -219,6 +230,10 @@ void Watch::FollowPromises(State& state, TimePoint now) {
     const std::optional<int> person = onlooker_.PersonOf(one.customer);
     if (one.kind == DeliveryKind::kMessage && person && onlooker_.OnLegalHold(*person)) {
       wrong("the lawyers come first");
+    }
+    if (one.of_account &&
+        (one.kind == DeliveryKind::kMessage || one.kind == DeliveryKind::kAudience)) {
+      wrong("it is for a customer");
     }
     if (FromMicros(list.Int(11)) < one.not_before) {
       wrong("promised for a time at which it is too late");
@@ -299,6 +314,12 @@ const Promise& Watch::BeforeCall(State& state, const Call& call, TimePoint now) 
   ++totals_.calls;
   if (one.leaves) {
     return one;  // Whoever was erased still leaves the lists.
+  }
+  if (one.of_account) {
+    if (!onlooker_.AccountOf(one.customer)) {
+      wrong("nobody told of this account");
+    }
+    return one;
   }
   const std::optional<int> person = onlooker_.PersonOf(one.customer);
   if (!person || onlooker_.IsErased(one.customer)) {

@@ -42,6 +42,7 @@ struct Promise {
   DeliveryState state = DeliveryState::kWaiting;
   int playbook = -1;  // -1: a mirror, or leaving a list.
   bool leaves = false;
+  bool of_account = false;  // About an account, and nobody in it.
   std::int64_t run = 0;
   std::string key, customer, channel, purpose;
   std::string promised_to, address;  // Where it was to go at first, and where it goes.
@@ -110,9 +111,9 @@ class Watch {
   Totals totals_;
   TimePoint last_read_, last_decision_ = TimePoint::min();
   std::int64_t last_run_ = 0, last_promise_ = 0, last_attempt_ = 0, last_grant_ = 0;
-  std::set<std::string> paused_;
-  std::vector<int> lane_;                // By playbook.
-  std::vector<Began> runs_ = {Began()};  // By id.
+  std::set<std::string> paused_, of_accounts_;  // Playbooks.
+  std::vector<int> lane_;                       // By playbook.
+  std::vector<Began> runs_ = {Began()};         // By id.
   std::vector<Promise> promises_ = {Promise()};
   std::unordered_map<std::string, std::int64_t> by_key_;
   std::vector<std::int64_t> waiting_;

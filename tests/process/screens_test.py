@@ -404,6 +404,24 @@ PLANNED = [
 MOVED_LINE = [SEGMENTS.replace("CUT", "18d"), *RUNNING[1:]]
 
 
+# It starts where some stand already, in three ways.
+FRESH_WORD = """\
+playbook: fresh_word
+purpose: success
+on: {model: rf, to: fresh}
+do:
+  - send: news
+limits: {reenter: never}
+---
+playbook: fresh_monthly
+purpose: success
+on: {every: 30d, while: rf is 'fresh'}
+do:
+  - send: news
+limits: {reenter: always}
+"""
+
+
 def plans():
     """Another message, another condition and a milder policy: who would get something else, before it is so."""
     shop = Shop()
@@ -422,6 +440,10 @@ def plans():
     shop.bench.run("apply", "--at", "2026-03-07T12:00")
     shop.rules(*MOVED_LINE)
     screens["plan_moved_line"] = shop.bench.run(*plan)
+    shop.rules(*RUNNING, FRESH_WORD)
+    screens["plan_new_playbook"] = shop.bench.run(*plan, codes=(2,))
+    screens["plan_backfill"] = shop.bench.run(*plan, "--backfill", "fresh_word", codes=(2,))
+    screens["plan_backfill_markdown"] = shop.bench.run(*plan, "--markdown", "--backfill", "fresh_word", codes=(2,))
     shop.rules(*PLANNED)
     file = str(shop.bench.folder / "plan.json")
     screens["plan_edited"] = shop.bench.run(*plan, "-o", file, codes=(2,))

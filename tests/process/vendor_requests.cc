@@ -48,7 +48,7 @@ Reply OtherSays(const Request& request) {
   if (is("/lists/object-type-id/")) {
     return Answer(200, R"({"list":{"listId":"5","processingType":"MANUAL"}})");
   }
-  if (is("/contacts/batch/read")) {
+  if (is("/batch/read")) {
     return Answer(200, R"({"results":[]})");
   }
   if (is("/3.0/batches/b1")) {
@@ -91,8 +91,11 @@ std::vector<Delivery> Variants(std::string_view type, DeliveryKind kind) {
       add([](Payload& payload) { payload.note.clear(); });
       add([](Payload& payload) { payload.to.clear(); });
       add([](Payload& payload) { payload.due = TimePoint(); });
+      add([](Payload& payload) { payload.account = "Acme & Söhne"; });
+      variants.push_back(AboutAccount(DeliveryFor(type, kind, 1)));
       break;
     case DeliveryKind::kSet:
+      variants.push_back(AboutAccount(DeliveryFor(type, kind, 1)));
       add([](Payload& payload) { payload.values = {{"RFV", "5"}, {"segue_rfv", ""}}; });
       break;
     case DeliveryKind::kTrack:

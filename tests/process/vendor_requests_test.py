@@ -30,6 +30,9 @@ DESCRIPTIONS = {
     "lumen.my.salesforce.com": ["salesforce/hand-written.upsert-email-token.json", "salesforce/third-party.rest-v59.json"],
 }
 
+# HubSpot describes its contacts and its companies in the same words; the file about companies is not among these.
+ALIKE = {"hubspot/crm-contacts.v3.json": ("contacts", "companies")}
+
 # What the vendor's pages name and its description of 2023 does not have yet.
 NAMED_ELSEWHERE = {("api.mixpanel.com", "/engage"): {"ip", "strict"}}
 
@@ -63,13 +66,23 @@ def resolved(spec, node):
     return at
 
 
+def all_of(names):
+    """Each description by its name, and of some another like it."""
+    for name in names:
+        spec = mended(json.loads((SPECS / name).read_text()))
+        yield name, spec
+        if name in ALIKE:
+            one, other = ALIKE[name]
+            paths = {template.replace("/" + one, "/" + other): methods for template, methods in spec["paths"].items()}
+            yield name.replace(one, other), dict(spec, paths=paths)
+
+
 class Descriptions:
     def __init__(self, folder):
         self.operations = {}  # Host: [(pattern, template, file, methods)]
         for host, names in DESCRIPTIONS.items():
             rows = self.operations.setdefault(host, [])
-            for name in names:
-                spec = mended(json.loads((SPECS / name).read_text()))
+            for name, spec in all_of(names):
                 if spec.get("openapi", "").startswith("3.1"):
                     spec["openapi"] = "3.0.3"  # The validator takes its lists of types all the same.
                 file = pathlib.Path(folder) / name.replace("/", "_")

@@ -485,10 +485,7 @@ limits: {reenter: never}
 
 TEST_CASE("what the language has and this version has not is named at its line, and nothing runs") {
   std::vector<SourceFile> files = SmallFiles("");
-  files.push_back({"config/more.yaml", R"(connector: news
-type: slack
----
-source: shop
+  files.push_back({"config/more.yaml", R"(source: shop
 type: shopify
 every: 1h
 )"});
@@ -544,13 +541,13 @@ TEST_CASE("a secret that stands in a file is found, and no text shows it") {
 
 TEST_CASE("the JSON form has one object for each problem") {
   const Loaded loaded =
-      Load(SmallFiles("connector: p\ntype: slack\n---\n"
+      Load(SmallFiles("source: p\ntype: stripe\nevery: 1h\n---\n"
                       "funnel: q\nof: nobody\nstages: [{id: a, when: yes}]\n"));
   CHECK(
       DiagnosticsToJson(Problems(loaded), loaded.files) ==
       R"([{"code":"SG099","severity":"error","file":"rules/test.yaml","line":2,"column":1,"length":4,)"
-      R"("message":"this type of connector: not built yet","help":"take it out for now; nothing runs that would do less than its file says"},)"
-      R"({"code":"SG004","severity":"error","file":"rules/test.yaml","line":5,"column":5,"length":6,)"
+      R"("message":"this type of source: not built yet","help":"take it out for now; nothing runs that would do less than its file says"},)"
+      R"({"code":"SG004","severity":"error","file":"rules/test.yaml","line":6,"column":5,"length":6,)"
       R"("message":"`of` cannot be `nobody`","note":"one of customer, account"}])");
 }
 

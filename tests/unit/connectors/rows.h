@@ -15,6 +15,9 @@ inline std::vector<Delivery> BatchOf(std::string_view type, const Row& row) {
     if (!row.use.empty()) {
       batch.back().payload.name = row.use;
     }
+    if (row.account) {
+      batch.back() = AboutAccount(batch.back(), static_cast<int>(i) + 1);
+    }
   }
   return batch;
 }

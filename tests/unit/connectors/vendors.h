@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "config/connector_types.h"
 #include "connectors/vendor.h"
 #include "support/rsa_key.h"
 #include "unit/connectors/fixture.h"
@@ -38,6 +39,11 @@ inline ConnectorSettings VendorSettings(std::string_view type) {
   settings.text["list"] = "customers";
   settings.text["events"] = "pe12345_";
   settings.writes = {"segue_rfv", "RFV"};
+  if (const auto field = AccountFieldOf(type)) {
+    settings.text["match.account"] = !field->empty()        ? std::string(*field)
+                                     : type == "salesforce" ? "Segue_Account_Id__c"
+                                                            : "segue_account_id";
+  }
   return settings;
 }
 
@@ -48,6 +54,8 @@ inline Secrets SecretsFor(std::string_view type) {
     secrets["url"] = "https://lumen.api-us1.com/api/3/";
   } else if (type == "churned") {
     secrets["url"] = "https://api.churned.example/v1";
+  } else if (type == "slack") {
+    secrets["url"] = "https://hooks.slack.com/services/T0LUMEN/B0TEAM/xoxsecretxox";
   }
   return secrets;
 }
@@ -99,6 +107,14 @@ inline Delivery DeliveryFor(std::string_view type, DeliveryKind kind, int custom
   return delivery;
 }
 
+// The same about an account.
+inline Delivery AboutAccount(Delivery delivery, int account = 1) {
+  delivery.customer = kFirstAccount + static_cast<CustomerIndex>(account);
+  delivery.customer_key = "acme-" + std::to_string(account);
+  delivery.payload.to.clear();
+  return delivery;
+}
+
 inline Reply JsonAnswer(int status, const boost::json::value& body) {
   return Answer(status, boost::json::serialize(body));
 }
@@ -116,9 +132,11 @@ inline Reply BatchAnswer(const Request& request) {
   // Not in the order of the inputs: the vendor promises none.
   const boost::json::array& inputs = body.at("inputs").as_array();
   for (std::size_t i = inputs.size(); i-- > 0;) {
+    const auto* own = inputs[i].as_object().if_contains("idProperty");
+    const std::string property((own != nullptr ? *own : body.at("idProperty")).as_string());
     results.push_back({{"id", "10" + std::to_string(i)},
                        {"new", false},
-                       {"properties", {{"email", ToLower(inputs[i].at("id").as_string())}}}});
+                       {"properties", {{property, ToLower(inputs[i].at("id").as_string())}}}});
   }
   return JsonAnswer(200, {{"status", "COMPLETE"}, {"results", results}});
 }
@@ -126,10 +144,12 @@ inline Reply BatchAnswer(const Request& request) {
 inline Reply QueryAnswer(const std::string& url) {
   const std::string query = UrlDecode(url).value_or("");
   boost::json::array records;
+  const std::size_t from = query.find("SELECT Id, ") + 11;
+  const std::string field = query.substr(from, query.find(' ', from) - from);
   const std::regex quoted("'([^']*)'");
   for (std::sregex_iterator hit(query.begin(), query.end(), quoted), end; hit != end; ++hit) {
     records.push_back(
-        {{"Id", "003" + std::to_string(records.size())}, {"Email", std::string((*hit)[1])}});
+        {{"Id", "003" + std::to_string(records.size())}, {field, std::string((*hit)[1])}});
   }
   return JsonAnswer(200, {{"done", true}, {"records", records}});
 }
@@ -139,7 +159,7 @@ inline std::optional<Reply> AnalystSays(const Request& request) {
   const auto is = [&](std::string_view part) {
     return request.url.find(part) != std::string::npos;
   };
-  if (is("/api/v1/metadata/visitor/")) {
+  if (is("/api/v1/metadata/")) {
     const std::size_t count = boost::json::parse(request.body).as_array().size();
     return JsonAnswer(200, {{"total", count},
                             {"updated", count},
@@ -163,7 +183,7 @@ inline std::optional<Reply> AnalystSays(const Request& request) {
     const std::size_t count = boost::json::parse(request.body).as_array().size();
     return JsonAnswer(200, {{"code", 200}, {"num_records_imported", count}, {"status", "OK"}});
   }
-  if (is("/engage?")) {
+  if (is("/engage?") || is("/groups?")) {
     return Answer(200, R"({"status":1,"error":null})");
   }
   if (is("/batch") && request.body.starts_with(R"({"api_key")")) {
@@ -184,6 +204,9 @@ inline Reply IntercomSays(const Request& request) {
   }
   if (url.ends_with("/messages")) {
     return Answer(200, R"({"type":"admin_message","id":"19"})");
+  }
+  if (url.ends_with("/companies")) {
+    return Answer(200, R"({"type":"company","id":"531ee4","company_id":"acme-1"})");
   }
   const bool contact = url.find("/contacts") != std::string::npos;
   return Answer(200, contact ? R"({"type":"contact","id":"6762aa","role":"user"})"
@@ -234,6 +257,9 @@ inline Reply VendorSays(const Request& request) {
   }
   if (request.headers.contains("Api-Token") || is("trackcmp.net")) {
     return ActiveCampaignSays(request);
+  }
+  if (request.body.starts_with(R"({"text":)")) {
+    return Answer(200, "ok");  // Slack.
   }
   if (request.kind != Request::Kind::kHttp) {
     return Answer(request.kind == Request::Kind::kSmtp ? 250 : 200);
@@ -344,6 +370,7 @@ struct Row {
   std::int64_t retry_after = 0;         // Seconds, of the first.
   std::string words = {};               // Stand in the first one's detail.
   std::string use = {};                 // Of a message.
+  bool account = false;                 // About accounts.
 };
 
 inline Reply With(Reply reply, const std::string& header, const std::string& text) {

@@ -18,12 +18,15 @@ struct Act {
   bool empty_is_done;  // A 2xx says all; its body is not needed.
   std::string use = {};
   std::size_t batch = 1;
+  bool account = false;
 };
 
 const std::vector<Act>& Acts() {
   static const std::vector<Act> acts = {
       {"hubspot", DeliveryKind::kSet, "/batch/upsert", false},
       {"hubspot", DeliveryKind::kSet, "/batch/upsert", false, "", 3},
+      {"hubspot", DeliveryKind::kSet, "/companies/batch/upsert", false, "", 1, true},
+      {"hubspot", DeliveryKind::kSet, "/companies/batch/upsert", false, "", 3, true},
       {"hubspot", DeliveryKind::kTask, "/objects/tasks", true},
       {"hubspot", DeliveryKind::kAudience, "/memberships/", false},
       {"hubspot", DeliveryKind::kAudience, "/memberships/", false, "", 3},
@@ -39,9 +42,11 @@ const std::vector<Act>& Acts() {
       {"mailchimp", DeliveryKind::kMessage, "/messages/send", false, "template welcome"},
       {"salesforce", DeliveryKind::kSet, "/composite/", false},
       {"salesforce", DeliveryKind::kSet, "/composite/", false, "", 3},
+      {"salesforce", DeliveryKind::kSet, "/composite/sobjects/Account/", false, "", 3, true},
       {"salesforce", DeliveryKind::kTask, "/composite/", false},
       {"salesforce", DeliveryKind::kTask, "/composite/", false, "", 3},
       {"intercom", DeliveryKind::kSet, "/contacts/6762aa", false},
+      {"intercom", DeliveryKind::kSet, "/companies", false, "", 1, true},
       {"intercom", DeliveryKind::kAudience, "/contacts/6762aa/tags", false},
       {"intercom", DeliveryKind::kTrack, "/events", true},
       {"intercom", DeliveryKind::kMessage, "/events", true, "event upgrade_suggested"},
@@ -53,16 +58,19 @@ const std::vector<Act>& Acts() {
       {"activecampaign", DeliveryKind::kMessage, "/contactAutomations", false},
       {"churned", DeliveryKind::kTask, "/tasks/", true},
       {"churned", DeliveryKind::kSet, "/identify", true},
+      {"churned", DeliveryKind::kSet, "/group", true, "", 1, true},
       {"churned", DeliveryKind::kTrack, "/track", true},
       {"churned", DeliveryKind::kMessage, "/track", true},
       {"pendo", DeliveryKind::kSet, "/metadata/", false},
       {"pendo", DeliveryKind::kSet, "/metadata/", false, "", 3},
+      {"pendo", DeliveryKind::kSet, "/metadata/account/", false, "", 3, true},
       {"pendo", DeliveryKind::kMessage, "/metadata/", false},
       {"pendo", DeliveryKind::kMessage, "/segment/", false, "", 3},
       {"pendo", DeliveryKind::kAudience, "/segment/", false},
       {"pendo", DeliveryKind::kAudience, "/segment/", false, "", 3},
       {"pendo", DeliveryKind::kTrack, "/data/track", true},
       {"appcues", DeliveryKind::kSet, "/profile", false},
+      {"appcues", DeliveryKind::kSet, "/groups/acme-1/profile", false, "", 1, true},
       {"appcues", DeliveryKind::kTrack, "/events", true},
       {"appcues", DeliveryKind::kMessage, "/events", true},
       {"appcues", DeliveryKind::kMessage, "/profile", false, "segment new users"},
@@ -71,10 +79,12 @@ const std::vector<Act>& Acts() {
       {"appcues", DeliveryKind::kAudience, "/add_user_ids", true, "", 3},
       {"mixpanel", DeliveryKind::kSet, "/engage", false},
       {"mixpanel", DeliveryKind::kSet, "/engage", false, "", 3},
+      {"mixpanel", DeliveryKind::kSet, "/groups", false, "", 3, true},
       {"mixpanel", DeliveryKind::kTrack, "/import", false},
       {"mixpanel", DeliveryKind::kTrack, "/import", false, "", 3},
       {"amplitude", DeliveryKind::kSet, "/identify", true},
       {"amplitude", DeliveryKind::kSet, "/identify", true, "", 3},
+      {"amplitude", DeliveryKind::kSet, "/groupidentify", true, "", 3, true},
       {"amplitude", DeliveryKind::kTrack, "/batch", false},
       {"amplitude", DeliveryKind::kTrack, "/batch", false, "", 3},
   };
@@ -84,7 +94,7 @@ const std::vector<Act>& Acts() {
 void ForEachAct(
     const std::function<void(const Act&, const Connector&, const std::vector<Delivery>&)>& check) {
   for (const Act& act : Acts()) {
-    const Row row{"", act.kind, "", {}, std::vector<Kind>(act.batch), 0, "", act.use};
+    const Row row{"", act.kind, "", {}, std::vector<Kind>(act.batch), 0, "", act.use, act.account};
     INFO(act.type << " " << act.part << ", " << act.batch << " at once");
     check(act, *MakeVendorConnector(act.type), BatchOf(act.type, row));
   }
@@ -171,7 +181,7 @@ TEST_CASE("vendors: JSON that ends in the middle, of another shape or too deep i
     for (std::size_t cut = 1; cut < whole.size(); cut += 1 + whole.size() / 12) {
       bodies.push_back(whole.substr(0, cut));
     }
-    if (act.part == "/engage") {
+    if (act.part == "/engage" || act.part == "/groups") {
       std::erase(bodies, "0");  // Mixpanel's word for no.
     }
     for (const std::string& body : bodies) {

@@ -138,6 +138,41 @@ TEST_CASE("preferences take a yes or a no for each topic and leave the rest as i
         "\"what\":\"news_ok\",\"yes\":true,\"page\":true}\n");
 }
 
+TEST_CASE("preferences show what is in force, where the core had time to say") {
+  const Site site = WebShop();
+  const WebRequest request{"GET", "/preferences/" + PersonPath(kSigner, "ann") + "?x=1", {}, ""};
+  CHECK(PersonShown(site, request) == "ann");
+  const InForce in_force{.answers = {{"mail_ok", false}}, .stopped = false};
+  const std::string page = AnswerWeb(site, request, kWebNow, in_force).reply.body;
+  const std::size_t mail = page.find("Newsletters and offers by mail"),
+                    news = page.find("big news");
+  REQUIRE(mail < news);
+  const std::size_t no = page.find("Now: no");
+  CHECK((no > mail && no < news));
+  CHECK(page.find("You have not told us yet.") > news);
+  CHECK(page.find("Now: yes") == std::string::npos);
+  CHECK(page.find("nothing to you at all") == std::string::npos);
+  // Nothing is chosen that they did not choose: what is in force is only told.
+  CHECK(page.find("value=\"no\" checked") == std::string::npos);
+  const InForce stopped{.answers = {{"mail_ok", true}}, .stopped = true};
+  const std::string other = AnswerWeb(site, request, kWebNow, stopped).reply.body;
+  CHECK(other.find("Now: yes, you get these.") != std::string::npos);
+  CHECK(other.find("nothing to you at all") != std::string::npos);
+  // Without the core's word the page asks as well.
+  const std::string unknown = AnswerWeb(site, request, kWebNow).reply.body;
+  CHECK(unknown.find("name=\"mail_ok\"") != std::string::npos);
+  CHECK(unknown.find("Now:") == std::string::npos);
+  CHECK(unknown.find("not told us") == std::string::npos);
+  // Nobody sees another's, and only who looks is shown anything.
+  const auto shown = [&](const std::string& method, const std::string& target) {
+    return PersonShown(site, {method, target, {}, ""});
+  };
+  CHECK(shown("HEAD", request.target) == "ann");
+  CHECK_FALSE(shown("POST", request.target));
+  CHECK_FALSE(shown("GET", "/preferences/bob/" + PersonPath(kSigner, "ann").substr(4)));
+  CHECK_FALSE(shown("GET", "/unsubscribe/" + PersonPath(kSigner, "ann")));
+}
+
 TEST_CASE(
     "a tracked link leads on to its own place alone, with what the template wrote behind it") {
   const Site site = WebShop();

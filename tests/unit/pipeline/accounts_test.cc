@@ -24,10 +24,10 @@ traits:
   customer: {email: text, first_name: text, email_consent: yes_no, csm: text}
   account: {name: text, contact: text, arr: money, timezone: text, onboarded: yes_no}
 events: {session: {}, feature_used: {feature: text}, paid: {amount: money}, upgraded: {}}
-channels: {email: out, task: out, profile: out}
+channels: {email: out, task: out, profile: [out, crm, product]}
 consent: {email: customer.email_consent}
 caps: [{purpose: any, channel: email, max: 1 per 2d}]
-mirror: [{model: tier, to: [out], field: tier}]
+mirror: [{model: tier, to: [out, crm], field: tier}]
 assignees: {sales: sales@example.com}
 serve: {url: "https://segue.example", sign: env:SIGN}
 links: {base: "https://firm.example", paths: {}}
@@ -35,7 +35,18 @@ links: {base: "https://firm.example", paths: {}}
 connector: out
 type: file
 path: out.jsonl
-writes: [tier]
+writes: [tier, words]
+---
+connector: crm
+type: salesforce
+auth: {client: env:CLIENT, key: cred:key}
+match: {account: Segue_Account_Id__c}
+writes: [tier, words]
+---
+connector: product
+type: pendo
+auth: {token: env:TOKEN}
+writes: [words]
 ---
 model: tier
 of: account
@@ -72,6 +83,13 @@ do:
     to: everyone
 goal: {event: upgraded, within: 60d}
 limits: {reenter: after 10d}
+---
+playbook: label
+purpose: success
+on: {model: tier, to: high}
+do:
+  - set: {words: "{{ account.name | default: 'they' }} and {{ customer.first_name | default: 'nobody' }}"}
+limits: {reenter: always}
 ---
 playbook: dig
 purpose: success
@@ -259,6 +277,32 @@ struct Firm {
     return report;
   }
 
+  // Who was promised which value of a field, and by which tool.
+  std::vector<std::string> Written(const std::string& playbook, const std::string& field) {
+    std::vector<std::string> written;
+    for (const Delivery& one : state->outbox().List(OutboxFilter())) {
+      if (one.kind == DeliveryKind::kSet && one.playbook == playbook) {
+        CHECK(IsAccount(one.customer) == state->ledger().FindAccount(one.customer_key).has_value());
+        written.push_back(one.connector + ": " + one.customer_key + " " +
+                          one.payload.values.at(field));
+      }
+    }
+    std::sort(written.begin(), written.end());
+    return written;
+  }
+
+  // The account becomes one of the high ones.
+  void Rise(std::vector<Fact> known) {
+    known.push_back(AccountIs("acme", "arr", std::int64_t{1000'00}));
+    known.push_back(AccountIs("acme", "name", std::string("Acme")));
+    Take(known);
+    now += kDay;
+    Take({AccountIs("acme", "arr", std::int64_t{70'000'00})});
+    now += kDay;
+    Take({});
+    REQUIRE(TierOf("acme") == "high");
+  }
+
   std::string TierOf(const std::string& account) {
     const int model = *checked.workspace->FindModel("tier");
     const SegmentIndex segment =
@@ -318,16 +362,48 @@ TEST_CASE(
   REQUIRE(moves.size() == 1);
   CHECK(moves[0].to == "high");
   CHECK(moves[0].cause == Cause::kBehaviour);
-  std::vector<std::string> written;
-  for (const Delivery& one : firm.state->outbox().List(OutboxFilter())) {
-    if (one.kind == DeliveryKind::kSet) {
-      written.push_back(one.customer_key + " " + one.payload.values.at("tier"));
-    }
-  }
-  std::sort(written.begin(), written.end());
-  CHECK(written == std::vector<std::string>{"ann high", "bob high"});
+  // In its own record where the tool finds accounts, elsewhere in that of each who belongs to it.
+  CHECK(firm.Written("mirror", "tier") ==
+        std::vector<std::string>{"crm: acme high", "out: ann high", "out: bob high"});
   firm.Open();
   CHECK(firm.TierOf("acme") == "high");
+}
+
+TEST_CASE(
+    "accounts: a field is told of the account where the tool finds accounts, else of its contact") {
+  Firm firm;
+  firm.Rise({firm.Is("ann", "account_id", std::string("acme")),
+             firm.Is("ann", "first_name", std::string("Ann")),
+             firm.Is("ann", "csm", std::string("csm@example.com")),
+             firm.AccountIs("acme", "contact", std::string("ann"))});
+  CHECK(firm.Written("label", "words") == std::vector<std::string>{"crm: acme Acme and Ann",
+                                                                   "out: ann Acme and Ann",
+                                                                   "product: ann Acme and Ann"});
+  int tasks = 0;
+  for (const Delivery& one : firm.state->outbox().List(OutboxFilter())) {
+    if (one.kind == DeliveryKind::kTask) {
+      ++tasks;
+      CHECK(one.customer_key == "ann");
+      CHECK(one.payload.account == "acme");
+    }
+  }
+  CHECK(tasks == 1);
+}
+
+TEST_CASE(
+    "accounts: without a contact a tool that knows customers only is not asked, and says so") {
+  Firm firm;
+  firm.Rise({firm.Is("ann", "account_id", std::string("acme"))});
+  CHECK(firm.Written("label", "words") ==
+        std::vector<std::string>{"crm: acme Acme and nobody", "out: acme Acme and nobody"});
+  const CustomerIndex acme = *firm.state->ledger().FindAccount("acme");
+  std::vector<std::string> refused;
+  for (const Decision& one : firm.state->playbooks().Decisions(acme, "label", TimePoint())) {
+    if (!one.passed && one.run != 0) {
+      refused.push_back(one.reason + ": " + one.detail);
+    }
+  }
+  CHECK(refused == std::vector<std::string>{"no_address: account.contact names no customer"});
 }
 
 TEST_CASE("accounts: an erased customer is no contact any more, and their key is gone") {

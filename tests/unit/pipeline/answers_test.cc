@@ -136,6 +136,53 @@ TEST_CASE("a no that somebody said to us stands against every file until they sa
   CHECK(state.ledger().customer_count() == 3);
 }
 
+TEST_CASE(
+    "what is in force for a person is what they or others said last, under each of their keys") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  Cycle cycle(state, files.get());
+  bench.dir.Write("inbox/a.csv",
+                  "customer_id,at,email,mail_ok\nann,2026-03-01,Ann@example.org,yes\n"
+                  "bob,2026-03-01,bob@example.org,\ncem,2026-03-01,cem@example.org,no\n");
+  const auto pull = [&] {
+    CycleReport report;
+    cycle.Pull(bench.now, true, {}, report);
+  };
+  pull();
+  const auto answer = [&](std::string_view key) -> std::string {
+    const InForce in_force = InForceFor(state, key);
+    const auto found = in_force.answers.find("mail_ok");
+    CHECK(in_force.answers.size() == (found == in_force.answers.end() ? 0 : 1));
+    return (found == in_force.answers.end() ? "-"
+            : found->second                 ? "yes"
+                                            : "no") +
+           std::string(in_force.stopped ? ", stopped" : "");
+  };
+  CHECK(answer("ann") == "yes");
+  CHECK(answer("bob") == "-");
+  CHECK(answer("cem") == "no");
+  CHECK(answer("nobody") == "-");
+  bench.Says({.at = bench.now, .customer = "ann", .what = "mail_ok", .yes = false});
+  bench.Says({.kind = OwnAnswer::Kind::kSuppress,
+              .at = bench.now,
+              .customer = "bob",
+              .what = "unsubscribed"});
+  bench.Says({.kind = OwnAnswer::Kind::kSuppress,
+              .at = bench.now,
+              .address = "CEM@example.org",
+              .what = "bounced"});
+  pull();
+  CHECK(answer("ann") == "no");
+  CHECK(answer("bob") == "-, stopped");
+  CHECK(answer("cem") == "no, stopped");
+  CycleReport report;
+  const std::vector<Fact> merged = {Merge{"ann", "dea", bench.now}};
+  cycle.Ingest(merged, "test", 72 * kHour, bench.now, report);
+  CHECK(answer("dea") == "no");
+}
+
 TEST_CASE("after a merge the no that was said to us stands, whichever of the two said it") {
   for (const bool survivor_said : {true, false}) {
     AnswerBench bench;

@@ -294,6 +294,13 @@ class PlaybookCompiler {
       case Step::Kind::kSend:
         step.send = value.text;
         step.to_everyone = TextAt(node, "to") == "everyone";
+        if (playbook_.of == Subject::kAccount && !workspace_.account_contact_trait &&
+            !step.to_everyone) {
+          compiler_.report_.Error("SG035", value.place,
+                                  "this goes to the contact, and no account has one", {},
+                                  "say `to: everyone`, or by `keys.account_contact` who the "
+                                  "contact is");
+        }
         if (const Node* to = Good(node, "to"); to != nullptr && playbook_.of != Subject::kAccount) {
           compiler_.Wrong(*to,
                           "`to` says who of an account gets it, and this playbook is about one "

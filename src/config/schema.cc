@@ -273,6 +273,12 @@ std::optional<std::string> ConnectorSchema(std::string_view type) {
   json::object& properties = schema["properties"].as_object();
   properties["type"] = {{"const", std::string(type)}};
   properties["auth"] = std::move(auth);
+  json::object& match = properties["match"].as_object()["properties"].as_object();
+  if (const std::optional<std::string_view> field = AccountFieldOf(type); !field) {
+    match.erase("account");
+  } else if (!field->empty()) {
+    match["account"].as_object()["enum"] = json::array{*field};
+  }
   return json::serialize(schema);
 }
 

@@ -43,7 +43,8 @@ double ProcessorSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-// What has to refuse somebody: where it is asked, the gate, the reason.
+// What has to refuse somebody: where it is asked (of playbooks about accounts apart), the gate, the
+// reason.
 const std::vector<Refusal>& MustRefuse() {
   static const std::vector<Refusal> kAll = {{"start", "trigger", "left too soon"},
                                             {"start", "status", "draft"},
@@ -91,7 +92,25 @@ const std::vector<Refusal>& MustRefuse() {
                                             {"end", "end", "exit"},
                                             {"end", "end", "stopped"},
                                             {"end", "end", "taken_over"},
-                                            {"end", "end", "merged"}};
+                                            {"end", "end", "merged"},
+                                            {"accounts", "trigger", "left too soon"},
+                                            {"accounts", "data age", "data_stale"},
+                                            {"accounts", "when", "when_false"},
+                                            {"accounts", "re-entry", "reenter"},
+                                            {"accounts", "global holdout", "held_out"},
+                                            {"accounts", "policy", "excluded"},
+                                            {"accounts", "policy", "policy"},
+                                            {"accounts", "topic consent", "no_topic_consent"},
+                                            {"accounts", "consent", "no_consent"},
+                                            {"accounts", "suppression", "suppressed"},
+                                            {"accounts", "address", "no_address"},
+                                            {"accounts", "address", "not_allowed"},
+                                            {"accounts", "same address", "same_address"},
+                                            {"accounts", "quiet hours", "held"},
+                                            {"accounts", "outbox", "held_out"},
+                                            {"accounts", "end", "done"},
+                                            {"accounts", "end", "goal"},
+                                            {"accounts", "end", "stopped"}};
   return kAll;
 }
 

@@ -75,6 +75,9 @@ do:
   - set: {size: named}
   - track: won
   - audience: {add: firms}
+  - send: hello
+  - send: hello
+    to: everyone
 limits: {reenter: never}
 ---
 playbook: of_people

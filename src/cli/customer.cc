@@ -14,6 +14,7 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "pipeline/erasure.h"
+#include "pipeline/host.h"
 #include "pipeline/report.h"
 
 namespace segue {
@@ -209,9 +210,14 @@ json::array SuppressionsJson(const OneCustomer& subject) {
   const TraitState* trait =
       email ? subject.state->ledger().Trait(subject.customer, *email) : nullptr;
   const auto* address = trait == nullptr ? nullptr : std::get_if<std::string>(&trait->value);
+  std::vector<std::string> names = {SuppressedName(subject.key)};
+  if (address != nullptr) {
+    names.push_back(SuppressedName(*address));
+    names.push_back(HiddenName(subject.state->db(), *address));
+  }
   while (list.Step()) {
     const std::string who = list.Text(0);
-    if (who == subject.key || (address != nullptr && ToLower(who) == ToLower(*address))) {
+    if (std::find(names.begin(), names.end(), who) != names.end()) {
       all.push_back(
           {{"who", who}, {"reason", list.Text(1)}, {"at", FormatTime(FromMicros(list.Int(2)))}});
     }

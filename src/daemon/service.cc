@@ -532,6 +532,9 @@ void Service::Inner::TellAlarms() {
   for (const std::string& alarm : running->dispatcher.Alarms()) {
     spdlog::warn("{}", alarm);
   }
+  for (const std::string& words : Forgotten(parts.state_folder, *files->workspace)) {
+    spdlog::warn("{}", words);
+  }
 }
 
 // Says once when a connector stops being called, and once when it is called again.

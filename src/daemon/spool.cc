@@ -1,5 +1,6 @@
 #include "daemon/spool.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -62,6 +63,26 @@ Error CannotWrite(const std::string& path) {
 }
 
 }  // namespace
+
+std::vector<std::string> Forgotten(const std::string& state_folder, const Workspace& workspace) {
+  std::vector<std::string> words;
+  std::error_code problem;
+  const std::filesystem::path folder = std::filesystem::path(state_folder) / kSpoolFolder;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, problem)) {
+    const std::string stream = entry.path().filename().string();
+    const bool named = stream == kAnswersStream ||
+                       std::any_of(workspace.sources.begin(), workspace.sources.end(),
+                                   [&](const Source& source) { return source.id == stream; });
+    if (!named && !std::filesystem::is_empty(entry.path(), problem)) {
+      words.push_back(fmt::format(
+          "{0}/{1} holds what was pushed in for {1}, and no source has that name: give it back to "
+          "one until it is read, or delete the folder",
+          kSpoolFolder, stream));
+    }
+  }
+  std::sort(words.begin(), words.end());
+  return words;
+}
 
 Spool::Spool(std::string state_folder)
     : folder_(std::move(state_folder) + "/" + std::string(kSpoolFolder)) {}

@@ -10,11 +10,16 @@
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
+#include "config/definitions.h"
 
 namespace segue {
+
+// What was pushed in for whom no file names any more, in words.
+std::vector<std::string> Forgotten(const std::string& state_folder, const Workspace& workspace);
 
 struct SpoolLine {
   std::string stream;  // A source's id, or kAnswersStream.

@@ -24,7 +24,6 @@ constexpr std::array<std::string_view, 7> kCallTypes = {"track", "identify", "gr
                                                         "page",  "screen",   "batch"};
 // How far the clock of who signs may be from ours.
 constexpr Duration kSignatureLife = std::chrono::minutes(5);
-constexpr std::string_view kUnsubscribed = "unsubscribed";
 constexpr std::string_view kMailChannel = "email";
 constexpr std::string_view kPreferences = "/preferences/";
 // A form of ours with all its topics, and a mail program's one click.
@@ -94,6 +93,7 @@ OwnAnswer NoMore(const Workspace& workspace, TimePoint now) {
   if (consent != workspace.consent.end()) {
     answer.kind = OwnAnswer::Kind::kConsent;
     answer.what = TraitNamed(workspace, consent->second);
+    answer.about = AboutOf(workspace, consent->second);
   }
   return answer;
 }
@@ -196,12 +196,14 @@ WebTurn Preferences(const Site& site, const WebRequest& request, std::string_vie
   for (const auto& [trait, words] : questions) {
     const auto said = form.find(trait);
     if (said != form.end() && (said->second == "yes" || said->second == "no")) {
-      turn.lines.push_back(Line({.kind = OwnAnswer::Kind::kConsent,
-                                 .at = now,
-                                 .customer = *customer,
-                                 .what = trait,
-                                 .yes = said->second == "yes",
-                                 .on_page = true}));
+      turn.lines.push_back(Line(
+          {.kind = OwnAnswer::Kind::kConsent,
+           .at = now,
+           .customer = *customer,
+           .what = trait,
+           .about = AboutOf(site.workspace(), *site.workspace().schema.FindCustomerTrait(trait)),
+           .yes = said->second == "yes",
+           .on_page = true}));
     }
   }
   return turn;

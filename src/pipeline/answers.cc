@@ -119,6 +119,18 @@ std::optional<Event> ClickOf(const Schema& schema, const OwnAnswer& answer, std:
   return event;
 }
 
+std::optional<int> ConsentTrait(const Workspace& workspace, const OwnAnswer& answer) {
+  for (const auto* all : {&workspace.consent, &workspace.topic_consent}) {
+    for (const auto& [name, trait] : *all) {
+      if (!answer.about.empty() && AboutOf(workspace, trait) == answer.about) {
+        return trait;
+      }
+    }
+  }
+  const std::optional<int> named = workspace.schema.FindCustomerTrait(answer.what);
+  return named && workspace.schema.TraitAt(*named).type == Type::kYesNo ? named : std::nullopt;
+}
+
 void Apply(State& state, const std::vector<OwnAnswer>& answers, TimePoint now) {
   const Schema& schema = state.workspace().schema;
   const Addressees people(state, answers);
@@ -130,15 +142,16 @@ void Apply(State& state, const std::vector<OwnAnswer>& answers, TimePoint now) {
     }
     for (std::string& key : people.Of(answer)) {
       if (answer.kind == OwnAnswer::Kind::kSuppress) {
-        if (answer.address.empty() && !state.ledger().WasErased(key)) {
+        // A mailbox that does not take mail says nothing about the person.
+        const bool person = answer.address.empty() || answer.what == kUnsubscribed;
+        if (person && !state.ledger().WasErased(key)) {
           state.Suppress(key, answer.what, at);
         }
       } else if (answer.kind == OwnAnswer::Kind::kClick) {
         if (std::optional<Event> click = ClickOf(schema, answer, std::move(key), at)) {
           facts.emplace_back(std::move(*click));
         }
-      } else if (const auto trait = schema.FindCustomerTrait(answer.what);
-                 trait && schema.TraitAt(*trait).type == Type::kYesNo) {
+      } else if (const auto trait = ConsentTrait(state.workspace(), answer)) {
         facts.emplace_back(TraitChange{.customer = std::move(key),
                                        .trait = *trait,
                                        .value = std::int64_t{answer.yes ? 1 : 0},
@@ -153,6 +166,17 @@ void Apply(State& state, const std::vector<OwnAnswer>& answers, TimePoint now) {
 }
 
 }  // namespace
+
+std::string AboutOf(const Workspace& workspace, int trait) {
+  const auto stands = [&](const auto& one) { return one.second == trait; };
+  const auto channel = std::find_if(workspace.consent.begin(), workspace.consent.end(), stands);
+  if (channel != workspace.consent.end()) {
+    return "channel " + channel->first;
+  }
+  const auto topic =
+      std::find_if(workspace.topic_consent.begin(), workspace.topic_consent.end(), stands);
+  return topic == workspace.topic_consent.end() ? "" : "topic " + topic->first;
+}
 
 std::string FormatAnswer(const OwnAnswer& answer) {
   boost::json::object line{{"at", FormatTime(answer.at)}};
@@ -169,6 +193,7 @@ std::string FormatAnswer(const OwnAnswer& answer) {
   put("customer", answer.customer);
   put("address", answer.address);
   put("what", answer.what);
+  put("about", answer.about);
   put("template", answer.template_id);
   if (answer.kind == OwnAnswer::Kind::kConsent) {
     line["yes"] = answer.yes;
@@ -198,6 +223,7 @@ std::optional<OwnAnswer> ParseAnswer(std::string_view line) {
                    .customer = TextOr(*object, "customer"),
                    .address = TextOr(*object, "address"),
                    .what = TextOr(*object, "what"),
+                   .about = TextOr(*object, "about"),
                    .yes = IsTrue(*object, "yes"),
                    .template_id = TextOr(*object, "template"),
                    .on_page = IsTrue(*object, "page")};

@@ -20,6 +20,9 @@ namespace segue {
 // The stream of the spool.  No source is called that: ids hold no dash.
 constexpr std::string_view kAnswersStream = "own-answers";
 
+// The reason of whoever signed off where no trait says no to mail alone.
+constexpr std::string_view kUnsubscribed = "unsubscribed";
+
 struct OwnAnswer {
   enum class Kind : std::uint8_t {
     kConsent,   // `what` names a yes_no trait of customers, and `yes` is the answer.
@@ -32,12 +35,18 @@ struct OwnAnswer {
   std::string customer = {};  // Key.  Where nobody has it: …
   std::string address = {};   // … everybody with this mail address.
   std::string what = {};
+  // What that trait stands for, "channel email" or "topic news": it may have another name by the
+  // time that this is read.
+  std::string about = {};
   bool yes = false;
   std::string template_id = {};
   // Said on a page of ours: its link proves that we wrote to them, and the order of the lines says
   // what came last.
   bool on_page = false;
 };
+
+// What a trait of consent stands for; empty: nothing.
+std::string AboutOf(const Workspace& workspace, int trait);
 
 // One line of JSON, and back; nothing when it is none of these.
 std::string FormatAnswer(const OwnAnswer& answer);

@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "pipeline/answers.h"
+#include "pipeline/erasure.h"
 #include "pipeline/moments.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/process_names.h"
@@ -317,6 +318,9 @@ void Cycle::Ingest(std::span<const Fact> facts, std::string_view source, Duratio
 
 void Cycle::EraseAtOnce(const std::string& key, TimePoint now) {
   Transaction work(state_.db());
+  if (const auto customer = state_.ledger().FindCustomer(key)) {
+    HideSuppressions(state_, *customer);
+  }
   const std::vector<Fact> facts = {Erase{key, now}};
   state_.ledger().Append(facts, "by hand", now, kDay);
   Depart(now);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "pipeline/host.h"
 
 namespace segue {
 namespace {
@@ -101,6 +102,26 @@ KnownCounts CountKnown(State& state, CustomerIndex customer) {
   counts.moves = rows("SELECT count(*) FROM move WHERE customer = ? AND why <> ''");
   counts.deliveries = rows("SELECT count(*) FROM outbox WHERE customer = ?");
   return counts;
+}
+
+void HideSuppressions(State& state, CustomerIndex customer) {
+  const Ledger& ledger = state.ledger();
+  Database& db = state.db();
+  db.Execute("PRAGMA secure_delete = ON");
+  // Their keys come in never again.
+  for (CustomerIndex one = 0; one < ledger.customer_count(); ++one) {
+    if (ledger.Survivor(one) == customer) {
+      db.Prepare("DELETE FROM suppression WHERE who = ?")
+          .Bind(1, SuppressedName(ledger.CustomerKey(one)))
+          .Run();
+    }
+  }
+  const std::string address = AddressOf(state, customer);
+  db.Prepare("UPDATE OR REPLACE suppression SET who = ? WHERE who = ?")
+      .Bind(1, HiddenName(db, address))
+      .Bind(2, SuppressedName(address))
+      .Run();
+  db.Execute("PRAGMA secure_delete = FAST");
 }
 
 ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_view note,

@@ -33,4 +33,8 @@ KnownCounts CountKnown(State& state, CustomerIndex customer);
 ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_view note,
                            TimePoint now);
 
+// No row of the suppressed names this customer any more.  In the transaction of the erasure, before
+// the ledger's part of it.
+void HideSuppressions(State& state, CustomerIndex customer);
+
 }  // namespace segue

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "pipeline/inputs.h"
 #include "pipeline/links.h"
@@ -243,6 +244,11 @@ std::string SuppressedName(std::string_view address_or_key) {
                                                             : ToLower(address_or_key);
 }
 
+std::string HiddenName(Database& db, std::string_view address_or_key) {
+  return "erased " +
+         HmacSha256Hex(db.GetSetting("ledger.secret").value_or(""), SuppressedName(address_or_key));
+}
+
 std::string Host::SecretKey() {
   // The key that signs links, so that a replay makes the same codes; else one of the state's own.
   const std::string& key = state_.options().links_key;
@@ -250,9 +256,11 @@ std::string Host::SecretKey() {
 }
 
 std::string Host::Suppressed(CustomerIndex customer, std::string_view address) {
-  Statement find = state_.db().Prepare("SELECT reason FROM suppression WHERE who = ? OR who = ?");
+  Statement find =
+      state_.db().Prepare("SELECT reason FROM suppression WHERE who = ? OR who = ? OR who = ?");
   find.Bind(1, SuppressedName(address))
-      .Bind(2, SuppressedName(state_.ledger().CustomerKey(customer)));
+      .Bind(2, SuppressedName(state_.ledger().CustomerKey(customer)))
+      .Bind(3, HiddenName(state_.db(), address));
   std::string reason = find.Step() ? find.Text(0) : "";
   find.Reset();
   return reason;

@@ -15,6 +15,9 @@ namespace segue {
 // How an address or a key stands in the list of the suppressed: nobody means two people by the case
 // of an address.
 std::string SuppressedName(std::string_view address_or_key);
+// How it stands there after whoever had it was erased: what was said against the address holds for
+// who has it next, and names nobody.
+std::string HiddenName(Database& db, std::string_view address_or_key);
 
 class Host final : public PlaybookHost {
  public:

@@ -79,6 +79,7 @@ void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line,
   ++batch.rows;
   const std::size_t facts_before = batch.facts.size();
   const std::size_t events_before = batch.events ? batch.events->size() : 0;
+  batch.row_rates.clear();
   if (!problem) {
     problem = CheckShape(row);
   }
@@ -92,6 +93,9 @@ void RowReader::Take(const CsvRow& row, std::string_view raw, std::int64_t line,
     batch.facts.resize(facts_before);
     if (batch.events) {
       batch.events->Truncate(events_before);
+    }
+    for (const RateDay& when : batch.row_rates) {  // Nothing was converted with them after all.
+      batch.rates.erase(when);
     }
     KeepRefusals(row, batch);
     SetAside(*problem, raw, line, batch);
@@ -455,7 +459,9 @@ RowResult<RowReader::Typed> RowReader::Convert(const Input& input, Fields fields
   if (!converted) {
     return RowProblem(input.text, converted.error().message());
   }
-  batch.rates.emplace(when, *rate);
+  if (batch.rates.emplace(when, *rate).second) {
+    batch.row_rates.push_back(when);
+  }
   return Typed{.value = converted->units, .rounded = false, .converted = true};
 }
 

@@ -311,9 +311,11 @@ class DiskReader final : public FileReader {
     const fs::path real = problem ? fs::path() : fs::canonical(root / path, problem);
     if (problem) {
       const fs::path folder = fs::path(path).parent_path();
-      return CannotRead(path, IsMissing(root / folder)
-                                  ? "there is no folder " + folder.string() + " in the state folder"
-                                  : problem.message());
+      return CannotRead(path,
+                        !IsMissing(root / folder) ? problem.message()
+                        : HasNoFolder(folder)
+                            ? "there is no folder " + folder.string() + " in the state folder"
+                            : "a link on the way to it leads nowhere, or out of the state folder");
     }
     const auto [in_root, in_real] =
         std::mismatch(root.begin(), root.end(), real.begin(), real.end());

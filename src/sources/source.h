@@ -71,6 +71,7 @@ struct Batch {
   std::int64_t rounded = 0;                     // Amounts finer than a minor unit.
   std::int64_t converted = 0;                   // Amounts in other currencies.
   std::map<RateDay, ExchangeRate> rates;        // What they were converted with.
+  std::vector<RateDay> row_rates;               // Those that the row being read added.
   std::int64_t ignored = 0;                     // Lines about nothing that the workspace names.
   std::string cursor;                           // To go on from here.
   bool done = false;                            // Nothing more to read now.

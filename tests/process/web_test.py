@@ -16,7 +16,7 @@ import time
 from datetime import datetime, timedelta, timezone
 
 from harness import Workbench, check, stamp, write_rows
-from serve_test import BOX, Daemon, mails, until
+from serve_test import BOX, Daemon, mails, people, until
 
 PUSHED = """\
 source: app
@@ -226,6 +226,28 @@ def a_no_during_a_long_cycle():
     daemon.end()
 
 
+def a_no_that_is_pushed_while_a_brake_holds():
+    bench = bench_with_pushed()
+    write_rows(bench.state / "inbox" / "orders-old.csv", ["order_id", "customer", "time", "amount"],
+               [["o-first", "first", stamp(datetime.now(timezone.utc) - timedelta(days=30)), "1.00"]])
+    text = (bench.folder / "config/segue.yaml").read_text()
+    bench.write("config/segue.yaml", text + "safety: {max_sends_per_run: 2}\n")
+    bench.run("run", **SECRETS)
+    daemon = start(bench)
+    people(bench, "many", 5)
+    daemon.tell(signal.SIGUSR1)
+    until(lambda: "brake: 5 messages in one run" in daemon.log(), "a brake holds a cycle")
+    call = {"type": "identify", "userId": "many0", "timestamp": stamp(datetime.now(timezone.utc)), "traits": {"email_consent": False}}
+    check(Web(bench.port).ask("POST", "/v1/identify", json.dumps(call), token())[0] == 200, "a no is pushed in")
+
+    def consent():
+        return json.loads(bench.run("customer", "show", "many0", "--json", **SECRETS))["traits"]["email_consent"]["value"]
+
+    until(lambda: consent() in (False, "no"), "which holds at once, while the cycle is held")
+    check(mails(bench) == 0 and daemon.log().count("brake:") == 1, "and lets nothing pass")
+    daemon.end()
+
+
 def holds_out_against_nonsense():
     bench = bench_with_pushed()
     daemon = start(bench)
@@ -345,6 +367,7 @@ def speaks_tls():
 if __name__ == "__main__":
     takes_and_says_no()
     a_no_during_a_long_cycle()
+    a_no_that_is_pushed_while_a_brake_holds()
     holds_out_against_nonsense()
     speaks_tls()
     a_certificate_that_is_half_renewed()

@@ -90,7 +90,8 @@ TEST_CASE(
   CHECK(click.reply.status == 200);
   CHECK(LinesIn(click) ==
         "own-answers {\"at\":\"2026-03-02T09:00:00Z\",\"kind\":\"consent\",\"customer\":"
-        "\"ann@example.org/1\",\"what\":\"mail_ok\",\"yes\":false,\"page\":true}\n");
+        "\"ann@example.org/1\",\"what\":\"mail_ok\",\"about\":\"channel email\",\"yes\":false,"
+        "\"page\":true}\n");
 }
 
 TEST_CASE("a link that was signed for one person, link or workspace opens nothing for another") {
@@ -135,7 +136,7 @@ TEST_CASE("preferences take a yes or a no for each topic and leave the rest as i
   const WebTurn turn = Ask(site, "POST", target, "news_ok=yes&mail_ok=&other=no&email=no");
   CHECK(LinesIn(turn) ==
         "own-answers {\"at\":\"2026-03-02T09:00:00Z\",\"kind\":\"consent\",\"customer\":\"ann\","
-        "\"what\":\"news_ok\",\"yes\":true,\"page\":true}\n");
+        "\"what\":\"news_ok\",\"about\":\"topic big_news\",\"yes\":true,\"page\":true}\n");
 }
 
 TEST_CASE("preferences show what is in force, where the core had time to say") {
@@ -389,6 +390,18 @@ TEST_CASE("a stream that cannot be written keeps no other from being written") {
   CHECK(lost.begin()->second.find("spool/app") != std::string::npos);
   CHECK(ReadFile(dir / "spool/own-answers/2026-03-02.jsonl") == "no\n");
   CHECK(ReadFile(dir / "spool/till/2026-03-02.jsonl") == "x\n");
+}
+
+TEST_CASE("what was pushed in for a source that has another name now is not forgotten silently") {
+  const TempDir dir;
+  const Site site = WebShop();
+  CHECK(Forgotten(dir.path(), site.workspace()).empty());
+  for (const char* stream : {"app", "old_app", "own-answers"}) {
+    dir.Write(fmt::format("spool/{}/2026-03-02.jsonl", stream), "one\n");
+  }
+  const std::vector<std::string> words = Forgotten(dir.path(), site.workspace());
+  REQUIRE(words.size() == 1);
+  CHECK(words.front().starts_with("spool/old_app holds what was pushed in for old_app"));
 }
 
 }  // namespace segue

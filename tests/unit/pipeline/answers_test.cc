@@ -359,6 +359,44 @@ TEST_CASE("a no on our pages holds for whom a restored state does not know, unle
   CHECK(bench.Consent(state, "ann") == "no, own answer");
 }
 
+TEST_CASE("an answer finds its trait although that has another name by now") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  CHECK(AboutOf(*bench.checked.workspace, 1) == "channel email");
+  bench.Says({.at = bench.now,
+              .customer = "ann",
+              .what = "its_old_name",
+              .about = "channel email",
+              .on_page = true});
+  CycleReport report;
+  TakeAnswers(state, *files, bench.now, report);
+  CHECK(bench.Consent(state, "ann") == "no, own answer");
+}
+
+TEST_CASE("who signs off through a vendor that names key and address is let go as a person") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto files = MakeDiskReader(bench.dir.path());
+  const std::vector<Fact> first = {TraitChange{"ann", 1, std::int64_t{1}, bench.now - kDay}};
+  state.ledger().Append(first, "people", bench.now, kDay);
+  for (const std::string reason : {"unsubscribed", "bounce"}) {
+    bench.Says({.kind = OwnAnswer::Kind::kSuppress,
+                .at = bench.now,
+                .customer = "ann",
+                .address = reason + "@example.org",
+                .what = reason});
+  }
+  CycleReport report;
+  TakeAnswers(state, *files, bench.now, report);
+  Statement all =
+      db.Prepare("SELECT group_concat(who, ' ') FROM (SELECT * FROM suppression ORDER BY who)");
+  REQUIRE(all.Step());
+  CHECK(all.Text(0) == "ann bounce@example.org unsubscribed@example.org");
+}
+
 TEST_CASE("while a brake holds a cycle, sources are read and a no in them holds") {
   AnswerBench bench("safety: {max_sends_per_run: 1}\n");
   Database db = Database::Open(bench.dir / "segue.db");

@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include "pipeline/host.h"
 #include "support/temp_dir.h"
 
 namespace segue {
@@ -74,6 +75,35 @@ TEST_CASE("an erasure proves itself although a cycle was cut off and others shar
   Statement held = db.Prepare("SELECT count(*) FROM cycle WHERE finished = 0");
   REQUIRE(held.Step());
   CHECK(held.Int(0) == 1);
+}
+
+TEST_CASE("a suppressed customer is wholly erased, and who has the address next stays suppressed") {
+  const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)}});
+  REQUIRE(checked.workspace != nullptr);
+  const TempDir dir;
+  Database db = Database::Open(dir / "segue.db");
+  const TimePoint now = *ParseTime("2026-03-02", Zone());
+  State state(db, *checked.workspace, *checked.templates, now);
+  Cycle cycle(state, nullptr);
+  CycleReport report;
+  const auto meet = [&](const std::string& key) {
+    const std::vector<Fact> facts = {
+        TraitChange{key, 0, Value(std::string("home@example.com")), now, false}};
+    cycle.Ingest(facts, "test", kDay, now, report);
+    return *state.ledger().FindCustomer(key);
+  };
+  const CustomerIndex ann = meet("ann");
+  state.Suppress("ann", "unsubscribed", now);
+  state.Suppress("home@example.com", "bounce", now);
+  const ErasureProof proof = EraseCustomer(state, ann, "asked", now);
+  CHECK(proof.key_cells == 0);
+  CHECK(proof.address_cells == 0);
+  Host host(state);
+  CHECK(host.Suppressed(meet("ben"), "Home@example.com") == "bounce");
+  CHECK(host.Suppressed(meet("ben"), "other@example.com").empty());
+  Statement rows = db.Prepare("SELECT count(*) FROM suppression");
+  REQUIRE(rows.Step());
+  CHECK(rows.Int(0) == 1);
 }
 
 TEST_CASE("what a cycle that was cut off did is counted with the one that follows it") {

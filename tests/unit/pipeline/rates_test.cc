@@ -67,6 +67,15 @@ using Amounts = std::map<std::string, std::vector<std::int64_t>>;
 
 }  // namespace
 
+TEST_CASE("a row that is set aside settles no rate") {
+  Abroad abroad;
+  abroad.Write("a.csv", "c,A,2026-03-02,100,USD\nc,,2026-03-03,100,USD\n");
+  CHECK(abroad.Read("2026-03-02,USD,0.9\n")["bad"] == 1);
+  abroad.Write("b.csv", "c,B,2026-03-03,100,USD\n");
+  abroad.Read("2026-03-02,USD,0.9\n2026-03-03,USD,0.8\n");
+  CHECK(abroad.amounts == Amounts{{"A", {9000}}, {"B", {8000}}});
+}
+
 TEST_CASE("a changed file of rates rewrites nothing, and a row that comes again is no conflict") {
   Abroad abroad;
   abroad.Write("a.csv", "c,A,2026-03-02,100,USD\nc,B,2026-03-02,10,EUR\n");

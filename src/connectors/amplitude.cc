@@ -86,11 +86,15 @@ class AmplitudeConnector final : public Connector {
   Request Events(const VendorAttempt& attempt) const {
     array events;
     for (const Delivery& delivery : attempt.batch()) {
-      events.push_back(object{{"user_id", ContactId(delivery, match_.contact)},
-                              {"event_type", delivery.payload.name},
-                              {"time", UnixMillis(delivery.created)},
-                              {"insert_id", delivery.key},
-                              {"event_properties", TextsJson(delivery.payload.values)}});
+      object event{{"user_id", ContactId(delivery, match_.contact)},
+                   {"event_type", delivery.payload.name},
+                   {"time", UnixMillis(delivery.created)},
+                   {"insert_id", delivery.key},
+                   {"event_properties", TextsJson(delivery.payload.values)}};
+      if (std::string account = AccountToName(delivery, match_.account); !account.empty()) {
+        event["groups"] = object{{match_.account, account}};
+      }
+      events.push_back(std::move(event));
     }
     return attempt.Call("POST", "/batch",
                         boost::json::serialize(object{{"api_key", key_},

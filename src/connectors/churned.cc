@@ -83,7 +83,8 @@ class ChurnedConnector final : public Connector {
         !problem.empty()) {
       return problem;
     }
-    const bool known = delivery.kind == DeliveryKind::kTask && !GroupOf(delivery).empty();
+    const bool known =
+        delivery.kind == DeliveryKind::kTask && !AccountToName(delivery, match_.account).empty();
     if (!known && ContactId(delivery, match_.contact).empty()) {
       return "the customer has no mail address, by which `match` finds contacts";
     }
@@ -98,11 +99,6 @@ class ChurnedConnector final : public Connector {
     return FieldsProblem(delivery, writes_);
   }
 
-  // The account that it is about, where the file says that accounts are told of.
-  std::string GroupOf(const Delivery& delivery) const {
-    return match_.account.empty() ? "" : AccountId(delivery);
-  }
-
   // What every call says: who, when, and the key that makes it the same call again.
   object About(const Delivery& delivery, std::string_view type) const {
     object body{{"type", type}, {"messageId", delivery.key}};
@@ -110,7 +106,7 @@ class ChurnedConnector final : public Connector {
         !user.empty() && !IsAccount(delivery.customer)) {
       body["userId"] = user;
     }
-    if (const std::string group = GroupOf(delivery); !group.empty()) {
+    if (const std::string group = AccountToName(delivery, match_.account); !group.empty()) {
       body["groupId"] = group;
     }
     body["timestamp"] = FormatTime(delivery.created);

@@ -133,6 +133,9 @@ class MixpanelConnector final : public Connector {
       properties["time"] = UnixMillis(delivery.created) / 1000;
       properties["distinct_id"] = ContactId(delivery, match_.contact);
       properties["$insert_id"] = UuidOf(delivery.key);
+      if (std::string account = AccountToName(delivery, match_.account); !account.empty()) {
+        properties[match_.account] = account;
+      }
       events.push_back(
           object{{"event", delivery.payload.name}, {"properties", std::move(properties)}});
     }

@@ -270,13 +270,15 @@ class PendoConnector final : public Connector {
     const Delivery& delivery = attempt.first();
     const Reply* reply = attempt.Take();
     if (reply == nullptr) {
-      return Call(attempt, "POST", "/data/track",
-                  object{{"type", "track"},
-                         {"event", delivery.payload.name},
-                         {"visitorId", ContactId(delivery, match_.contact)},
-                         {"timestamp", UnixMillis(delivery.created)},
-                         {"properties", TextsJson(delivery.payload.values)}},
-                  track_);
+      object body{{"type", "track"},
+                  {"event", delivery.payload.name},
+                  {"visitorId", ContactId(delivery, match_.contact)},
+                  {"timestamp", UnixMillis(delivery.created)},
+                  {"properties", TextsJson(delivery.payload.values)}};
+      if (std::string account = AccountToName(delivery, match_.account); !account.empty()) {
+        body["accountId"] = account;
+      }
+      return Call(attempt, "POST", "/data/track", body, track_);
     }
     return attempt.Whole(Succeeded(*reply) ? attempt.Accepted("") : Failure(attempt, *reply));
   }

@@ -179,6 +179,10 @@ const std::string& AccountId(const Delivery& delivery) {
   return IsAccount(delivery.customer) ? delivery.customer_key : delivery.payload.account;
 }
 
+std::string AccountToName(const Delivery& delivery, std::string_view match_account) {
+  return match_account.empty() ? std::string() : AccountId(delivery);
+}
+
 bool IsAlike(const Delivery& first, const Delivery& other) {
   return first.kind == other.kind && IsAccount(first.customer) == IsAccount(other.customer);
 }

@@ -69,6 +69,8 @@ bool IsEmailField(std::string_view match_field);
 // The key of the account that it is about, beside the contact or alone; empty when it is about
 // none.
 const std::string& AccountId(const Delivery& delivery);
+// The same, where the file says how the vendor finds accounts.
+std::string AccountToName(const Delivery& delivery, std::string_view match_account);
 // Whether both are of one kind, and both about accounts or both about customers.
 bool IsAlike(const Delivery& first, const Delivery& other);
 // Ids that vendors of analytics refuse, or under which they gather all who have none.

@@ -355,6 +355,7 @@ void PlaybookEngine::Tell(ActiveRun& run, int index, TimePoint now) {
     Payload payload;
     payload.channel = set ? "profile" : "analytics";
     payload.to = AddressOf(whom);
+    payload.account = IsAccount(run.customer) ? host_.CustomerKey(run.customer) : "";
     payload.name = at.step->track;
     Promise(run, subject, {index, set ? DeliveryKind::kSet : DeliveryKind::kTrack, whom}, connector,
             std::move(payload), now, now);

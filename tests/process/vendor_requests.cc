@@ -100,6 +100,7 @@ std::vector<Delivery> Variants(std::string_view type, DeliveryKind kind) {
       break;
     case DeliveryKind::kTrack:
       add([](Payload& payload) { payload.values = {{"level", "7"}}; });
+      add([](Payload& payload) { payload.account = "Acme & Söhne"; });
       break;
     case DeliveryKind::kAudience:
       add([](Payload& payload) { payload.values["action"] = "remove"; });

@@ -225,6 +225,25 @@ TEST_CASE("accounts: a task at Churned names the account beside its contact, or 
   CHECK(Tell(*WithoutAccounts("churned"), batch).outcomes[0].kind == Kind::kRefused);
 }
 
+TEST_CASE("accounts: an event about an account is its contact's, and names the account") {
+  const auto body = [](std::string_view type, const std::unique_ptr<Connector>& connector) {
+    Delivery delivery = DeliveryFor(type, DeliveryKind::kTrack, 1);
+    delivery.payload.account = "acme-1";
+    const Told told = Tell(*connector, std::vector{delivery});
+    CHECK(told.outcomes[0].kind == Kind::kAccepted);
+    return told.done.back().request.body;
+  };
+  for (const auto& [type, words] : std::vector<std::pair<std::string, std::string>>{
+           {"pendo", R"("accountId":"acme-1")"},
+           {"mixpanel", R"("segue_account_id":"acme-1")"},
+           {"amplitude", R"("groups":{"segue_account_id":"acme-1"})"},
+           {"churned", R"("userId":"c-1","groupId":"acme-1")"}}) {
+    INFO(type);
+    CHECK(body(type, MakeVendorConnector(type)).find(words) != std::string::npos);
+    CHECK(body(type, WithoutAccounts(type)).find("acme-1") == std::string::npos);
+  }
+}
+
 TEST_CASE("accounts: a file and a webhook have the account's key under its own name") {
   for (const std::string_view type : {"file", "webhook"}) {
     Delivery task = DeliveryFor(type, kTaskOf, 1);

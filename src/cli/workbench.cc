@@ -207,7 +207,15 @@ StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
   }
   Result<std::string> key = ResolveSecret(workspace.sign_secret);
   if (key) {
-    options.links_key = *key;
+    for (const std::string_view line : Split(*key, '\n')) {
+      const std::string_view one = Trim(line);
+      if (options.links_key.empty()) {
+        options.links_key = one;
+      } else if (!one.empty()) {
+        options.old_links_keys.emplace_back(one);
+        options.secrets[fmt::format("serve.sign.{}", options.old_links_keys.size())] = one;
+      }
+    }
   } else if (needs_secret) {
     throw Failure{kCannotReach, "serve.sign: " + key.error().message() + "\n"};
   }

@@ -51,6 +51,7 @@ Result<FrontPlan> MakeFrontPlan(std::shared_ptr<const Checked> files, const Stat
   const Workspace& workspace = *files->workspace;
   auto site = std::make_shared<Site>();
   site->links_key = options.links_key;
+  site->old_links_keys = options.old_links_keys;
   for (const Source& source : workspace.sources) {
     if (!source.pushed()) {
       continue;

@@ -489,7 +489,8 @@ std::string Service::Inner::Counted() {
 
 std::optional<InForce> Service::Inner::InForceOf(const std::string& customer) {
   try {
-    return running == nullptr ? std::nullopt : std::optional(InForceFor(running->state, customer));
+    return running == nullptr || broken ? std::nullopt
+                                        : std::optional(InForceFor(running->state, customer));
   } catch (const std::exception& error) {
     spdlog::error("could not look up what is in force: {}", error.what());
     return std::nullopt;

@@ -127,10 +127,7 @@ Result<void> Spool::AppendTo(const std::string& stream, const std::string& text,
   const std::string bytes = (EndsWithLine(file.get(), before.st_size) ? "" : "\n") + text;
   if (!AppendAll(file.get(), bytes) || ::fdatasync(file.get()) != 0 ||
       (is_new && !SyncFolderOf(folder))) {
-    Error error = CannotWrite(path);
-    // The reader may not come to see what nobody will answer for.
-    static_cast<void>(::ftruncate(file.get(), before.st_size));
-    return error;
+    return CannotWrite(path);  // What is there stays: the reader never looks back.
   }
   return {};
 }

@@ -2,8 +2,8 @@
 //
 // Each stream is a folder below state/spool with one file of lines for each day (UTC).  The core
 // reads them as it reads any file, so a caller is answered while a cycle runs, and what was
-// answered is there after a crash.  A line may come twice, when its answer was lost; what reads the
-// stream knows that.
+// answered is there after a crash.  A file only grows.  A line may come twice, when its answer was
+// lost; what reads the stream knows that.
 
 #pragma once
 
@@ -31,8 +31,7 @@ class Spool {
   explicit Spool(std::string state_folder);
 
   // All of it is on disk when this returns, but for the streams that it gives back, each with why
-  // it cannot be written.  Of these nothing is kept, as far as the disk lets that be done: a line
-  // may be read that nobody was told of.
+  // it cannot be written.  Lines of these may be read all the same, though nobody was told so.
   std::map<std::string, std::string> Append(std::span<const SpoolLine> lines, TimePoint now);
 
   // Removes the files of days before that of `read_until`, up to which the stream was read.

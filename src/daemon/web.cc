@@ -72,8 +72,29 @@ PageFrame FrameOf(const Workspace& workspace) {
   return {name.empty() ? from : name, workspace.sender_postal};
 }
 
-LinkSigner SignerOf(const Site& site) {
-  return {site.links_key, site.workspace().id};
+// The keys that what we wrote may be signed with.
+std::vector<LinkSigner> SignersOf(const Site& site) {
+  std::vector<LinkSigner> all = {{site.links_key, site.workspace().id}};
+  for (const std::string& key : site.old_links_keys) {
+    all.push_back({key, site.workspace().id});
+  }
+  return all;
+}
+
+std::optional<std::string> PersonOf(const Site& site, std::string_view path) {
+  std::optional<std::string> person;
+  for (const LinkSigner& signer : SignersOf(site)) {
+    person = person ? person : PersonOfPath(signer, path);
+  }
+  return person;
+}
+
+std::optional<TrackedLink> LinkOf(const Site& site, std::string_view path, std::string* rest) {
+  std::optional<TrackedLink> link;
+  for (const LinkSigner& signer : SignersOf(site)) {
+    link = link ? link : TrackedOfPath(signer, path, rest);
+  }
+  return link;
 }
 
 SpoolLine Line(const OwnAnswer& answer) {
@@ -109,7 +130,7 @@ WebTurn BadLink(const Site& site) {
 
 WebTurn Unsubscribe(const Site& site, const WebRequest& request, std::string_view path,
                     TimePoint now) {
-  const std::optional<std::string> customer = PersonOfPath(SignerOf(site), path);
+  const std::optional<std::string> customer = PersonOf(site, path);
   if (!customer) {
     return BadLink(site);
   }
@@ -172,7 +193,7 @@ std::string InWords(const std::optional<InForce>& in_force, const std::string& t
 
 WebTurn Preferences(const Site& site, const WebRequest& request, std::string_view path,
                     TimePoint now, const std::optional<InForce>& in_force) {
-  const std::optional<std::string> customer = PersonOfPath(SignerOf(site), path);
+  const std::optional<std::string> customer = PersonOf(site, path);
   if (!customer) {
     return BadLink(site);
   }
@@ -222,7 +243,7 @@ bool IsAhead(const WebRequest& request) {
 
 WebTurn Follow(const Site& site, const WebRequest& request, std::string_view path, TimePoint now) {
   std::string rest;
-  const std::optional<TrackedLink> link = TrackedOfPath(SignerOf(site), path, &rest);
+  const std::optional<TrackedLink> link = LinkOf(site, path, &rest);
   const Workspace& workspace = site.workspace();
   const auto target = link ? workspace.links.find(link->link) : workspace.links.end();
   if (target == workspace.links.end()) {
@@ -437,7 +458,7 @@ std::optional<std::string> PersonShown(const Site& site, const WebRequest& reque
   const std::string_view path = PathOf(request.target);
   return !request.cut && Looks(request) && path.starts_with(kPreferences) &&
                  !Questions(site.workspace()).empty()
-             ? PersonOfPath(SignerOf(site), path.substr(kPreferences.size()))
+             ? PersonOf(site, path.substr(kPreferences.size()))
              : std::nullopt;
 }
 

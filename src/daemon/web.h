@@ -54,6 +54,7 @@ struct WebTurn {
 struct Site {
   std::shared_ptr<const Checked> files;
   std::string links_key;
+  std::vector<std::string> old_links_keys = {};     // See StateOptions.
   std::map<std::string, std::string> push_secrets;  // By source; what is missing lets nobody in.
   std::map<std::string, Secrets> hook_secrets;      // By connector.
 

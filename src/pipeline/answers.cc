@@ -253,11 +253,8 @@ InForce InForceFor(State& state, std::string_view customer) {
   const TraitState* email =
       workspace.email_trait ? ledger.Trait(*who, *workspace.email_trait) : nullptr;
   const auto* address = email == nullptr ? nullptr : std::get_if<std::string>(&email->value);
-  Statement find = state.db().Prepare("SELECT 1 FROM suppression WHERE who = ? OR who = ?");
-  find.Bind(1, SuppressedName(ledger.CustomerKey(*who)))
-      .Bind(2, address == nullptr ? std::string() : SuppressedName(*address));
-  in_force.stopped = find.Step();
-  find.Reset();
+  in_force.stopped =
+      !Host(state).Suppressed(*who, address == nullptr ? std::string() : *address).empty();
   return in_force;
 }
 

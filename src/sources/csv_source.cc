@@ -147,7 +147,10 @@ std::optional<Error> FilePull::Notice(const FileReader::Info& info, FileState& s
   if (is_same) {
     return std::nullopt;
   }
-  const Result<bool> grew = CsvStream::StillThere(files_, info.path, state.position);
+  // To what is pushed in we ourselves do nothing but append, a line at a time and all day long.
+  const Result<bool> grew = source_.pushed()
+                                ? Result<bool>(info.bytes >= state.position.at)
+                                : CsvStream::StillThere(files_, info.path, state.position);
   if (!grew) {
     return grew.error();
   }

@@ -328,6 +328,24 @@ def a_spool_that_cannot_be_written():
     daemon.end()
 
 
+def a_key_that_changes():
+    bench = bench_with_pushed()
+    write_rows(bench.state / "inbox" / "people-a.csv", ["customer", "time", "email", "email_consent"],
+               [["ann", "2026-03-01T09:00:00Z", "ann@example.org", "yes"]])
+    bench.run("run", **SECRETS)
+
+    def link(**more):
+        return re.search(r"https://shop\.example(/unsubscribe/[^\s\"<>]+)", bench.run("render", "hello", "--as", "ann", **SECRETS, **more)).group(1)
+
+    both = {"SIGN": "new\nkey\n"}
+    daemon = start(bench, **both)
+    web = Web(bench.port)
+    check(link(**both) == link(SIGN="new") != link(), "the first line of the secret signs")
+    check(web.ask("GET", link())[0] == web.ask("GET", link(**both))[0] == 200, "links that were signed before open too")
+    check(web.ask("GET", link(SIGN="other"))[0] == 404, "and no others")
+    daemon.end()
+
+
 def speaks_tls():
     bench = bench_with_pushed()
     cert, key = bench.folder / "cert.pem", bench.folder / "key.pem"
@@ -370,6 +388,7 @@ if __name__ == "__main__":
     a_no_that_is_pushed_while_a_brake_holds()
     holds_out_against_nonsense()
     speaks_tls()
+    a_key_that_changes()
     a_certificate_that_is_half_renewed()
     a_spool_that_cannot_be_written()
     pushed_in_while_it_is_killed()

@@ -118,6 +118,20 @@ TEST_CASE("a link that was signed for one person, link or workspace opens nothin
         404);
 }
 
+TEST_CASE("links that an earlier key signed still open, and those of no key of ours do not") {
+  Site site = WebShop();
+  site.links_key = "new";
+  const std::string person = "/unsubscribe/" + PersonPath(kSigner, "ann");
+  const std::string link = "/l/" + TrackedPath(kSigner, {"book", "hello", "ann"});
+  CHECK(Ask(site, "POST", person).reply.status == 404);
+  CHECK(Ask(site, "GET", link).reply.status == 404);
+  site.old_links_keys = {"older", "key"};
+  CHECK(Ask(site, "POST", person).lines.size() == 1);
+  CHECK(Ask(site, "GET", link + "?a=b").reply.headers.at("Location") ==
+        "https://shop.example/book?a=b");
+  CHECK(Ask(site, "POST", "/unsubscribe/" + PersonPath({"new", "shop"}, "ann")).lines.size() == 1);
+}
+
 TEST_CASE("without a trait for consent to mail, unsubscribing stops everything and says so") {
   std::string text(kWebShop);
   text.replace(text.find("email: customer.mail_ok, "), 25, "");

@@ -2,6 +2,7 @@
 
 #include "pipeline/answers.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 
@@ -57,6 +58,24 @@ std::string With(std::string_view more) {
   text.insert(text.find("---"), more);
   return text;
 }
+
+// From which byte on files were read.
+class FirstRead final : public FileReader {
+ public:
+  explicit FirstRead(FileReader& files) : files_(files) {}
+
+  std::vector<Info> List(std::string_view pattern) override { return files_.List(pattern); }
+
+  Result<std::string> Read(std::string_view path, std::uint64_t offset, std::size_t most) override {
+    first = std::min<std::size_t>(first, offset);
+    return files_.Read(path, offset, most);
+  }
+
+  std::size_t first = 0;
+
+ private:
+  FileReader& files_;
+};
 
 struct AnswerBench {
   // `more`: keys of the workspace.
@@ -268,6 +287,24 @@ TEST_CASE("a last answer that is only half written is read when it is whole") {
     }
   }
   CHECK(bench.Consent(state, "ann") == "no, own answer");
+}
+
+TEST_CASE("a day of answers that grows is read from where it ended and not from its start") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const auto disk = MakeDiskReader(bench.dir.path());
+  FirstRead files(*disk);
+  std::size_t before = 0;
+  for (const bool yes : {true, false, true}) {
+    before = bench.said.size();
+    bench.Consents(bench.now, yes);
+    files.first = bench.said.size();
+    CycleReport report;
+    CHECK(TakeAnswers(state, files, bench.now, report));
+    CHECK(files.first == before);
+    CHECK(bench.Consent(state, "ann") == (yes ? "yes, own answer" : "no, own answer"));
+  }
 }
 
 TEST_CASE("a spool that cannot be read is none in which nobody said anything") {

@@ -200,7 +200,9 @@ boost::json::object ConditionTimes(const std::string& workspace, const std::stri
     state.columns().Advance(at);
     for (std::size_t model = 0; model < state.workspace().models.size(); ++model) {
       const auto index = static_cast<int>(model);
-      moves += state.segments(index)->RunSlot(*state.PopulationOf(index, at), at, at).moves.size();
+      if (Segments* segments = state.segments(index)) {
+        moves += segments->RunSlot(*state.PopulationOf(index, at), at, at).moves.size();
+      }
     }
     work.Commit();
     return moves;

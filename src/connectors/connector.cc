@@ -71,45 +71,6 @@ std::string WithPlus(std::string encoded) {
   return encoded;
 }
 
-// All ways in which a secret can stand in a text, the longest first.
-std::vector<std::string> SecretForms(const Secrets& secrets) {
-  std::vector<std::string> forms;
-  const auto add = [&](std::string form) {
-    if (form.size() >= kSecretBytesMin) {
-      forms.push_back(std::move(form));
-    }
-  };
-  for (const auto& [name, secret] : secrets) {
-    for (const std::string& part : SecretParts(secret)) {
-      if (part.size() < kSecretBytesMin) {
-        continue;
-      }
-      const std::string encoded = UrlEncode(part);
-      for (const std::string& form : {part, encoded, WithPlus(encoded)}) {
-        add(form);
-        add(ToLower(form));
-      }
-      const std::string json = boost::json::serialize(boost::json::string(part));
-      add(json.substr(1, json.size() - 2));
-      for (std::string& form : Base64Forms(part)) {
-        add(std::move(form));
-      }
-    }
-  }
-  std::sort(forms.begin(), forms.end(), [](const std::string& a, const std::string& b) {
-    return a.size() != b.size() ? a.size() > b.size() : a < b;
-  });
-  return forms;
-}
-
-std::string Hide(std::string_view text, const std::vector<std::string>& forms) {
-  std::string out(text);
-  for (const std::string& form : forms) {
-    ReplaceAll(out, form, kHidden);
-  }
-  return out;
-}
-
 boost::json::object ValuesJson(const std::map<std::string, std::string>& values) {
   boost::json::object object;
   for (const auto& [name, value] : values) {
@@ -232,20 +193,56 @@ std::string CutWords(std::string_view text) {
   return std::string(Trim(words));
 }
 
+Redactor::Redactor(const Secrets& secrets) {
+  const auto add = [&](std::string form) {
+    if (form.size() >= kSecretBytesMin) {
+      forms_.push_back(std::move(form));
+    }
+  };
+  for (const auto& [name, secret] : secrets) {
+    for (const std::string& part : SecretParts(secret)) {
+      if (part.size() < kSecretBytesMin) {
+        continue;
+      }
+      const std::string encoded = UrlEncode(part);
+      for (const std::string& form : {part, encoded, WithPlus(encoded)}) {
+        add(form);
+        add(ToLower(form));
+      }
+      const std::string json = boost::json::serialize(boost::json::string(part));
+      add(json.substr(1, json.size() - 2));
+      for (std::string& form : Base64Forms(part)) {
+        add(std::move(form));
+      }
+    }
+  }
+  std::sort(forms_.begin(), forms_.end(), [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() > b.size() : a < b;
+  });
+}
+
+std::string Redactor::operator()(std::string_view text) const {
+  std::string out(text);
+  for (const std::string& form : forms_) {
+    ReplaceAll(out, form, kHidden);
+  }
+  return out;
+}
+
 std::string Redact(std::string_view text, const Secrets& secrets) {
-  return text.empty() ? std::string() : Hide(text, SecretForms(secrets));
+  return text.empty() ? std::string() : Redactor(secrets)(text);
 }
 
 Reply RedactReply(const Reply& reply, const Secrets& secrets) {
   if (reply.body.empty() && reply.error.empty() && reply.headers.empty()) {
     return reply;
   }
-  const std::vector<std::string> forms = SecretForms(secrets);
+  const Redactor redactor(secrets);
   Reply redacted = reply;
-  redacted.body = Hide(reply.body, forms);
-  redacted.error = Hide(reply.error, forms);
+  redacted.body = redactor(reply.body);
+  redacted.error = redactor(reply.error);
   for (auto& [name, value] : redacted.headers) {
-    value = Hide(value, forms);
+    value = redactor(value);
   }
   return redacted;
 }

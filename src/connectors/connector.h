@@ -123,8 +123,17 @@ std::optional<std::string> BareAddress(std::string_view mailbox);
 // The vendor's words as they may be kept: one line of UTF-8, at most kWordsBytesMax bytes.
 constexpr std::size_t kWordsBytesMax = 500;
 std::string CutWords(std::string_view text);
-// The text with every secret replaced: as it is, percent-encoded, in base64 and as it stands in
-// JSON.
+
+// Replaces every secret in a text: as it is, percent-encoded, in base64 and as it stands in JSON.
+class Redactor {
+ public:
+  explicit Redactor(const Secrets& secrets);
+  std::string operator()(std::string_view text) const;
+
+ private:
+  std::vector<std::string> forms_;  // All ways in which a secret can stand there, longest first.
+};
+
 std::string Redact(std::string_view text, const Secrets& secrets);
 // A reply from which nothing secret can be read any more.  To be called before any of it is cut or
 // kept.

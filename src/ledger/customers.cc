@@ -23,6 +23,11 @@ Customers::Customers(Database& db, std::string_view secret)
       secret_(secret),
       hash_key_(HashKeyFromHex(secret)),
       by_key_(0, Hash{this}, Equal{this}) {
+  Statement size = db_.Prepare("SELECT coalesce(max(id) + 1, 0) FROM ledger_customer");
+  const auto known = size.Step() ? static_cast<std::size_t>(size.Int(0)) : 0;
+  keys_.reserve(known);
+  survivors_.reserve(known);
+  by_key_.reserve(known);
   Statement all = db_.Prepare("SELECT id, key, survivor FROM ledger_customer ORDER BY id");
   while (all.Step()) {
     const auto index = static_cast<CustomerIndex>(keys_.size());

@@ -108,9 +108,15 @@ KeyIndex::Part DecodePart(std::string_view bytes) {
 
 }  // namespace
 
+std::size_t KeyIndex::Run::Group(std::uint64_t hash) const {
+  __extension__ using Wide = unsigned __int128;
+  const std::size_t groups = bloom.size() / kGroupWords;
+  return static_cast<std::size_t>(Wide{hash} * groups >> static_cast<unsigned>(bits)) * kGroupWords;
+}
+
 bool KeyIndex::Run::MayHold(std::uint64_t hash) const {
   std::uint64_t probe = Mixed(hash);
-  const std::size_t group = probe % (bloom.size() / kGroupWords) * kGroupWords;
+  const std::size_t group = Group(hash);
   probe >>= 1U;  // Nine bits of it for each of seven probes.
   std::uint64_t missing = 0;
   for (int i = 0; i < kBloomProbes; ++i, probe >>= 9U) {
@@ -121,7 +127,7 @@ bool KeyIndex::Run::MayHold(std::uint64_t hash) const {
 
 void KeyIndex::Run::Note(std::uint64_t hash) {
   std::uint64_t probe = Mixed(hash);
-  const std::size_t group = probe % (bloom.size() / kGroupWords) * kGroupWords;
+  const std::size_t group = Group(hash);
   probe >>= 1U;
   for (int i = 0; i < kBloomProbes; ++i, probe >>= 9U) {
     bloom[group + (probe >> 6U) % kGroupWords] |= std::uint64_t{1} << (probe % 64);
@@ -129,19 +135,23 @@ void KeyIndex::Run::Note(std::uint64_t hash) {
 }
 
 KeyIndex::KeyIndex(Database& db, int bits)
-    : db_(db), mask_(~std::uint64_t{0} >> static_cast<unsigned>(64 - bits)), parts_(kCachedParts) {}
+    : db_(db),
+      bits_(bits),
+      mask_(~std::uint64_t{0} >> static_cast<unsigned>(64 - bits)),
+      parts_(kCachedParts) {}
 
 void KeyIndex::Load() const {
   if (loaded_) {
     return;
   }
   loaded_ = true;
-  // The filters are not stored: reading the hashes again takes a second for a hundred million.
+  // The filters are not stored: they are quickly made of the hashes again.
   Statement sizes =
       db_.Prepare("SELECT run, count(*) FROM ledger_key_run GROUP BY run ORDER BY run");
   while (sizes.Step()) {
     Run& run = runs_.emplace_back();
     run.id = sizes.Int(0);
+    run.bits = bits_;
     run.bloom.assign(BloomWords(static_cast<std::size_t>(sizes.Int(1)) * kPartEntries), 0);
     next_run_ = run.id + 1;
   }
@@ -177,6 +187,13 @@ bool KeyIndex::AddNew(std::uint64_t hash, Sequence sequence) {
   }
   return std::none_of(runs_.begin(), runs_.end(),
                       [&](const Run& run) { return run.MayHold(hash); });
+}
+
+void KeyIndex::Expect(std::uint64_t hash) const {
+  hash &= mask_;
+  for (const Run& run : runs_) {
+    __builtin_prefetch(&run.bloom[run.Group(hash)]);
+  }
 }
 
 std::shared_ptr<const KeyIndex::Part> KeyIndex::ReadPart(std::int64_t run, std::size_t part) const {
@@ -225,6 +242,7 @@ std::vector<Sequence> KeyIndex::Find(std::uint64_t hash) const {
 void KeyIndex::WriteRun(const std::vector<Entry>& entries) {
   Run run;
   run.id = next_run_++;
+  run.bits = bits_;
   run.count = entries.size();
   run.bloom.assign(BloomWords(entries.size()), 0);
   for (std::size_t begin = 0; begin < entries.size(); begin += kPartEntries) {

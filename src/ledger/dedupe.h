@@ -28,6 +28,8 @@ class KeyIndex {
   void Add(std::uint64_t hash, Sequence sequence);
   // Adds it too.  True: nothing of this hash was there, for certain.
   bool AddNew(std::uint64_t hash, Sequence sequence);
+  // Has the memory that AddNew will look at fetched meanwhile.
+  void Expect(std::uint64_t hash) const;
   // Ascending, without repetitions.
   std::vector<Sequence> Find(std::uint64_t hash) const;
   // Writes what was added since the last Flush, inside the caller's transaction.
@@ -48,10 +50,14 @@ class KeyIndex {
  private:
   struct Run {
     std::int64_t id = 0;
+    int bits = 0;  // Of the hashes.
     std::size_t count = 0;
     std::vector<std::uint64_t> first;  // Of each part.
     std::vector<std::uint64_t> bloom;
 
+    // Where the group of a hash begins.  Groups stand in the order of the hashes, as runs do: to
+    // note a whole run goes through memory once, from one end to the other.
+    std::size_t Group(std::uint64_t hash) const;
     bool MayHold(std::uint64_t hash) const;
     void Note(std::uint64_t hash);
   };
@@ -64,6 +70,7 @@ class KeyIndex {
   static int Tier(const Run& run);
 
   Database& db_;
+  int bits_;
   std::uint64_t mask_;
   boost::unordered_flat_map<std::uint64_t, Sequence> recent_;
   std::multimap<std::uint64_t, Sequence> recent_more_;  // Those whose hash is in recent_ already.

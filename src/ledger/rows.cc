@@ -11,6 +11,9 @@
 namespace segue {
 namespace {
 
+// Rows whose place in the key index is on its way from memory.
+constexpr std::size_t kLookAhead = 12;
+
 // Row numbers, sorted by customer; of one customer in the order in which they are given.
 std::vector<std::uint32_t> ByCustomer(std::span<const std::uint32_t> rows,
                                       std::span<const CustomerIndex> customers) {
@@ -194,9 +197,16 @@ bool Ledger::Inner::IsAwaited(int kind, std::string_view name) const {
 // to be known, these entries lead nowhere, which costs a look each and nothing else.
 bool Ledger::Inner::AreNew(const EventRows& rows, int kind) {
   std::string room, other;
+  std::vector<std::uint64_t> hashes(rows.size());
   for (std::size_t row = 0; row < rows.size(); ++row) {
+    hashes[row] = keys.Dedupe(kind, rows.DedupeAt(row, room));
+  }
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (row + kLookAhead < rows.size()) {
+      index.Expect(hashes[row + kLookAhead]);
+    }
     const std::string_view text = rows.DedupeAt(row, room);
-    const std::uint64_t hash = keys.Dedupe(kind, text);
+    const std::uint64_t hash = hashes[row];
     if (IsAwaited(kind, text)) {
       return false;
     }

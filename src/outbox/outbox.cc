@@ -72,15 +72,13 @@ using State = DeliveryState;
 
 Outbox::Outbox(Database& db) : db_(db) {
   db_.Ensure("outbox", kTables);
+  if (db_.thrown_away()) {
+    db_.Execute("DROP INDEX IF EXISTS outbox_state");  // For people who ask how things stand.
+  }
 }
 
 void Outbox::Watch(Watcher watcher) {
   watcher_ = std::move(watcher);
-}
-
-void Outbox::KeepNoHistory() {
-  keeps_history_ = false;
-  db_.Execute("DROP INDEX IF EXISTS outbox_state");  // For people who ask how things stand.
 }
 
 bool Outbox::Enqueue(const Delivery& delivery) {
@@ -477,7 +475,7 @@ void Outbox::Transition(Stored& row, DeliveryState to, TimePoint at, std::string
 
 void Outbox::Note(const Stored& row, DeliveryState from, TimePoint at, std::string_view what,
                   std::string_view words) {
-  if (!keeps_history_) {
+  if (db_.thrown_away()) {
     return;
   }
   Statement insert = db_.Prepare(

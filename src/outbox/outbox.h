@@ -53,9 +53,6 @@ class Outbox {
   using Watcher = std::function<void(const Delivery& delivery, bool unresolved)>;
   void Watch(Watcher watcher);
 
-  // For a life that is thrown away: it goes on without `attempt`, the history of each delivery.
-  void KeepNoHistory();
-
   // Stores the promise.  False when its key is there already: nothing changes then.
   bool Enqueue(const Delivery& delivery);
 
@@ -150,7 +147,6 @@ class Outbox {
 
   Database& db_;
   Watcher watcher_;
-  bool keeps_history_ = true;
 };
 
 }  // namespace segue

@@ -155,14 +155,10 @@ Result<Backtest> RunBacktest(const Workspace& workspace, const Templates& templa
                    : Dawn(*feed.first(), 0, zone) + (options.every ? kTimerHour : Duration::zero());
   result.to = options.to ? *options.to : Dawn(*feed.last(), 2, zone);
   const Workspace staged = Staged(workspace, options.playbooks);
-  Database db = Database::Open(":memory:");
-  // When anything goes wrong, all of it is thrown away: there is nothing to roll back to.
-  db.Execute("PRAGMA journal_mode = OFF");
-  StateOptions thrown_away = state_options;
-  thrown_away.keep_bodies = false;
-  State state(db, staged, templates, FromMicros(0), std::move(thrown_away));
-  state.playbooks().KeepOnlyRefusals();
-  state.outbox().KeepNoHistory();
+  Database db = Database::OpenThrownAway();
+  State state(db, staged, templates, FromMicros(0), state_options);
+  // One transaction around all saves the end of each.
+  Transaction whole(db);
   Cycle cycle(state, nullptr);
   cycle.OnlyNameBrakes();
   Dispatcher dispatcher(state, [](const ConnectorSettings&) {

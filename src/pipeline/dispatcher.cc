@@ -60,7 +60,7 @@ struct Dispatcher::Inner {
   std::vector<std::unique_ptr<Line>> lines;
   std::map<std::int64_t, Work> working;
   std::int64_t last_call = 0;
-  Secrets known;  // Of all connectors: one tool's words may repeat what another was told.
+  Redactor redact;  // Knows the secrets of all: one tool's words may repeat what another was told.
   Pauses pauses;
   std::vector<std::string> nameless;  // Connectors that no file names, for whom something waits.
 
@@ -81,18 +81,19 @@ struct Dispatcher::Inner {
 Dispatcher::Dispatcher(State& state,
                        std::function<Result<Secrets>(const ConnectorSettings&)> secrets)
     : inner_(std::make_unique<Inner>(
-          Inner{state, std::move(secrets), {}, {}, 0, {}, Pauses(state.db()), {}})) {
+          Inner{state, std::move(secrets), {}, {}, 0, Redactor({}), Pauses(state.db()), {}})) {
+  Secrets known = state.options().secrets;
   for (const ConnectorSettings& settings : state.workspace().connectors) {
     inner_->lines.push_back(std::make_unique<Inner::Line>());
     inner_->lines.back()->settings = &settings;
     if (const Result<Secrets> resolved = inner_->secrets(settings)) {
       for (const auto& [name, secret] : *resolved) {
-        inner_->known[settings.id + "." + name] = secret;
+        known[settings.id + "." + name] = secret;
       }
     }
   }
-  inner_->known.insert(state.options().secrets.begin(), state.options().secrets.end());
-  inner_->known["serve.sign"] = state.options().links_key;
+  known["serve.sign"] = state.options().links_key;
+  inner_->redact = Redactor(known);
   state.outbox().BreakLeases();
   for (const auto& [connector, count] : state.outbox().Waiting()) {
     if (state.workspace().FindConnector(connector) == nullptr) {
@@ -354,8 +355,8 @@ void Dispatcher::Inner::Conclude(const Work& work, const std::vector<Outcome>& o
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     // The vendor's words may repeat what another tool was told.
     Outcome outcome = outcomes[i];
-    outcome.detail = Redact(outcome.detail, known);
-    outcome.vendor_id = Redact(outcome.vendor_id, known);
+    outcome.detail = redact(outcome.detail);
+    outcome.vendor_id = redact(outcome.vendor_id);
     state.outbox().Record(work.batch[i], outcome, line.settings->retry,
                           line.connector->Protects(work.batch[i], line.settings->dedupe), now);
   }
@@ -377,7 +378,7 @@ void Dispatcher::Inner::Conclude(const Work& work, const std::vector<Outcome>& o
     asked = std::max(asked, outcome.retry_after);
   }
   line.breaker.Failed(now, asked);
-  line.words = Redact(outcomes.front().detail, known);
+  line.words = redact(outcomes.front().detail);
 }
 
 std::vector<Call> Dispatcher::Finish(std::int64_t call, const Reply& reply, TimePoint now) {

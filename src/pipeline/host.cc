@@ -256,8 +256,11 @@ std::string Host::SecretKey() {
 }
 
 std::string Host::Suppressed(CustomerIndex customer, std::string_view address) {
-  Statement find =
-      state_.db().Prepare("SELECT reason FROM suppression WHERE who = ? OR who = ? OR who = ?");
+  // A look-up for each: for an OR, SQLite would set up a table of its own each time.
+  Statement find = state_.db().Prepare(
+      "SELECT reason FROM suppression WHERE who = ?1 UNION ALL "
+      "SELECT reason FROM suppression WHERE who = ?2 UNION ALL "
+      "SELECT reason FROM suppression WHERE who = ?3 LIMIT 1");
   find.Bind(1, SuppressedName(address))
       .Bind(2, SuppressedName(state_.ledger().CustomerKey(customer)))
       .Bind(3, HiddenName(state_.db(), address));
@@ -289,6 +292,7 @@ Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIn
     context.inputs = &on_behalf;
   }
   context.variant = wording.variant;
+  context.wants_body = !state_.db().thrown_away();
   context.names.insert(wording.names.begin(), wording.names.end());
   switch (step.kind) {
     case Step::Kind::kSend:
@@ -359,10 +363,8 @@ Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step,
   }
   payload.button = std::move(message->button);
   payload.link = std::move(message->link);
-  if (state_.options().keep_bodies) {
-    payload.html = std::move(message->html);
-    payload.text = std::move(message->text);
-  }
+  payload.html = std::move(message->html);
+  payload.text = std::move(message->text);
   const auto unsubscribe = context.names.find("links.unsubscribe");
   if (playbook.purpose == Purpose::kMarketing && unsubscribe != context.names.end()) {
     payload.headers["List-Unsubscribe"] = "<" + unsubscribe->second + ">";
@@ -486,13 +488,18 @@ TimePoint CapsHoldUntil(State& state, const Delivery& delivery, TimePoint now) {
   if (workspace.caps.empty() || delivery.kind != DeliveryKind::kMessage) {
     return now;
   }
+  Duration longest = Duration::zero();
+  for (const Cap& cap : workspace.caps) {
+    longest = std::max(longest, cap.within);
+  }
   // Of two that were claimed together the older one goes first.
   Statement select = state.db().Prepare(
       "SELECT o.changed, o.purpose, o.template FROM outbox o, outbox own WHERE own.id = ?1 AND "
-      "o.customer = own.customer AND o.kind = 0 AND o.id <> own.id AND (o.state IN (2, 5) OR "
-      "(o.state = 1 AND (o.claimed < own.claimed OR (o.claimed = own.claimed AND o.id < "
+      "o.customer = own.customer AND o.kind = 0 AND o.id <> own.id AND ((o.state IN (2, 5) AND "
+      "o.changed > ?2) OR (o.state = 1 AND (o.claimed < own.claimed OR (o.claimed = own.claimed "
+      "AND o.id < "
       "own.id))))");
-  select.Bind(1, delivery.id);
+  select.Bind(1, delivery.id).Bind(2, ToMicros(now - longest));
   return RoomUnderCaps(workspace.caps, delivery.purpose, delivery.payload.channel,
                        Counted(select, workspace), now)
       .at;

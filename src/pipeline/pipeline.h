@@ -80,8 +80,6 @@ struct StateOptions {
   std::string links_key;  // Signs unsubscribe links: the first line behind `serve.sign`.
   std::vector<std::string> old_links_keys = {};  // The others: what they signed still opens.
   Secrets secrets = {};  // All others that the files name, beside those of connectors: never shown.
-  // False: a message is rendered, since that can refuse it, but its promise goes without the body.
-  bool keep_bodies = true;
 };
 
 class State {

@@ -120,8 +120,6 @@ class PlaybookEngine {
 
   Offers& offers() { return offers_; }
 
-  void KeepOnlyRefusals() { only_refusals_ = true; }
-
   std::vector<RunInfo> Runs(std::optional<CustomerIndex> customer, std::string_view playbook,
                             bool active_only) const;
   std::vector<CustomerIndex> Standers(int playbook, TimePoint now);
@@ -380,7 +378,6 @@ class PlaybookEngine {
   std::int64_t last_run_ = 0, stored_last_run_ = 0;
   bool reconciled_ = false;
   std::optional<std::optional<Duration>> data_age_;  // Asked once per Advance.
-  bool only_refusals_ = false;                       // See Playbooks::KeepOnlyRefusals.
   // For whom an event took effect since the last Advance, ascending; nothing: everybody is asked.
   std::optional<std::vector<CustomerIndex>> stirred_;
   Sequence last_sequence_ = 0;  // Of the facts that the last Advance knew.

@@ -249,10 +249,6 @@ Offers& Playbooks::offers() {
   return inner_->engine.offers();
 }
 
-void Playbooks::KeepOnlyRefusals() {
-  inner_->engine.KeepOnlyRefusals();
-}
-
 std::optional<TimePoint> Playbooks::NextDue() const {
   return inner_->engine.NextDue();
 }

@@ -195,10 +195,6 @@ class Playbooks {
   // What is given away.
   Offers& offers();
 
-  // For a life that is thrown away: of its decisions only those are kept in which a gate refused,
-  // and what was looked at is not put into words.  Nothing is decided in another way.
-  void KeepOnlyRefusals();
-
   // The next moment at which something is due: a wait, a dwell (`for`).
   std::optional<TimePoint> NextDue() const;
 

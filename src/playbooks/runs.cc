@@ -375,8 +375,8 @@ void PlaybookEngine::DropPending(int index, CustomerIndex customer) {
 
 void PlaybookEngine::Say(TimePoint at, const Subject& subject, Gate gate, bool passed,
                          std::string_view reason, std::string_view detail) {
-  if (only_refusals_ && (passed || reason.empty())) {
-    return;
+  if (db_.thrown_away() && (passed || reason.empty())) {
+    return;  // Only refusals are counted afterwards.
   }
   if (!say_) {
     say_.emplace(

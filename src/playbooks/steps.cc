@@ -24,8 +24,8 @@ bool PlaybookEngine::Holds(const Condition& condition, CustomerIndex customer, T
 
 std::string PlaybookEngine::Looked(const Condition& condition, CustomerIndex customer,
                                    TimePoint now, std::optional<TimePoint> started) {
-  if (only_refusals_) {
-    return "";
+  if (db_.thrown_away()) {
+    return "";  // Nobody reads it.
   }
   Trace trace;
   host_.Evaluate(condition.expr, customer, now, started, &trace);

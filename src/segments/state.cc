@@ -415,6 +415,10 @@ void ModelState::Store() {
       .Bind(8, ScoreNames(model_));
   row.Bind(9, Names(model_.flags)).Bind(10, Names(model_.features)).Run();
 
+  if (db_.thrown_away()) {
+    return;  // Nobody will load it.
+  }
+
   struct Encoded {
     std::size_t block = 0;
     std::uint8_t dirty = 0;

@@ -98,6 +98,7 @@ struct Database::Inner {
   std::string path;
   SQLite::Database db;
   bool read_only = false;
+  bool thrown_away = false;
   int depth = 0;  // Open Transactions, savepoints included.
   std::function<void(bool after)> hook;
   // Part to the definition that was found to be there; asked in every cycle.
@@ -258,6 +259,19 @@ Database Database::Open(const std::string& path, Mode mode) {
     work.Commit();
   }
   return db;
+}
+
+Database Database::OpenThrownAway() {
+  Database db = Open(":memory:");
+  db.inner_->thrown_away = true;
+  for (const char* setting : {"journal_mode", "secure_delete", "foreign_keys"}) {
+    db.Execute("PRAGMA " + std::string(setting) + " = OFF");
+  }
+  return db;
+}
+
+bool Database::thrown_away() const {
+  return inner_->thrown_away;
 }
 
 void Database::Ensure(std::string_view name, std::string_view ddl) {

@@ -64,6 +64,11 @@ class Database {
   // Opens or makes the file: WAL, synchronous FULL, foreign keys on, 60 s busy timeout.  ":memory:"
   // for tests. Brings the schema up to this program's version; refuses a file of a newer one.
   static Database Open(const std::string& path, Mode mode = Mode::kReadWrite);
+  // In memory, for a life that is thrown away: nothing can be rolled back, and whoever keeps what
+  // only a later start or a person would read (bodies, history, words) may leave it out.  Nothing
+  // is decided in another way.
+  static Database OpenThrownAway();
+  bool thrown_away() const;
 
   Database(Database&&) noexcept;
   ~Database();

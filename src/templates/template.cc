@@ -15,6 +15,8 @@ namespace segue {
 namespace {
 
 constexpr std::string_view kDefaultLayout = "default";
+// No text of this size grows over the limit as a message.
+constexpr std::size_t kSurelySmall = kRenderedBytesMax / 128;
 
 // What inboxes show beside the subject.  The spaces after it keep the body's first words out of
 // that line.
@@ -339,7 +341,8 @@ struct Templates::Inner {
                                       const RenderContext& context) const;
 
   Result<void> RenderBody(const CompiledTemplate& compiled, const Renderer& renderer,
-                          const CompiledText& body, RenderedMessage& message) const;
+                          const CompiledText& body, bool wants_body,
+                          RenderedMessage& message) const;
 
   const Workspace& workspace;
   bool tolerate_unbuilt;
@@ -489,7 +492,9 @@ Result<RenderedMessage> Templates::Inner::RenderParts(const CompiledTemplate& co
     message.link = link->second;
   }
   if (!parts.body->nodes.empty()) {
-    if (const Result<void> done = RenderBody(compiled, renderer, *parts.body, message); !done) {
+    if (const Result<void> done =
+            RenderBody(compiled, renderer, *parts.body, context.wants_body, message);
+        !done) {
       return done.error();
     }
   }
@@ -499,15 +504,17 @@ Result<RenderedMessage> Templates::Inner::RenderParts(const CompiledTemplate& co
 // Both parts of a body, in the layout when it is a mail's.
 Result<void> Templates::Inner::RenderBody(const CompiledTemplate& compiled,
                                           const Renderer& renderer, const CompiledText& body,
-                                          RenderedMessage& message) const {
+                                          bool wants_body, RenderedMessage& message) const {
   std::vector<MarkedValue> values;
   const Result<std::string> markdown = renderer.Markdown(body, values);
   if (!markdown) {
     return markdown.error();
   }
-  const std::vector<MarkdownBlock> blocks = ParseMarkdown(*markdown);
-  message.html = WriteHtml(blocks, values);
-  message.text = WriteText(blocks, values);
+  if (wants_body || markdown->size() > kSurelySmall) {
+    const std::vector<MarkdownBlock> blocks = ParseMarkdown(*markdown);
+    message.html = WriteHtml(blocks, values);
+    message.text = WriteText(blocks, values);
+  }
   if (compiled.source->channel == "email") {
     if (message.subject.empty()) {
       return Error("the subject is empty");

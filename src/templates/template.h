@@ -38,6 +38,7 @@ struct RenderContext {
   // offer.code, offer.expires (as FormatTime writes it), offer.terms.  One that is absent or empty
   // has no value.
   std::map<std::string, std::string> names;
+  bool wants_body = true;  // False: whether it can be made is enough.
   std::string variant;  // Of the template; empty, or one that it lacks: its first, if it has
                         // variants at all.
 };

@@ -9,6 +9,14 @@
 namespace segue {
 namespace {
 
+std::string ReplaceAmpersands(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    out += c == '&' ? std::string("&amp;") : std::string(1, c);
+  }
+  return out;
+}
+
 TEST_CASE("template: a value stands where its name stood, in the subject and both parts") {
   TemplateFixture fixture;
   fixture.SetText("customer.first_name", "Lara");
@@ -29,6 +37,25 @@ TEST_CASE("template: a missing value takes its default, and without one nothing 
   CHECK(fixture.Text("Hi {{ customer.first_name | default: 'you' }}") == "Hi you");
   CHECK(fixture.Text("{{ offer.code }}") ==
         "error: offer.code has no value, and the text gives no default");
+}
+
+TEST_CASE(
+    "template: where nobody wants the body, a message is refused for the same reasons, and costs "
+    "less") {
+  TemplateFixture fixture;
+  const std::string greeting = "Hi {{ customer.first_name }}, [look](https://shop.example)";
+  fixture.context.wants_body = false;
+  CHECK(fixture.Mail(greeting).html == fixture.Text("{{ customer.first_name }}"));
+  CHECK(fixture.Mail(greeting).html.starts_with("error: customer.first_name has no value"));
+  CHECK(fixture.Mail("Hi", "{{ customer.first_name | default: '' }}").html ==
+        "error: the subject is empty");
+  fixture.SetText("customer.first_name", "Lara");
+  const RenderedMessage mail = fixture.Mail(greeting, "To {{ customer.first_name }}");
+  CHECK(mail.subject == "To Lara");
+  CHECK(mail.html == "<body></body>");
+  // What may grow too large is made all the same.
+  const std::string large(16'000, '&');
+  CHECK(fixture.Mail(large).html == "<body><p>" + ReplaceAmpersands(large) + "</p>\n</body>");
 }
 
 TEST_CASE("template: every type has a way to be read") {

@@ -215,7 +215,8 @@ class Summary {
     }
   }
 
-  // One step may promise to several connectors; the person is named once per promise.
+  // One step may promise to several connectors, each with a decision of its own; the person is
+  // named once per promise.
   void AddDeliveries(const Playbook& playbook, const Decision& decision, ForeseenPlaybook& one) {
     OutboxFilter filter;
     filter.run = decision.run;
@@ -223,7 +224,7 @@ class Summary {
     for (const Delivery& delivery : state_.outbox().List(filter)) {
       // Of everybody in an account, each has a row of their own.
       const bool theirs = IsAccount(decision.customer) || delivery.customer == decision.customer;
-      if (delivery.created != at_ || !theirs) {
+      if (delivery.created != at_ || !theirs || !shown_.insert(delivery.id).second) {
         continue;
       }
       people_.insert(decision.customer);
@@ -266,6 +267,7 @@ class Summary {
   // prints an offer.
   std::map<std::pair<std::int64_t, std::string>, std::string> held_;
   std::set<std::pair<std::int64_t, std::string>> printed_;
+  std::set<std::int64_t> shown_;  // Deliveries.
 };
 
 }  // namespace

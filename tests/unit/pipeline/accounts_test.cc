@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "pipeline/foresee.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/report.h"
 #include "pipeline/trial.h"
@@ -388,6 +389,29 @@ TEST_CASE(
     }
   }
   CHECK(tasks == 1);
+}
+
+TEST_CASE("accounts: a plan names each promise about an account once, whichever tool it is for") {
+  Firm firm;
+  firm.Take({firm.Is("ann", "account_id", std::string("acme")),
+             firm.AccountIs("acme", "contact", std::string("ann")),
+             firm.AccountIs("acme", "arr", std::int64_t{1000'00})});
+  firm.now += kDay;
+  CycleReport taken;
+  firm.cycle->Ingest({{firm.AccountIs("acme", "arr", std::int64_t{70'000'00})}}, "test", 72 * kHour,
+                     firm.now, taken);
+  firm.cycle.reset();
+  firm.state.reset();
+  const Foreseen plan =
+      Foresee(firm.db, *firm.checked.workspace, *firm.checked.templates, firm.now, {});
+  const auto found =
+      std::find_if(plan.playbooks.begin(), plan.playbooks.end(), [&](const ForeseenPlaybook& one) {
+        return firm.checked.workspace->playbooks[static_cast<std::size_t>(one.playbook)].id ==
+               "label";
+      });
+  REQUIRE(found != plan.playbooks.end());
+  CHECK(found->started == 1);
+  CHECK(found->by_step.at("set words") == std::map<std::string, std::int64_t>{{"sent", 3}});
 }
 
 TEST_CASE(

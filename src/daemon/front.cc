@@ -33,8 +33,8 @@ std::optional<std::string> Shown(const Site& site, const WebRequest& request) {
 }
 
 // A bug here ends one request and not the service.
-WebTurn Answer(const Site& site, const WebRequest& request,
-               const std::optional<InForce>& in_force = std::nullopt) {
+WebTurn AnswerOf(const Site& site, const WebRequest& request,
+                 const std::optional<InForce>& in_force = std::nullopt) {
   try {
     return AnswerWeb(site, request, SystemClock().Now(), in_force);
   } catch (const std::exception& error) {
@@ -211,7 +211,7 @@ void Front::Show(std::int64_t number, const std::optional<InForce>& in_force) {
   }
   const Looking one = std::move(found->second);
   looking_.erase(found);
-  one.reply(Answer(*one.site, one.request, in_force).reply);
+  one.reply(AnswerOf(*one.site, one.request, in_force).reply);
 }
 
 void Front::Handle(WebServer& server, const WebRequest& request, WebServer::SendReply reply) {
@@ -227,7 +227,7 @@ void Front::Handle(WebServer& server, const WebRequest& request, WebServer::Send
     hooks_.in_force(number, *who);
     return;
   }
-  WebTurn turn = Answer(*site, request);
+  WebTurn turn = AnswerOf(*site, request);
   if (turn.lines.empty()) {
     reply(std::move(turn.reply));
     return;

@@ -33,7 +33,7 @@ std::string TextOr(const boost::json::object& object, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
-bool IsTrue(const boost::json::object& object, std::string_view key) {
+bool SaysTrue(const boost::json::object& object, std::string_view key) {
   const boost::json::value* value = object.if_contains(key);
   return value != nullptr && value->is_bool() && value->get_bool();
 }
@@ -224,9 +224,9 @@ std::optional<OwnAnswer> ParseAnswer(std::string_view line) {
                    .address = TextOr(*object, "address"),
                    .what = TextOr(*object, "what"),
                    .about = TextOr(*object, "about"),
-                   .yes = IsTrue(*object, "yes"),
+                   .yes = SaysTrue(*object, "yes"),
                    .template_id = TextOr(*object, "template"),
-                   .on_page = IsTrue(*object, "page")};
+                   .on_page = SaysTrue(*object, "page")};
 }
 
 InForce InForceFor(State& state, std::string_view customer) {

@@ -39,8 +39,8 @@ struct RenderContext {
   // has no value.
   std::map<std::string, std::string> names;
   bool wants_body = true;  // False: whether it can be made is enough.
-  std::string variant;  // Of the template; empty, or one that it lacks: its first, if it has
-                        // variants at all.
+  std::string variant;     // Of the template; empty, or one that it lacks: its first, if it has
+                           // variants at all.
 };
 
 struct RenderedMessage {

@@ -93,6 +93,9 @@ Dispatcher::Dispatcher(State& state,
     }
   }
   known["serve.sign"] = state.options().links_key;
+  for (const std::string& key : state.options().old_links_keys) {
+    known["serve.sign, earlier " + std::to_string(known.size())] = key;
+  }
   inner_->redact = Redactor(known);
   state.outbox().BreakLeases();
   for (const auto& [connector, count] : state.outbox().Waiting()) {

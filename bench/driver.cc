@@ -165,7 +165,7 @@ boost::json::object BackfillTimes(const std::string& workspace, const std::strin
   out["decided"] = Since(start);
   opened.state->ledger().Seal();
   out["sealed"] = Since(start);
-  opened.state->columns().Snapshot();
+  opened.state->Snapshot();
   out["backfill"] = Since(start);
   out["backfill_cpu"] = Processor();
   out["orders"] = report.intake["new"];

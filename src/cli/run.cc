@@ -154,7 +154,7 @@ int OneCycle(const Common& common, bool past_brake, bool ahead) {
     }
   }
   state.ledger().Seal();
-  state.columns().Snapshot();
+  state.Snapshot();
   PrintWarnings(report);
   const OutboxCounts counts = state.outbox().Count();
   if (common.json) {
@@ -395,7 +395,7 @@ int RunReplay(const Common& common, const ReplayOptions& options) {
     fmt::print(stderr, "warning: {}\n", problem);
   }
   state.ledger().Seal();
-  state.columns().Snapshot();
+  state.Snapshot();
   if (!options.quiet) {
     fmt::print("facts    {}\n\n{}", IntakeLine(replay.report()), Summary(state));
   }

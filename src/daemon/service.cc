@@ -471,7 +471,7 @@ void Service::Inner::Save(TimePoint now) {
     return;
   }
   running->state.ledger().Seal();
-  running->state.columns().Snapshot();
+  running->state.Snapshot();
   SweepSpool();
   next_save = now + kSaveEvery;
 }

@@ -43,7 +43,7 @@ double LogVariance(const Estimate<N>& estimate,
 }  // namespace
 
 CustomerScores ScoreCustomer(const BgNbd& model, const GammaGamma* spending,
-                             const Customer& customer, double horizon) {
+                             const Customer& customer, std::optional<double> horizon) {
   CustomerScores scores;
   if (!IsPossible(customer.history)) {
     return scores;
@@ -54,7 +54,9 @@ CustomerScores ScoreCustomer(const BgNbd& model, const GammaGamma* spending,
   if (scores.alive && customer.history.repeats > 0) {
     scores.churn_risk = 1 - *scores.alive;
   }
-  scores.expected_orders = Finite(model.Expected(customer.history, horizon));
+  if (horizon) {
+    scores.expected_orders = Finite(model.Expected(customer.history, *horizon));
+  }
   if (spending != nullptr && customer.mean_spend >= 0) {
     scores.expected_spend = spending->Expected(customer.money_days, customer.mean_spend);
   }

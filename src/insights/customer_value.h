@@ -30,9 +30,10 @@ struct CustomerScores {
   std::optional<double> lifetime_value;   // Their product.
 };
 
-// `spending` may be absent: then so is what needs it.  `horizon` is in the unit of the fit, days.
+// `spending` may be absent: then so is what needs it.  `horizon` is in the unit of the fit, days;
+// without one the expected orders and what follows from them, the costly part, are left out.
 CustomerScores ScoreCustomer(const BgNbd& model, const GammaGamma* spending,
-                             const Customer& customer, double horizon);
+                             const Customer& customer, std::optional<double> horizon);
 
 // Orders until `horizon`, counted at the end of each step and divided by (1 + rate) for each step
 // until then, which is how published examples discount.  With rate 0 it is Expected.  Requires:

@@ -45,7 +45,21 @@ Span Window(const Aggregate& aggregate, std::int64_t edge) {
   return {aggregate.window == Duration::zero() ? kEarliest : Minus(until, aggregate.window), until};
 }
 
+void AddField(int field, EventParts& parts) {
+  if (std::find(parts.fields.begin(), parts.fields.end(), field) == parts.fields.end()) {
+    parts.fields.push_back(field);
+  }
+}
+
 }  // namespace
+
+void AddEventFields(const Expr& where, EventParts& parts) {
+  ForEachLeaf(where, [&](const Expr& leaf) {
+    if (leaf.leaf.kind == Leaf::Kind::kEventField) {
+      AddField(leaf.leaf.index, parts);
+    }
+  });
+}
 
 struct Columns::Inner {
   Ledger& ledger;
@@ -180,24 +194,14 @@ void Columns::Inner::Apply(const Ledger::Changes& changes) {
 // What these aggregates look at in an event.
 EventParts Columns::Inner::PartsOf(const std::vector<int>& which) const {
   EventParts parts;
-  const auto add = [&](int field) {
-    if (field >= 0 &&
-        std::find(parts.fields.begin(), parts.fields.end(), field) == parts.fields.end()) {
-      parts.fields.push_back(field);
-    }
-  };
-  const std::function<void(const Expr&)> add_fields = [&](const Expr& expr) {
-    if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kEventField) {
-      add(expr.leaf.index);
-    }
-    for (const Expr& arg : expr.args) {  // A parsed tree: its depth is limited.
-      add_fields(arg);
-    }
-  };
   for (const int aggregate : which) {
     const Aggregate& asked = aggregates[static_cast<std::size_t>(aggregate)];
-    add(asked.field);
-    std::for_each(asked.where.begin(), asked.where.end(), add_fields);
+    if (asked.field >= 0) {
+      AddField(asked.field, parts);
+    }
+    for (const Expr& where : asked.where) {
+      AddEventFields(where, parts);
+    }
     parts.dedupe_hash =
         parts.dedupe_hash || asked.op == AggregateOp::kLastOf || asked.op == AggregateOp::kFirstOf;
   }

@@ -22,6 +22,9 @@
 
 namespace segue {
 
+// The fields that a condition on an event looks at, besides those that `parts` has already.
+void AddEventFields(const Expr& where, EventParts& parts);
+
 class Columns {
  public:
   // Requires: all outlive it; `catalog` does not change.  Loads the last snapshot where it fits,

@@ -71,6 +71,12 @@ void Ledger::SetAccountTrait(int trait) {
   work.Commit();
 }
 
+void Ledger::SnapshotTraits() {
+  Transaction work(inner_->db);
+  inner_->traits.Snapshot();
+  work.Commit();
+}
+
 CustomerIndex Ledger::account_count() const {
   return inner_->accounts.count();
 }
@@ -238,6 +244,10 @@ std::vector<std::pair<std::string, CustomerIndex>> Ledger::CustomersWhoseTextIs(
 
 const TraitState* Ledger::Trait(CustomerIndex customer, int trait) const {
   return inner_->traits.Get(customer, trait);
+}
+
+bool Ledger::HasTraitColumn(int trait) const {
+  return inner_->traits.HasColumn(trait);
 }
 
 std::span<const double> Ledger::TraitColumn(int trait) const {

@@ -118,6 +118,9 @@ class Ledger {
   // journal has grown large.
   void Seal();
   std::size_t journal_size() const;
+  // Keeps the columns of traits that were asked for, so that the next start reads them at once.  In
+  // the caller's transaction or one of its own.
+  void SnapshotTraits();
 
   Sequence last_sequence() const;
 
@@ -150,6 +153,8 @@ class Ledger {
   // Traits as the executor wants them: one double per customer, or account.  Valid until the
   // ledger changes.
   std::span<const double> TraitColumn(int trait) const;
+  // Whether it stands in memory already.
+  bool HasTraitColumn(int trait) const;
 
   // Events of one customer (or of all who belong to an account) and kind (all kinds: -1) with after
   // < time <= until, oldest first, ties by dedupe hash.  Those that do not count are among them,

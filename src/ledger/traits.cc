@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "expression/execute.h"
 
@@ -45,7 +47,8 @@ Traits::Traits(Database& db, const StoredNames& names, const Schema& schema, Tex
       schema_(schema),
       pool_(pool),
       customers_(customers),
-      accounts_(accounts) {
+      accounts_(accounts),
+      snapshot_(db, pool) {
   columns_.resize(schema.customer_traits.size() + schema.account_traits.size());
   loaded_.assign(columns_.size(), false);
   Statement waiting = db_.Prepare(
@@ -87,20 +90,68 @@ void Traits::LoadColumns(int schema_trait) const {
     return schema_.TraitAt(static_cast<int>(at)).type == Type::kText;
   };
   const auto asked = static_cast<std::size_t>(schema_trait);
-  std::string wanted;
+  std::string of_customers, of_accounts;
   for (std::size_t at = 0; at < columns_.size(); ++at) {
     if (at == asked || (!loaded_[at] && !is_text(at) && !is_text(asked))) {
       loaded_[at] = true;
       columns_[at].assign(RowsOf(at), kMissing);
-      wanted += (wanted.empty() ? "" : ",") + std::to_string(names_.TraitOf(static_cast<int>(at)));
+      if (!LoadFromSnapshot(at)) {
+        std::string& wanted = at < schema_.customer_traits.size() ? of_customers : of_accounts;
+        wanted +=
+            (wanted.empty() ? "" : ",") + std::to_string(names_.TraitOf(static_cast<int>(at)));
+      }
     }
   }
-  Statement all = db_.Prepare("SELECT customer, trait, value FROM ledger_trait WHERE trait IN (" +
-                              wanted + ")");
-  while (all.Step()) {
-    const auto trait = static_cast<int>(all.Int(1));
-    PutInColumn(static_cast<CustomerIndex>(all.Int(0)), trait,
-                ReadValue(all, 2, names_.TraitType(trait)));
+  const auto read = [&](const std::string& wanted, std::string_view whose) {
+    if (wanted.empty()) {
+      return;
+    }
+    Statement all = db_.Prepare(
+        fmt::format("SELECT customer, trait, value FROM ledger_trait WHERE customer {} {} AND "
+                    "trait IN ({})",
+                    whose, kFirstAccount, wanted));
+    while (all.Step()) {
+      const auto trait = static_cast<int>(all.Int(1));
+      PutInColumn(static_cast<CustomerIndex>(all.Int(0)), trait,
+                  ReadValue(all, 2, names_.TraitType(trait)));
+    }
+  };
+  read(of_customers, "<");
+  read(of_accounts, ">=");
+}
+
+// Texts are as many as there are customers, and accounts are few.
+bool Traits::MayBeInSnapshot(std::size_t at) const {
+  return at < schema_.customer_traits.size() &&
+         schema_.TraitAt(static_cast<int>(at)).type != Type::kText;
+}
+
+bool Traits::LoadFromSnapshot(std::size_t at) const {
+  const int trait = names_.TraitOf(static_cast<int>(at));
+  if (!MayBeInSnapshot(at) || !snapshot_.Has(trait)) {
+    return false;
+  }
+  std::vector<double>& column = columns_[at];
+  const bool read = snapshot_.Read(trait, column, [&](CustomerIndex customer) {
+    const std::optional<Stored> state = Load(customer, trait);
+    PutInColumn(customer, trait, state ? state->value : Value());
+  });
+  if (!read) {
+    column.assign(column.size(), kMissing);
+  }
+  return read;
+}
+
+void Traits::Snapshot() {
+  if (!snapshot_.IsStale()) {
+    return;
+  }
+  snapshot_.Drop();
+  for (std::size_t at = 0; at < columns_.size(); ++at) {
+    if (loaded_[at] && MayBeInSnapshot(at)) {
+      const bool texts = schema_.TraitAt(static_cast<int>(at)).type == Type::kChoice;
+      snapshot_.Store(names_.TraitOf(static_cast<int>(at)), texts, columns_[at]);
+    }
   }
 }
 
@@ -134,6 +185,7 @@ void Traits::Store(CustomerIndex customer, int trait, const Stored& state) {
   BindValue(put, 3, state.value);
   put.Bind(4, state.since).Bind(5, state.newest).Bind(6, static_cast<std::int64_t>(state.sequence));
   put.Bind(7, state.source).Run();
+  snapshot_.Changed(customer, trait);
   PutInColumn(customer, trait, state.value);
 }
 
@@ -257,6 +309,7 @@ void Traits::Merge(CustomerIndex survivor, CustomerIndex other) {
     const std::optional<Stored> own = Load(survivor, trait);
     Store(survivor, trait, own ? Combine(trait, *own, state) : state);
     PutInColumn(other, trait, {});
+    snapshot_.Changed(other, trait);
   }
   db_.Prepare("DELETE FROM ledger_trait WHERE customer = ?")
       .Bind(1, static_cast<std::int64_t>(other))
@@ -264,6 +317,7 @@ void Traits::Merge(CustomerIndex survivor, CustomerIndex other) {
 }
 
 void Traits::Erase(CustomerIndex customer) {
+  snapshot_.Drop();  // Nothing of them stays.
   for (std::size_t i = 0; i < schema_.customer_traits.size(); ++i) {
     if (loaded_[i]) {
       columns_[i][customer] = kMissing;

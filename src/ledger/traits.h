@@ -23,6 +23,7 @@
 #include "ledger/customers.h"
 #include "ledger/ledger.h"
 #include "ledger/names.h"
+#include "ledger/trait_snapshot.h"
 #include "store/database.h"
 
 namespace segue {
@@ -74,6 +75,11 @@ class Traits {
   // expression.  Whoever asks on several threads must have asked on one before.
   std::span<const double> Column(int schema_trait) const;
 
+  bool HasColumn(int schema_trait) const { return loaded_[static_cast<std::size_t>(schema_trait)]; }
+
+  // Keeps the columns that were asked for, for the next start.  In the caller's transaction.
+  void Snapshot();
+
   // What Get gave is no longer valid after this.
   void DropRead() { read_.clear(); }
 
@@ -93,6 +99,8 @@ class Traits {
   std::optional<Stored> Load(CustomerIndex customer, int trait) const;
   void Store(CustomerIndex customer, int trait, const Stored& state);
   void LoadColumns(int schema_trait) const;
+  bool LoadFromSnapshot(std::size_t at) const;
+  bool MayBeInSnapshot(std::size_t at) const;
   std::size_t RowsOf(std::size_t schema_trait) const;
   void PutInColumn(CustomerIndex customer, int trait, const Value& value) const;
   std::vector<std::pair<int, Stored>> LoadAll(CustomerIndex customer) const;
@@ -108,6 +116,7 @@ class Traits {
   std::set<int> consent_;
   mutable std::vector<std::vector<double>> columns_;  // By the schema's index.
   mutable std::vector<bool> loaded_;                  // Beside columns_; the others are empty.
+  TraitSnapshot snapshot_;
   std::map<WaitingKey, Change> waiting_;
   mutable std::unordered_map<std::uint64_t, TraitState> read_;
 };

@@ -176,10 +176,10 @@ void Outbox::Record(const Delivery& delivery, const Outcome& outcome, const segu
       Transition(*row, State::kAccepted, now, "accepted", outcome.detail);
       break;
     case Outcome::Kind::kRefused:
-      Transition(*row, State::kRefused, now, "refused", outcome.detail);
+      End(*row, State::kRefused, outcome.detail, now);
       break;
     case Outcome::Kind::kSuppressed:
-      Transition(*row, State::kSuppressed, now, "suppressed", outcome.detail);
+      End(*row, State::kSuppressed, outcome.detail, now);
       break;
     case Outcome::Kind::kRetry:
       Retry(*row, outcome, retry, now);
@@ -267,12 +267,19 @@ void Outbox::Drop(std::int64_t id, DeliveryState state, std::string_view reason,
   Transaction work(db_);
   std::optional<Stored> row = Load(id, Payloads::kLeft);
   SEGUE_CHECK(row.has_value());
-  // An answer that was lost earlier stays open: nobody may read "dropped" and believe that nothing
-  // went out.
-  row->delivery.detail =
-      row->unresolved ? std::string(reason) + "; an earlier answer was lost" : std::string(reason);
-  Transition(*row, state, now, DeliveryStateName(state), row->delivery.detail);
+  End(*row, state, reason, now);
   work.Commit();
+}
+
+// An answer that was lost earlier stays open: nobody may read "dropped" or "refused" and believe
+// that nothing went out.
+void Outbox::End(Stored& row, DeliveryState state, std::string_view reason, TimePoint now) {
+  const std::string words =
+      row.unresolved ? std::string(reason) + "; an earlier answer was lost" : std::string(reason);
+  if (!row.erased) {
+    row.delivery.detail = words;
+  }
+  Transition(row, state, now, DeliveryStateName(state), words);
 }
 
 void Outbox::Readdress(std::int64_t id, std::string_view address, TimePoint now) {

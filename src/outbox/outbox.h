@@ -142,6 +142,7 @@ class Outbox {
   void Note(const Stored& row, DeliveryState from, TimePoint at, std::string_view what,
             std::string_view words);
   void Retry(Stored& row, const Outcome& outcome, const segue::Retry& retry, TimePoint now);
+  void End(Stored& row, DeliveryState state, std::string_view reason, TimePoint now);
   Result<Stored> LoadForHand(std::int64_t id, std::string_view verb, std::string_view note,
                              bool waiting_too) const;
 

@@ -140,7 +140,7 @@ ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_vie
   Cycle cycle(state, nullptr);
   cycle.EraseAtOnce(proof.key, now);
   state.ledger().Seal();
-  state.columns().Snapshot();
+  state.Snapshot();
   {
     Statement checkpoint = state.db().Prepare("PRAGMA wal_checkpoint(TRUNCATE)");
     while (checkpoint.Step()) {

@@ -56,6 +56,15 @@ void StateInputs::Read(const Leaf& leaf, CustomerIndex first, std::span<double> 
       columns_.Read(leaf.index, first, out);
       return;
     case Leaf::Kind::kTrait: {
+      if (out.size() == 1 && !ledger_.HasTraitColumn(leaf.index)) {
+        // A name in a mail does not bring everybody's name into memory.
+        const TraitState* one = ledger_.Trait(first, leaf.index);
+        out[0] = one == nullptr || IsMissing(one->value)
+                     ? kMissing
+                     : ValueToDouble(workspace_.schema.TraitAt(leaf.index).type, one->value,
+                                     *workspace_.pool);
+        return;
+      }
       const std::span<const double> column = ledger_.TraitColumn(leaf.index);
       for (std::size_t i = 0; i < out.size(); ++i) {
         out[i] = first + i < column.size() ? column[first + i] : kMissing;

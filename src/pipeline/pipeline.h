@@ -97,6 +97,8 @@ class State {
   Columns& columns();
   // As of the columns' edge.
   Processes& processes();
+  // Keeps columns, traits and purchase sums for the next start.
+  void Snapshot();
   const Inputs& inputs()
       const;  // Every leaf of every expression but those of a run and of an event.
   Playbooks& playbooks();

@@ -14,21 +14,7 @@ namespace segue {
 namespace {
 
 constexpr double kNoFigure = std::numeric_limits<double>::quiet_NaN();
-constexpr TimePoint kFirstTime = FromMicros(std::numeric_limits<std::int64_t>::min());
-constexpr TimePoint kLastTime = FromMicros(std::numeric_limits<std::int64_t>::max());
-constexpr std::int64_t kPinned = -1;      // The id of a fit that a test gave.
-constexpr std::size_t kRebuildShare = 4;  // Of the people changed: one scan is cheaper then.
-
-// The purchases of one event on one day.
-struct Purchase {
-  CustomerIndex customer = 0;
-  std::int32_t day = 0;
-  std::vector<std::optional<std::int64_t>> spent;  // By the process's fields; minor units.
-};
-
-bool ByCustomerAndDay(const Purchase& a, const Purchase& b) {
-  return std::pair(a.customer, a.day) < std::pair(b.customer, b.day);
-}
+constexpr std::int64_t kPinned = -1;  // The id of a fit that a test gave.
 
 // Months since the year 0, and weeks from a Monday, on the wall's calendar.
 int MonthOf(std::int64_t day) {
@@ -38,65 +24,6 @@ int MonthOf(std::int64_t day) {
 
 std::int64_t WeekOf(std::int64_t day) {
   return (day + 3) / 7;
-}
-
-void Resize(BoughtByAll& bought, std::size_t people) {
-  bought.days.resize(people);
-  for (std::vector<Spent>& spent : bought.spent) {
-    spent.resize(people);
-  }
-}
-
-// An amount that no shop takes in stays the largest there is, instead of turning into a debt.
-std::int64_t Saturated(std::int64_t a, std::int64_t b) {
-  std::int64_t sum = 0;
-  if (!__builtin_add_overflow(a, b, &sum)) {
-    return sum;
-  }
-  return a > 0 ? std::numeric_limits<std::int64_t>::max()
-               : std::numeric_limits<std::int64_t>::min();
-}
-
-// Puts one customer's purchases, in the order of their days, into what is known.
-void Digest(std::span<const Purchase> purchases, BoughtByAll& bought) {
-  Bought& known = bought.days[purchases.front().customer];
-  known = {purchases.front().day, purchases.back().day, 0};
-  std::int32_t before = purchases.front().day - 1;
-  for (const Purchase& purchase : purchases) {
-    known.days += purchase.day == before ? 0 : 1;
-    before = purchase.day;
-    for (std::size_t i = 0; purchase.day > known.first && i < bought.spent.size(); ++i) {
-      if (purchase.spent[i]) {
-        Spent& spent = bought.spent[i][purchase.customer];
-        spent.days += spent.last == purchase.day ? 0 : 1;
-        spent.last = purchase.day;
-        spent.money = Saturated(spent.money, *purchase.spent[i]);
-      }
-    }
-  }
-}
-
-// What the process takes of an event; nothing when it is none of its purchases.
-std::optional<Purchase> PurchaseOf(const PurchaseProcess& process, const StoredEvent& event,
-                                   const Workspace& workspace) {
-  if (!event.counts || event.orphan) {
-    return std::nullopt;
-  }
-  const EventSpec& spec = workspace.schema.events[static_cast<std::size_t>(process.event)];
-  const Zone& zone = workspace.schema.timezone;
-  if (process.where != nullptr &&
-      !IsTrue(ExecuteOnEvent(*process.where, spec, event.fields, *workspace.pool, nullptr,
-                             {event.time, zone}, event.customer))) {
-    return std::nullopt;
-  }
-  Purchase purchase;
-  purchase.customer = event.customer;
-  purchase.day = static_cast<std::int32_t>(zone.ToLocal(event.time).day());
-  for (const int field : process.fields) {
-    const auto* money = std::get_if<std::int64_t>(&event.fields[static_cast<std::size_t>(field)]);
-    purchase.spent.push_back(money == nullptr ? std::nullopt : std::optional(*money));
-  }
-  return purchase;
 }
 
 // The figure that a call is named after.
@@ -162,9 +89,9 @@ SpendingFit FitSpending(const std::string& field, const std::vector<Spending>& a
 
 Processes::Processes(Database& db, const Workspace& workspace, const Ledger& ledger)
     : workspace_(workspace),
-      ledger_(ledger),
       store_(db),
       names_(NamedProcesses(workspace)),
+      sums_(db, workspace, ledger, names_.all),
       minor_units_(std::pow(10, workspace.schema.currency_decimals)) {
   for (const PurchaseProcess& process : all()) {
     latest_.push_back(store_.Latest(process.canonical));
@@ -185,90 +112,16 @@ const std::string& Processes::FieldName(int process, int spending) const {
 }
 
 void Processes::Ready(TimePoint now) {
-  if (ready_ || all().empty()) {
-    return;
+  if (!ready_ && !all().empty()) {
+    ready_ = true;
+    Advance(now);
   }
-  now_ = now;
-  today_ = DayOf(now);
-  Build();
-  ready_ = true;
 }
 
 void Processes::Advance(TimePoint now) {
-  if (!ready_) {
-    return;
-  }
-  now_ = now;
-  today_ = DayOf(now);
-  Follow();
-}
-
-void Processes::Build() {
-  bought_.assign(all().size(), {});
-  ahead_.clear();
-  for (std::size_t process = 0; process < all().size(); ++process) {
-    BoughtByAll& bought = bought_[process];
-    bought.spent.resize(all()[process].fields.size());
-    Resize(bought, ledger_.customer_count());
-    std::vector<Purchase> purchases;
-    ledger_.Scan(all()[process].event, kFirstTime, kLastTime, [&](const StoredEvent& event) {
-      if (event.time > now_) {
-        ahead_.insert(event.customer);
-      } else if (auto purchase = PurchaseOf(all()[process], event, workspace_)) {
-        purchases.push_back(*std::move(purchase));
-      }
-    });
-    std::sort(purchases.begin(), purchases.end(), ByCustomerAndDay);
-    for (std::size_t begin = 0, end = 0; begin < purchases.size(); begin = end) {
-      while (end < purchases.size() && purchases[end].customer == purchases[begin].customer) {
-        ++end;
-      }
-      if (ledger_.IsAlive(purchases[begin].customer)) {
-        Digest(std::span(purchases).subspan(begin, end - begin), bought);
-      }
-    }
-  }
-  sequence_ = ledger_.last_sequence();
-}
-
-void Processes::Follow() {
-  const auto changed = ledger_.ChangedSince(sequence_);
-  if (!changed || changed->size() > ledger_.customer_count() / kRebuildShare) {
-    Build();
-    return;
-  }
-  std::set<CustomerIndex> stale = std::exchange(ahead_, {});
-  stale.insert(changed->begin(), changed->end());
-  for (std::size_t process = 0; process < all().size(); ++process) {
-    Resize(bought_[process], ledger_.customer_count());
-    for (const CustomerIndex customer : stale) {
-      Recompute(process, customer);
-    }
-  }
-  sequence_ = ledger_.last_sequence();
-}
-
-void Processes::Recompute(std::size_t process, CustomerIndex customer) {
-  BoughtByAll& bought = bought_[process];
-  bought.days[customer] = {};
-  for (std::vector<Spent>& spent : bought.spent) {
-    spent[customer] = {};
-  }
-  if (!ledger_.IsAlive(customer)) {
-    return;
-  }
-  std::vector<Purchase> purchases;
-  for (const StoredEvent& event :
-       ledger_.Timeline(customer, all()[process].event, kFirstTime, kLastTime)) {
-    if (event.time > now_) {
-      ahead_.insert(customer);
-    } else if (auto purchase = PurchaseOf(all()[process], event, workspace_)) {
-      purchases.push_back(*std::move(purchase));
-    }
-  }
-  if (!purchases.empty()) {
-    std::sort(purchases.begin(), purchases.end(), ByCustomerAndDay);
-    Digest(purchases, bought);
+  if (ready_) {
+    today_ = DayOf(now);
+    sums_.Advance(now);
   }
 }
 
@@ -430,26 +283,9 @@ ProcessFit Processes::Fit(int process, TimePoint now) const {
   fit.process = found.canonical;
   fit.slot = now;
   fit.now = now;
-  std::vector<std::pair<CustomerIndex, std::int32_t>> days;
-  ledger_.Scan(found.event, kFirstTime, now, [&](const StoredEvent& event) {
-    const auto purchase = PurchaseOf(found, event, workspace_);
-    if (purchase && ledger_.IsAlive(event.customer)) {
-      days.emplace_back(purchase->customer, purchase->day);
-    }
-  });
-  std::sort(days.begin(), days.end());
-  Purchases purchases;
-  purchases.end = DayOf(now);
-  for (std::size_t begin = 0, end = 0; begin < days.size(); begin = end) {
-    std::vector<std::int32_t> of_one;
-    for (; end < days.size() && days[end].first == days[begin].first; ++end) {
-      of_one.push_back(days[end].second);
-    }
-    purchases.Add(std::move(of_one));
-  }
-  fit.purchases = FitPurchases(purchases);
+  fit.purchases = FitPurchases(sums_.Days(process, now));
   for (std::size_t i = 0; i < found.fields.size(); ++i) {
-    const BoughtByAll& bought = bought_[static_cast<std::size_t>(process)];
+    const BoughtByAll& bought = sums_.of(process);
     std::vector<Spending> spending;
     for (std::size_t customer = 0; customer < bought.days.size(); ++customer) {
       const Spent& spent = bought.spent[i][customer];
@@ -465,7 +301,7 @@ ProcessFit Processes::Fit(int process, TimePoint now) const {
 
 std::optional<Customer> Processes::CustomerOf(int process, int spending,
                                               CustomerIndex customer) const {
-  const BoughtByAll& bought = bought_[static_cast<std::size_t>(process)];
+  const BoughtByAll& bought = sums_.of(process);
   if (customer >= bought.days.size() || bought.days[customer].days == 0) {
     return std::nullopt;
   }
@@ -484,7 +320,7 @@ std::optional<Customer> Processes::CustomerOf(int process, int spending,
 }
 
 double Processes::DaysWithoutMoney(int process, int spending) const {
-  const BoughtByAll& bought = bought_[static_cast<std::size_t>(process)];
+  const BoughtByAll& bought = sums_.of(process);
   const std::vector<Spent>& spent = bought.spent[static_cast<std::size_t>(spending)];
   double days = 0;
   for (std::size_t customer = 0; customer < spent.size(); ++customer) {
@@ -508,12 +344,14 @@ void Processes::Read(const Leaf& leaf, const Fits& fits, CustomerIndex first,
   const GammaGammaFit* spending =
       call.spending < 0 ? nullptr : fit->FindSpending(FieldName(call.process, call.spending));
   const auto figure = FigureOf(leaf.name);
+  const bool ahead =
+      figure == &CustomerScores::expected_orders || figure == &CustomerScores::lifetime_value;
   for (std::size_t i = 0; i < out.size(); ++i) {
     const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
     if (const auto known = CustomerOf(call.process, call.spending, customer)) {
       const CustomerScores scores =
           ScoreCustomer(fit->purchases.fit->model, spending == nullptr ? nullptr : &spending->model,
-                        *known, call.days);
+                        *known, ahead ? std::optional(call.days) : std::nullopt);
       out[i] = (scores.*figure).value_or(kNoFigure) * (call.spending < 0 ? 1 : minor_units_);
     }
   }

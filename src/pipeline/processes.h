@@ -5,8 +5,7 @@
 // read the same fit.  A refused fit gives no data, and is tried again at the first slot of each
 // week.
 //
-// What is known of each customer (first and last purchase day, how many, how much) is kept in
-// memory: one scan of the events, made when it is first asked for, and then whoever changed.
+// What is known of each customer comes from the sums of their purchases (purchase_sums.h).
 
 #pragma once
 
@@ -23,27 +22,9 @@
 #include "ledger/ledger.h"
 #include "pipeline/process_names.h"
 #include "pipeline/process_store.h"
+#include "pipeline/purchase_sums.h"
 
 namespace segue {
-
-// The purchases of one customer by local days.
-struct Bought {
-  std::int32_t first = 0, last = 0;  // Days since 1970 on the workspace's wall.
-  std::int32_t days = 0;             // On how many; 0: never.
-};
-
-// And what was paid on the days after the first.
-struct Spent {
-  std::int64_t money = 0;  // Minor units.
-  std::int32_t days = 0;   // On which an amount is known …
-  std::int32_t last = 0;   // … the last of them.
-};
-
-// Of everybody, for one process.
-struct BoughtByAll {
-  std::vector<Bought> days;
-  std::vector<std::vector<Spent>> spent;  // Per field of the process and customer.
-};
 
 // The fit in force of each process of the catalog, null for none.
 using Fits = std::vector<std::shared_ptr<const ProcessFit>>;
@@ -53,10 +34,13 @@ class Processes {
   // Requires: all outlive it.
   Processes(Database& db, const Workspace& workspace, const Ledger& ledger);
 
-  // Makes the values readable as of `now`.  The first call reads all events of the processes.
+  // Makes the values readable as of `now`.
   void Ready(TimePoint now);
   // The same for a cycle; costs nothing until somebody asked.  Requires: time does not go back.
   void Advance(TimePoint now);
+
+  // Keeps the sums for the next start, in the caller's transaction.
+  void StoreSums() { sums_.Store(); }
 
   // Of a test: these fits are in force and nothing is learned of them.  As Trial::learned has them.
   void Pin(const std::map<std::string, std::vector<double>>& learned, TimePoint now);
@@ -99,9 +83,6 @@ class Processes {
   std::vector<std::string> Explain(CustomerIndex customer) const;
 
  private:
-  void Build();
-  void Follow();
-  void Recompute(std::size_t process, CustomerIndex customer);
   bool IsDue(int process, Refit refit, TimePoint slot) const;
   std::string LearnOne(int process, TimePoint slot, TimePoint now);
   std::vector<std::string> ExplainOne(int process, CustomerIndex customer) const;
@@ -110,17 +91,13 @@ class Processes {
 
   std::int32_t DayOf(TimePoint time) const;
   const Workspace& workspace_;
-  const Ledger& ledger_;
   ProcessStore store_;
   ProcessNames names_;
+  PurchaseSums sums_;         // Of names_.all.
   double minor_units_ = 100;  // In one unit of the currency.
   Fits latest_, in_force_;
   bool ready_ = false;
-  TimePoint now_;
   std::int32_t today_ = 0;
-  Sequence sequence_ = 0;
-  std::vector<BoughtByAll> bought_;  // Per process.
-  std::set<CustomerIndex> ahead_;    // With a purchase whose time has not come.
 };
 
 }  // namespace segue

@@ -375,6 +375,14 @@ Processes& State::processes() {
   return inner_->processes;
 }
 
+void State::Snapshot() {
+  Transaction work(inner_->db);
+  inner_->ledger.SnapshotTraits();
+  inner_->columns.Snapshot();
+  inner_->processes.StoreSums();
+  work.Commit();
+}
+
 const Inputs& State::inputs() const {
   inner_->processes.Ready(inner_->columns.edge());
   return inner_->inputs;

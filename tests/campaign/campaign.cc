@@ -466,7 +466,7 @@ void Campaign::SayAnswers() {
 void Campaign::EndDay(int day) {
   while (!Attempt([&] {
     life_->state->ledger().Seal();
-    life_->state->columns().Snapshot();
+    life_->state->Snapshot();
   })) {
   }
   kept_.clear();

@@ -187,7 +187,7 @@ void Simulation::Turn() {
   if (now_ >= next_save_ && now_ >= not_before_) {
     Attempt([&] {
       parts_->state->ledger().Seal();
-      parts_->state->columns().Snapshot();
+      parts_->state->Snapshot();
     });
     next_save_ = now_ + kSaveEvery;
   }

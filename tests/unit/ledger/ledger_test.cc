@@ -188,6 +188,59 @@ TEST_CASE("traits: the newest stays, one of the same time replaces, one ahead wa
   CHECK(home.ledger->Trait(0, kBornTrait)->value == Value(std::int64_t{7}));
 }
 
+TEST_CASE("traits: a start reads their columns as they were kept, and what changed since") {
+  TempDir dir;
+  Home home(dir / "state.db");
+  home.schema.customer_traits[kPlanTrait].type = Type::kChoice;
+  home.Open();
+  const auto plan = [&](const std::string& who, const char* value, double hour) {
+    home.Add(TraitChange{
+        .customer = who, .trait = kPlanTrait, .value = std::string(value), .time = Hour(hour)});
+  };
+  const auto at = [&](CustomerIndex who, int trait) {
+    return home.ledger->TraitColumn(trait)[who];
+  };
+  const auto is_plan = [&](CustomerIndex who, const char* value) {
+    return at(who, kPlanTrait) == static_cast<double>(home.pool->Intern(value));
+  };
+  plan("ann", "team", 1);
+  plan("bob", "pro", 1);
+  home.Add(Consent("ann", 1, 0));
+  home.Add(TraitChange{
+      .customer = "bob", .trait = kBornTrait, .value = std::int64_t{-7}, .time = Hour(1)});
+  CHECK(is_plan(0, "team"));
+  home.ledger->SnapshotTraits();
+  home.pool->Intern("something else comes first");
+  SUBCASE("nothing changed") {
+    // What the rows say is not looked at any more.
+    home.db->Execute("UPDATE ledger_trait SET value = NULL");
+    home.Open();
+    CHECK(is_plan(0, "team"));
+    CHECK(is_plan(1, "pro"));
+    CHECK(at(0, kConsentTrait) == 0);
+    CHECK(std::isnan(at(1, kConsentTrait)));
+    CHECK(at(1, kBornTrait) == -7);
+    CHECK(std::isnan(at(0, kBornTrait)));
+  }
+  SUBCASE("one changed, and one came") {
+    plan("bob", "solo", 2);
+    plan("cid", "team", 2);
+    home.Open();
+    CHECK(is_plan(0, "team"));
+    CHECK(is_plan(1, "solo"));
+    CHECK(is_plan(2, "team"));
+    CHECK(std::isnan(at(2, kConsentTrait)));
+  }
+  SUBCASE("whoever was erased is in none of it") {
+    home.Add(Erase{"bob", Hour(3)});
+    home.Open();
+    CHECK(std::isnan(at(1, kPlanTrait)));
+    Statement kept = home.db->Prepare("SELECT count(*) FROM trait_column");
+    CHECK(kept.Step());
+    CHECK(kept.Int(0) == 0);
+  }
+}
+
 TEST_CASE(
     "merge: the earlier customer survives with both timelines, the newer traits and the stricter "
     "consent") {

@@ -13,6 +13,7 @@
 #include <doctest/doctest.h>
 
 #include "base/hash.h"
+#include "expression/execute.h"
 #include "support/temp_dir.h"
 #include "support/thorough.h"
 #include "unit/ledger/reference.h"
@@ -282,6 +283,7 @@ class Play {
           AppendBatch();
         }
         columns_->Snapshot();
+        home_.ledger->SnapshotTraits();
       }
       const bool last = step + 1 == steps;
       if (Pick(random, 5) == 0) {
@@ -426,7 +428,10 @@ class Play {
         const TraitState* state = home_.ledger->Trait(static_cast<CustomerIndex>(customer), trait);
         const Value want = reference_.Trait(customer, trait);
         REQUIRE((state == nullptr ? Value() : state->value) == want);
-        REQUIRE(std::isnan(home_.ledger->TraitColumn(trait)[customer]) == IsMissing(want));
+        const double column = home_.ledger->TraitColumn(trait)[customer];
+        REQUIRE(std::isnan(column) == IsMissing(want));
+        const Type type = home_.schema.customer_traits[static_cast<std::size_t>(trait)].type;
+        REQUIRE((IsMissing(want) || column == ValueToDouble(type, want, *home_.pool)));
       }
     }
   }

@@ -408,6 +408,23 @@ TEST_CASE_FIXTURE(
   }
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "a refusal after an answer that was lost says that the first may have worked") {
+  outbox->Enqueue(Make("lara"));
+  Record(ClaimOne(kStart), Answer(Outcome::Kind::kUnknown, "timeout"), Dedupe::kKey, kStart);
+  const Delivery again = ClaimOne(kStart + kDay);
+  SUBCASE("refused") {
+    Record(again, Answer(Outcome::Kind::kRefused, "no such list"), Dedupe::kKey, kStart + kDay);
+    CHECK(Only().state == State::kRefused);
+    CHECK(Only().detail == "no such list; an earlier answer was lost");
+  }
+  SUBCASE("suppressed") {
+    Record(again, Answer(Outcome::Kind::kSuppressed, "opted out"), Dedupe::kKey, kStart + kDay);
+    CHECK(Only().state == State::kSuppressed);
+    CHECK(Only().detail == "opted out; an earlier answer was lost");
+  }
+}
+
 TEST_CASE_FIXTURE(Fixture, "a task stays open until it is dropped or refused") {
   Delivery task = Make("lara");
   task.kind = DeliveryKind::kTask;

@@ -75,7 +75,7 @@ std::string RealRun(Year& year, TimePoint from, TimePoint to) {
         }
       }
     }
-    state.columns().Snapshot();
+    state.Snapshot();
   }
   State state(db, workspace, *year.checked.templates, to, {});
   return Told(SendsOf(state, {}));

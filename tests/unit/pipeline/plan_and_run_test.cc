@@ -71,7 +71,7 @@ TEST_CASE(
   TimePoint now = zone.ToUtc({zone.ToLocal(*feed->first()).day() * kDay.count()}) + 6 * kHour;
   for (; now < *feed->last() + kDay && days < Rounds(60, 400); now += kDay, ++days) {
     feed->GiveUntil(now, cycle, report);
-    state.columns().Snapshot();
+    state.Snapshot();
     state.ledger().Seal();
     const Foreseen plan = Foresee(db, workspace, *checked.templates, now, {});
     CycleReport done;

@@ -87,6 +87,8 @@ extern const ConnectorSpec kSlackConnector;
 extern const ConnectorSpec kSmtpConnector;
 extern const ConnectorSpec kWebhookConnector;
 
+extern const ConnectorSpec kStandIn;  // In no list: see stand_in.cc.
+
 inline constexpr std::array kConnectors = {
     &kFileConnector,      &kSmtpConnector,       &kWebhookConnector,        &kHubspotConnector,
     &kMailchimpConnector, &kSalesforceConnector, &kActiveCampaignConnector, &kIntercomConnector,

@@ -3,11 +3,25 @@
 #include "ledger/customers.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 
 #include "base/check.h"
+#include "base/parallel.h"
 
 namespace segue {
+
+namespace {
+
+constexpr std::size_t kHashedAtOnce = 64 * 1024;
+// Keys whose places are on their way from memory.
+constexpr std::size_t kFetchedAhead = 12;
+
+CustomerIndex NumberIn(std::uint64_t slot) {
+  return static_cast<CustomerIndex>(slot & 0xffffffffU) - 1;
+}
+
+}  // namespace
 
 HashKey HashKeyFromHex(std::string_view hex) {
   HashKey key;
@@ -19,15 +33,11 @@ HashKey HashKeyFromHex(std::string_view hex) {
 }
 
 Customers::Customers(Database& db, std::string_view secret)
-    : db_(db),
-      secret_(secret),
-      hash_key_(HashKeyFromHex(secret)),
-      by_key_(0, Hash{this}, Equal{this}) {
+    : db_(db), secret_(secret), hash_key_(HashKeyFromHex(secret)) {
   Statement size = db_.Prepare("SELECT coalesce(max(id) + 1, 0) FROM ledger_customer");
   const auto known = size.Step() ? static_cast<std::size_t>(size.Int(0)) : 0;
   keys_.reserve(known);
   survivors_.reserve(known);
-  by_key_.reserve(known);
   Statement all = db_.Prepare("SELECT id, key, survivor FROM ledger_customer ORDER BY id");
   while (all.Step()) {
     const auto index = static_cast<CustomerIndex>(keys_.size());
@@ -35,26 +45,66 @@ Customers::Customers(Database& db, std::string_view secret)
     keys_.push_back(all.Text(1));
     erased_.push_back(all.IsNull(1));
     survivors_.push_back(static_cast<CustomerIndex>(all.Int(2)));
-    if (!erased_.back()) {
-      by_key_.insert(index);
-    }
     if (survivors_.back() != index) {
       merged_[survivors_.back()].push_back(index);
     }
   }
+  EnterAll();
   Statement erased = db_.Prepare("SELECT hash FROM ledger_erased");
   while (erased.Step()) {
     erased_hashes_.insert(erased.Text(0));
   }
 }
 
-std::optional<CustomerIndex> Customers::Find(std::string_view key) const {
-  const auto found = by_key_.find(key);
-  return found == by_key_.end() ? std::nullopt : std::optional(*found);
+std::size_t Customers::SlotOf(std::uint64_t hash, std::string_view key) const {
+  const std::size_t mask = table_.size() - 1;
+  std::size_t slot = hash & mask;
+  while (table_[slot] != 0 &&
+         (table_[slot] >> 32U != hash >> 32U || keys_[NumberIn(table_[slot])] != key)) {
+    slot = (slot + 1) & mask;
+  }
+  return slot;
 }
 
-CustomerIndex Customers::Intern(std::string_view key) {
-  if (const auto found = Find(key)) {
+std::optional<CustomerIndex> Customers::FindHashed(std::uint64_t hash, std::string_view key) const {
+  const std::uint64_t found = table_[SlotOf(hash, key)];
+  return found == 0 ? std::nullopt : std::optional(NumberIn(found));
+}
+
+std::optional<CustomerIndex> Customers::Find(std::string_view key) const {
+  // An erased key is empty, and nobody is called so.
+  return key.empty() ? std::nullopt : FindHashed(KeyedHash(hash_key_, key), key);
+}
+
+void Customers::Enter(std::uint64_t hash, CustomerIndex customer) {
+  table_[SlotOf(hash, keys_[customer])] = (hash >> 32U << 32U) | (customer + 1);
+  ++used_;
+}
+
+// Everybody anew, in a table that is at most half full.
+void Customers::EnterAll() {
+  const std::size_t size = std::bit_ceil(std::max<std::size_t>(64, keys_.size() * 2 + 2));
+  table_.assign(size, 0);
+  used_ = 0;
+  std::vector<std::uint64_t> hashes(keys_.size());
+  InParallel((keys_.size() + kHashedAtOnce - 1) / kHashedAtOnce, [&](std::size_t part) {
+    const std::size_t end = std::min(keys_.size(), (part + 1) * kHashedAtOnce);
+    for (std::size_t i = part * kHashedAtOnce; i < end; ++i) {
+      hashes[i] = KeyedHash(hash_key_, keys_[i]);
+    }
+  });
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    if (i + kFetchedAhead < keys_.size()) {
+      __builtin_prefetch(&table_[hashes[i + kFetchedAhead] & (size - 1)]);
+    }
+    if (!erased_[i]) {
+      Enter(hashes[i], static_cast<CustomerIndex>(i));
+    }
+  }
+}
+
+CustomerIndex Customers::InternHashed(std::uint64_t hash, std::string_view key) {
+  if (const auto found = FindHashed(hash, key)) {
     return *found;
   }
   const CustomerIndex index = count();
@@ -66,8 +116,45 @@ CustomerIndex Customers::Intern(std::string_view key) {
   keys_.emplace_back(key);
   survivors_.push_back(index);
   erased_.push_back(false);
-  by_key_.insert(index);
+  if (used_ + 1 > table_.size() / 2) {
+    EnterAll();
+  } else {
+    Enter(hash, index);
+  }
   return index;
+}
+
+CustomerIndex Customers::Intern(std::string_view key) {
+  return InternHashed(KeyedHash(hash_key_, key), key);
+}
+
+std::vector<CustomerIndex> Customers::InternAll(const TextRows& keys) {
+  std::vector<std::uint64_t> hashes(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    hashes[i] = KeyedHash(hash_key_, keys[i]);
+  }
+  std::vector<CustomerIndex> all(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::size_t mask = table_.size() - 1;
+    if (i + 2 * kFetchedAhead < keys.size()) {
+      __builtin_prefetch(&table_[hashes[i + 2 * kFetchedAhead] & mask]);
+    }
+    if (i + kFetchedAhead < keys.size()) {
+      // What stands at the first place is mostly who is meant.
+      const std::uint64_t likely = table_[hashes[i + kFetchedAhead] & mask];
+      if (likely != 0) {
+        __builtin_prefetch(&keys_[NumberIn(likely)]);
+      }
+    }
+    if (i + kFetchedAhead / 2 < keys.size()) {
+      const std::uint64_t likely = table_[hashes[i + kFetchedAhead / 2] & mask];
+      if (likely != 0) {
+        __builtin_prefetch(keys_[NumberIn(likely)].data());
+      }
+    }
+    all[i] = InternHashed(hashes[i], keys[i]);
+  }
+  return all;
 }
 
 bool Customers::WasErased(std::string_view key) const {
@@ -102,9 +189,8 @@ void Customers::Merge(CustomerIndex survivor, CustomerIndex other) {
 void Customers::Erase(CustomerIndex survivor) {
   for (const CustomerIndex member : Members(survivor)) {
     const std::string hash = HmacSha256Hex(secret_, keys_[member]);
-    by_key_.erase(member);
     std::fill(keys_[member].begin(), keys_[member].end(), '\0');
-    keys_[member] = std::string();
+    keys_[member] = std::string();  // Its place in the table stays, and matches no key.
     erased_[member] = true;
     erased_hashes_.insert(hash);
     db_.Prepare("INSERT OR IGNORE INTO ledger_erased(hash) VALUES (?)").Bind(1, hash).Run();

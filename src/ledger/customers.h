@@ -11,9 +11,9 @@
 #include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <boost/unordered/unordered_flat_set.hpp>
 
 #include "base/hash.h"
+#include "domain/event_rows.h"
 #include "domain/fact.h"
 #include "store/database.h"
 
@@ -23,14 +23,14 @@ class Customers {
  public:
   // `secret` keys the hashes: of the table in memory and of erased keys.  Requires: db outlives it.
   Customers(Database& db, std::string_view secret);
-  Customers(const Customers&) = delete;  // The table points back here.
-  Customers& operator=(const Customers&) = delete;
 
   CustomerIndex count() const { return static_cast<CustomerIndex>(keys_.size()); }
 
   // The customer of exactly this key, merged or not.
   std::optional<CustomerIndex> Find(std::string_view key) const;
   CustomerIndex Intern(std::string_view key);
+  // The same of many: their places in memory are fetched ahead.
+  std::vector<CustomerIndex> InternAll(const TextRows& keys);
   bool WasErased(std::string_view key) const;
 
   bool AnyErased() const { return !erased_hashes_.empty(); }
@@ -55,29 +55,12 @@ class Customers {
   void Erase(CustomerIndex survivor);
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    const Customers* owner;
-
-    std::size_t operator()(std::string_view key) const { return KeyedHash(owner->hash_key_, key); }
-
-    std::size_t operator()(CustomerIndex index) const { return (*this)(owner->keys_[index]); }
-  };
-
-  struct Equal {
-    using is_transparent = void;
-    const Customers* owner;
-
-    bool operator()(CustomerIndex a, CustomerIndex b) const { return a == b; }
-
-    bool operator()(std::string_view key, CustomerIndex index) const {
-      return owner->keys_[index] == key;
-    }
-
-    bool operator()(CustomerIndex index, std::string_view key) const {
-      return owner->keys_[index] == key;
-    }
-  };
+  // Where a key stands in the table, or would.
+  std::size_t SlotOf(std::uint64_t hash, std::string_view key) const;
+  void Enter(std::uint64_t hash, CustomerIndex customer);
+  void EnterAll();
+  std::optional<CustomerIndex> FindHashed(std::uint64_t hash, std::string_view key) const;
+  CustomerIndex InternHashed(std::uint64_t hash, std::string_view key);
 
   Database& db_;
   std::string secret_;
@@ -87,7 +70,9 @@ class Customers {
   std::vector<bool> erased_;
   boost::unordered_flat_map<CustomerIndex, std::vector<CustomerIndex>>
       merged_;  // Survivor to the others.
-  boost::unordered_flat_set<CustomerIndex, Hash, Equal> by_key_;
+  // By key, with linear probing: the upper half of the hash, and the number plus 1; 0 is free.
+  std::vector<std::uint64_t> table_;
+  std::size_t used_ = 0;  // Of the table, those that erasure left empty too.
   std::unordered_set<std::string> erased_hashes_;
 };
 

@@ -96,7 +96,7 @@ std::span<const CustomerIndex> Ledger::MembersOf(CustomerIndex account) const {
 std::vector<Intake> Ledger::Append(std::span<const Fact> facts, std::string_view source,
                                    TimePoint arrived, Duration late_limit) {
   Inner& in = *inner_;
-  in.traits.DropRead();
+  in.traits.TrimRead();
   in.conflicts.clear();
   const Inner::Arrival arrival{.source = source,
                                .arrived = ToMicros(arrived),
@@ -176,7 +176,7 @@ void Ledger::AdvanceTo(TimePoint now) {
   if (!in.traits.AnyDue(time) && !in.refunds.AnyDue(time)) {
     return;
   }
-  in.traits.DropRead();
+  in.traits.TrimRead();
   Transaction work(in.db);
   // What takes effect now is news to whoever remembers an earlier position.
   ++in.sequence;

@@ -165,10 +165,7 @@ bool Ledger::Inner::AddRows(const std::shared_ptr<const EventRows>& added, const
   if (recipe == 0 || !AreNew(rows, kind)) {
     return false;
   }
-  std::vector<CustomerIndex> owners(rows.size());
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    owners[row] = customers.Intern(rows.customers[row]);
-  }
+  std::vector<CustomerIndex> owners = customers.InternAll(rows.customers);
   traits.Grow();
   events.AddRows({.rows = rows,
                   .kind = kind,

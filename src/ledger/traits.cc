@@ -185,8 +185,13 @@ void Traits::Store(CustomerIndex customer, int trait, const Stored& state) {
   BindValue(put, 3, state.value);
   put.Bind(4, state.since).Bind(5, state.newest).Bind(6, static_cast<std::int64_t>(state.sequence));
   put.Bind(7, state.source).Run();
-  snapshot_.Changed(customer, trait);
+  Changed(customer, trait);
   PutInColumn(customer, trait, state.value);
+}
+
+void Traits::Changed(CustomerIndex customer, int trait) {
+  snapshot_.Changed(customer, trait);
+  read_.erase(ReadKey(customer, trait));
 }
 
 bool Traits::IsOwnNo(const Stored& state) {
@@ -309,7 +314,7 @@ void Traits::Merge(CustomerIndex survivor, CustomerIndex other) {
     const std::optional<Stored> own = Load(survivor, trait);
     Store(survivor, trait, own ? Combine(trait, *own, state) : state);
     PutInColumn(other, trait, {});
-    snapshot_.Changed(other, trait);
+    Changed(other, trait);
   }
   db_.Prepare("DELETE FROM ledger_trait WHERE customer = ?")
       .Bind(1, static_cast<std::int64_t>(other))
@@ -318,6 +323,7 @@ void Traits::Merge(CustomerIndex survivor, CustomerIndex other) {
 
 void Traits::Erase(CustomerIndex customer) {
   snapshot_.Drop();  // Nothing of them stays.
+  read_.clear();
   for (std::size_t i = 0; i < schema_.customer_traits.size(); ++i) {
     if (loaded_[i]) {
       columns_[i][customer] = kMissing;
@@ -380,8 +386,7 @@ std::vector<std::pair<std::string, CustomerIndex>> Traits::CustomersWhoseTextIs(
 
 const TraitState* Traits::Get(CustomerIndex customer, int schema_trait) const {
   const int trait = names_.TraitOf(schema_trait);
-  const std::uint64_t key =
-      (static_cast<std::uint64_t>(customer) << 32U) | static_cast<std::uint64_t>(trait);
+  const std::uint64_t key = ReadKey(customer, trait);
   if (const auto found = read_.find(key); found != read_.end()) {
     return found->second.since == kNeverSaid ? nullptr : &found->second;
   }

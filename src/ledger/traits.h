@@ -81,7 +81,11 @@ class Traits {
   void Snapshot();
 
   // What Get gave is no longer valid after this.
-  void DropRead() { read_.clear(); }
+  void TrimRead() {
+    if (read_.size() > kReadMax) {
+      read_.clear();
+    }
+  }
 
  private:
   struct Stored {
@@ -91,6 +95,15 @@ class Traits {
     Sequence sequence = 0;
     std::string source;
   };
+
+  static constexpr std::size_t kReadMax = 200'000;
+
+  static std::uint64_t ReadKey(CustomerIndex customer, int trait) {
+    return (static_cast<std::uint64_t>(customer) << 32U) | static_cast<std::uint64_t>(trait);
+  }
+
+  // The row of the file is another one now, or gone.
+  void Changed(CustomerIndex customer, int trait);
 
   using WaitingKey = std::tuple<std::int64_t, CustomerIndex, int>;
 

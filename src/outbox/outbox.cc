@@ -66,12 +66,19 @@ CREATE TABLE calls(
 ) STRICT;
 )";
 
+// What caps count, by customer: an outbox holds much else, and each of its rows is long.
+constexpr std::string_view kMessageIndex = R"(
+CREATE INDEX IF NOT EXISTS outbox_message
+  ON outbox(customer, state, changed, not_before, claimed, purpose, template) WHERE kind = 0;
+)";
+
 using State = DeliveryState;
 
 }  // namespace
 
 Outbox::Outbox(Database& db) : db_(db) {
   db_.Ensure("outbox", kTables);
+  db_.Ensure("outbox of messages", kMessageIndex);
   if (db_.thrown_away()) {
     db_.Execute("DROP INDEX IF EXISTS outbox_state");  // For people who ask how things stand.
   }

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "connectors/connector.h"
 #include "pipeline/history.h"
 
 namespace segue {
@@ -34,7 +35,7 @@ Workspace Staged(const Workspace& workspace, const std::vector<std::string>& pla
     }
   }
   for (ConnectorSettings& connector : staged.connectors) {
-    connector.type = "webhook";
+    connector.type = kStandIn.name;
   }
   return staged;
 }
@@ -161,9 +162,7 @@ Result<Backtest> RunBacktest(const Workspace& workspace, const Templates& templa
   Transaction whole(db);
   Cycle cycle(state, nullptr);
   cycle.OnlyNameBrakes();
-  Dispatcher dispatcher(state, [](const ConnectorSettings&) {
-    return Result<Secrets>(Secrets{{"url", "https://tool.example/"}});
-  });
+  Dispatcher dispatcher(state, [](const ConnectorSettings&) { return Result<Secrets>(Secrets()); });
   HistoryHooks hooks;
   hooks.take_in = [&](TimePoint now) { feed.GiveUntil(now, cycle, result.report); };
   hooks.next_fact = [&] { return feed.next(); };

@@ -305,6 +305,11 @@ Foreseen Foresee(Database& db, const Workspace& workspace, const Templates& temp
     LeaveWord(db, workspace, applying);
   }
   State state(db, workspace, templates, at, options);
+  for (std::size_t model = 0; model < workspace.models.size(); ++model) {
+    if (Segments* segments = state.segments(static_cast<int>(model))) {
+      segments->KeepNothing();
+    }
+  }
   Cycle cycle(state, nullptr);
   cycle.OnlyNameBrakes();
   CycleReport report;

@@ -244,8 +244,14 @@ std::string SuppressedName(std::string_view address_or_key) {
                                                             : ToLower(address_or_key);
 }
 
+namespace {
+
+constexpr std::string_view kHiddenMark = "erased ";  // Hex digits follow.
+
+}  // namespace
+
 std::string HiddenName(Database& db, std::string_view address_or_key) {
-  return "erased " +
+  return std::string(kHiddenMark) +
          HmacSha256Hex(db.GetSetting("ledger.secret").value_or(""), SuppressedName(address_or_key));
 }
 
@@ -256,16 +262,29 @@ std::string Host::SecretKey() {
 }
 
 std::string Host::Suppressed(CustomerIndex customer, std::string_view address) {
+  Database& db = state_.db();
   // A look-up for each: for an OR, SQLite would set up a table of its own each time.
-  Statement find = state_.db().Prepare(
+  Statement find = db.Prepare(
       "SELECT reason FROM suppression WHERE who = ?1 UNION ALL "
-      "SELECT reason FROM suppression WHERE who = ?2 UNION ALL "
-      "SELECT reason FROM suppression WHERE who = ?3 LIMIT 1");
+      "SELECT reason FROM suppression WHERE who = ?2 LIMIT 1");
   find.Bind(1, SuppressedName(address))
-      .Bind(2, SuppressedName(state_.ledger().CustomerKey(customer)))
-      .Bind(3, HiddenName(state_.db(), address));
+      .Bind(2, SuppressedName(state_.ledger().CustomerKey(customer)));
   std::string reason = find.Step() ? find.Text(0) : "";
   find.Reset();
+  if (!reason.empty()) {
+    return reason;
+  }
+  Statement any =
+      db.Prepare("SELECT 1 FROM suppression WHERE who > ?1 AND who < ?1 || 'g' LIMIT 1");
+  any.Bind(1, kHiddenMark);
+  const bool hidden = any.Step();
+  any.Reset();
+  if (hidden) {
+    Statement of_erased = db.Prepare("SELECT reason FROM suppression WHERE who = ?");
+    of_erased.Bind(1, HiddenName(db, address));
+    reason = of_erased.Step() ? of_erased.Text(0) : "";
+    of_erased.Reset();
+  }
   return reason;
 }
 
@@ -328,7 +347,8 @@ Result<void> Host::Render(const Playbook& playbook, const Step& step, CustomerIn
 void Host::TrackLinks(const std::string& message, CustomerIndex customer,
                       RenderContext& context) const {
   const Workspace& workspace = state_.workspace();
-  if (!workspace.schema.FindEvent(kLinkClicked) || workspace.serve_url.empty()) {
+  if (!workspace.schema.FindEvent(kLinkClicked) || workspace.serve_url.empty() ||
+      !context.wants_body) {
     return;
   }
   const LinkSigner signer{state_.options().links_key, workspace.id};
@@ -350,6 +370,9 @@ Result<void> Host::RenderMessage(const Playbook& playbook, const Step& step,
   SEGUE_CHECK(found != nullptr);
   payload.template_id = found->id;
   payload.channel = found->channel;
+  if (!context.wants_body) {
+    return {};
+  }
   payload.from = workspace.sender_from;
   payload.reply_to = workspace.sender_reply_to;
   if (!found->reply_to.text.empty()) {

@@ -474,8 +474,10 @@ RenderContext State::ContextOf(CustomerIndex customer, TimePoint now) const {
   for (const auto& [name, path] : workspace.links) {
     context.names["links." + name] = workspace.links_base + path;
   }
+  // Signed for a reader only.
+  const std::string& key = inner_->ledger.CustomerKey(customer);
   const std::string who =
-      PersonPath({inner_->options.links_key, workspace.id}, inner_->ledger.CustomerKey(customer));
+      inner_->db.thrown_away() ? key : PersonPath({inner_->options.links_key, workspace.id}, key);
   context.names["links.unsubscribe"] = workspace.serve_url + "/unsubscribe/" + who;
   context.names["links.preferences"] = workspace.serve_url + "/preferences/" + who;
   context.names["sender.postal"] = workspace.sender_postal;

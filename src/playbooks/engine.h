@@ -30,6 +30,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include "playbooks/playbooks.h"
 #include "store/pauses.h"
 
@@ -367,7 +369,7 @@ class PlaybookEngine {
   std::map<int, std::int64_t> started_today_;  // By playbook, of those that were asked.
   std::vector<FlagWatch> watches_;
   // By playbook: when each customer was last started, refused, or there at the first look.
-  std::vector<std::unordered_map<CustomerIndex, TimePoint>> every_;
+  std::vector<boost::unordered_flat_map<CustomerIndex, TimePoint>> every_;
   std::set<int> first_look_;             // Playbooks of `every` whose `while` is looked at first.
   std::optional<TimePoint> next_every_;  // When the next of those for whom it holds is due.
   std::vector<std::unordered_map<CustomerIndex, std::int64_t>>

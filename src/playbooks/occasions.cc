@@ -57,13 +57,17 @@ void PlaybookEngine::LoadWatches() {
 
 void PlaybookEngine::LoadEvery() {
   every_.resize(programs_.size());
-  Statement select = db_.Prepare("SELECT playbook, customer, at FROM every_last");
-  while (select.Step()) {
-    const std::optional<int> playbook = workspace_.FindPlaybook(select.Text(0));
-    if (playbook && this->playbook(*playbook).on.kind == Trigger::Kind::kEvery) {
-      const TimePoint at = FromMicros(select.Int(2));
-      every_[static_cast<std::size_t>(*playbook)][static_cast<CustomerIndex>(select.Int(1))] = at;
-      const TimePoint due = at + this->playbook(*playbook).on.every;
+  for (std::size_t i = 0; i < programs_.size(); ++i) {
+    const Playbook& one = playbook(static_cast<int>(i));
+    if (one.on.kind != Trigger::Kind::kEvery) {
+      continue;
+    }
+    Statement select = db_.Prepare("SELECT customer, at FROM every_last WHERE playbook = ?");
+    select.Bind(1, one.id);
+    while (select.Step()) {
+      const TimePoint at = FromMicros(select.Int(1));
+      every_[i].emplace(static_cast<CustomerIndex>(select.Int(0)), at);
+      const TimePoint due = at + one.on.every;
       next_every_ = std::min(next_every_.value_or(due), due);
     }
   }

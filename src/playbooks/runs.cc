@@ -332,14 +332,14 @@ void PlaybookEngine::SaveCounter() {
 void PlaybookEngine::SaveRun(const ActiveRun& run, TimePoint now) {
   const bool over = !run.end_reason.empty();
   Statement update = db_.Prepare(
-      "UPDATE run SET customer = ?, hash = ?, step = ?, wakes = ?, goal_at = ?, ended = ?, reason "
-      "= ?, entered = ? WHERE id = ?");
-  update.Bind(1, Number(run.customer)).Bind(2, run.hash).Bind(3, StepId(run));
-  BindTime(update, 4, over ? std::nullopt : run.wakes);
-  BindTime(update, 5, run.goal_at);
-  BindTime(update, 6, over ? std::optional(now) : std::nullopt);
-  BindTime(update, 8, run.entered);
-  update.Bind(7, run.end_reason).Bind(9, run.id).Run();
+      "UPDATE run SET hash = ?, step = ?, wakes = ?, goal_at = ?, ended = ?, reason = ?, entered = "
+      "? WHERE id = ?");
+  update.Bind(1, run.hash).Bind(2, StepId(run));
+  BindTime(update, 3, over ? std::nullopt : run.wakes);
+  BindTime(update, 4, run.goal_at);
+  BindTime(update, 5, over ? std::optional(now) : std::nullopt);
+  BindTime(update, 7, run.entered);
+  update.Bind(6, run.end_reason).Bind(8, run.id).Run();
 }
 
 void PlaybookEngine::StorePending(int index, CustomerIndex customer, PendingStart& start) {

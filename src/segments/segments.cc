@@ -317,6 +317,10 @@ void Segments::Erase(CustomerIndex customer) {
   work.Commit();
 }
 
+void Segments::KeepNothing() {
+  inner_->state.keeps_nothing = true;
+}
+
 void Segments::PinLines(Lines lines) {
   for (const auto& [score, at] : lines.by_score) {
     LineSet& pin = inner_->pinned[score];

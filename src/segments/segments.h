@@ -123,6 +123,9 @@ class Segments {
   // The same for an erased one, at once, and what their moves say about them goes too.
   void Erase(CustomerIndex customer);
 
+  // For a plan, which is rolled back: slots leave out what only a later start would read.
+  void KeepNothing();
+
   // Tests pin what would be learned.
   void PinLines(Lines lines);
 

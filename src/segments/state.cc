@@ -157,75 +157,100 @@ bool ModelState::LoadModelRow() {
 
 void ModelState::LoadBlocks(const std::string& segments, const std::string& scores,
                             const std::string& flags, const std::string& features) {
-  const std::vector<std::string> stored_ids = Words(segments);
-  const std::vector<int> score_map = MapNames(scores, ScoreNames(model_));
-  const std::vector<std::string> score_names = Words(scores);
-  const std::vector<int> flag_map = MapNames(flags, Names(model_.flags));
-  const std::vector<int> feature_map = MapNames(features, Names(model_.features));
-  // An id that the model no longer has gets a place at the end, once somebody is found in it.
-  const auto segment_of = [&](SegmentIndex stored) {
-    if (stored >= stored_ids.size()) {
-      return kNoSegment;
-    }
-    const auto found = std::find(segment_ids_.begin(), segment_ids_.end(), stored_ids[stored]);
-    const auto index = static_cast<std::size_t>(found - segment_ids_.begin());
-    if (index >= kNoSegment) {
-      return kNoSegment;
-    }
-    if (found == segment_ids_.end()) {
-      segment_ids_.push_back(stored_ids[stored]);
-    }
-    return static_cast<SegmentIndex>(index);
-  };
-
+  StoredNames names;
+  names.segments = Words(segments);
+  names.score_map = MapNames(scores, ScoreNames(model_));
+  names.scores = Words(scores);
+  names.flag_map = MapNames(flags, Names(model_.flags));
+  names.feature_map = MapNames(features, Names(model_.features));
+  std::vector<StoredBlock> stored;
   Statement blocks = db_.Prepare(
       "SELECT block, settled, features FROM segment_block WHERE model = ? ORDER BY block");
   blocks.Bind(1, model_.id);
   bool old_features = false;  // To be taken out: they will not be kept up to date.
   while (blocks.Step()) {
-    const auto first = static_cast<CustomerIndex>(blocks.Int(0)) * kBlockCustomers;
-    BlobReader settled(blocks.BlobView(1));
-    const CustomerIndex last = first + settled.Get<std::uint32_t>();
-    Resize(last);
-    const std::size_t rows = last - first;
-    const auto column = [&]<typename T>(auto set, T /*type*/) {
-      settled.Column<T>(rows, [&](std::size_t row, T value) { set(settled_[first + row], value); });
-    };
-    column([](Settled& one, std::uint8_t value) { one.bits = value; }, std::uint8_t{});
-    column([&](Settled& one, SegmentIndex value) { one.segment = segment_of(value); },
-           SegmentIndex{});
-    column([&](Settled& one, SegmentIndex value) { one.answer = segment_of(value); },
-           SegmentIndex{});
-    column([](Settled& one, std::uint8_t value) { one.cause = value; }, std::uint8_t{});
-    column([](Settled& one, std::uint16_t value) { one.runs = value; }, std::uint16_t{});
-    column([](Settled& one, std::int64_t value) { one.since = value; }, std::int64_t{});
-    column([](Settled& one, std::int64_t value) { one.answer_since = value; }, std::int64_t{});
-    for (std::size_t i = 0; i < score_map.size(); ++i) {
-      if (score_names[i].starts_with("step:")) {
-        ReadInto(settled, first, last, steps_, score_map[i]);
-      } else {
-        ReadInto(settled, first, last, values_, score_map[i]);
-      }
-    }
-    for (const int flag : flag_map) {
-      ReadInto(settled, first, last, flags_, flag);
-    }
-    if (blocks.BlobView(2).empty()) {
-      continue;  // Nobody read the features when this was stored.
-    }
-    if (!keeps_features_) {
-      old_features = true;
-      continue;
-    }
-    BlobReader values(blocks.BlobView(2));
-    for (const int feature : feature_map) {
-      ReadInto(values, first, last, features_, feature);
+    StoredBlock& one = stored.emplace_back();
+    one.first = static_cast<CustomerIndex>(blocks.Int(0)) * kBlockCustomers;
+    one.settled = blocks.Blob(1);
+    one.last = one.first + BlobReader(one.settled).Get<std::uint32_t>();
+    // None: nobody read the features when this was stored.
+    old_features = old_features || (!keeps_features_ && !blocks.BlobView(2).empty());
+    one.features = keeps_features_ ? blocks.Blob(2) : std::string();
+  }
+  Resize(stored.empty() ? 0 : stored.back().last);
+  const auto is_known = [&](const std::string& id) {
+    return std::find(segment_ids_.begin(), segment_ids_.end(), id) != segment_ids_.end();
+  };
+  if (std::all_of(names.segments.begin(), names.segments.end(), is_known)) {
+    InParallel(stored.size(), [&](std::size_t i) { LoadBlock(stored[i], names); });
+  } else {
+    for (const StoredBlock& one : stored) {
+      LoadBlock(one, names);  // May find segments that an edit took away: in their order.
     }
   }
   std::fill(dirty_.begin(), dirty_.end(), std::uint8_t{0});
   stale_names_ = old_features || segments != Join(segment_ids_, " ") ||
                  scores != ScoreNames(model_) || flags != Names(model_.flags) ||
                  features != Names(model_.features);
+}
+
+// An id that the model no longer has gets a place at the end, once somebody is found in it.
+SegmentIndex ModelState::SegmentOf(const std::vector<std::string>& stored_ids,
+                                   SegmentIndex stored) {
+  if (stored >= stored_ids.size()) {
+    return kNoSegment;
+  }
+  const auto found = std::find(segment_ids_.begin(), segment_ids_.end(), stored_ids[stored]);
+  const auto index = static_cast<std::size_t>(found - segment_ids_.begin());
+  if (index >= kNoSegment) {
+    return kNoSegment;
+  }
+  if (found == segment_ids_.end()) {
+    segment_ids_.push_back(stored_ids[stored]);
+  }
+  return static_cast<SegmentIndex>(index);
+}
+
+void ModelState::LoadBlock(const StoredBlock& stored, const StoredNames& names) {
+  const CustomerIndex first = stored.first, last = stored.last;
+  BlobReader settled(stored.settled);
+  const std::size_t rows = settled.Get<std::uint32_t>();
+  const auto column = [&]<typename T>(auto set, T /*type*/) {
+    settled.Column<T>(rows, [&](std::size_t row, T value) { set(settled_[first + row], value); });
+  };
+  // Neighbours are often in the same segment.
+  SegmentIndex asked = kNoSegment, answered = kNoSegment;
+  const auto segment_of = [&](SegmentIndex value) {
+    if (value != asked) {
+      asked = value;
+      answered = SegmentOf(names.segments, value);
+    }
+    return answered;
+  };
+  column([](Settled& one, std::uint8_t value) { one.bits = value; }, std::uint8_t{});
+  column([&](Settled& one, SegmentIndex value) { one.segment = segment_of(value); },
+         SegmentIndex{});
+  column([&](Settled& one, SegmentIndex value) { one.answer = segment_of(value); }, SegmentIndex{});
+  column([](Settled& one, std::uint8_t value) { one.cause = value; }, std::uint8_t{});
+  column([](Settled& one, std::uint16_t value) { one.runs = value; }, std::uint16_t{});
+  column([](Settled& one, std::int64_t value) { one.since = value; }, std::int64_t{});
+  column([](Settled& one, std::int64_t value) { one.answer_since = value; }, std::int64_t{});
+  for (std::size_t i = 0; i < names.score_map.size(); ++i) {
+    if (names.scores[i].starts_with("step:")) {
+      ReadInto(settled, first, last, steps_, names.score_map[i]);
+    } else {
+      ReadInto(settled, first, last, values_, names.score_map[i]);
+    }
+  }
+  for (const int flag : names.flag_map) {
+    ReadInto(settled, first, last, flags_, flag);
+  }
+  if (!stored.features.empty()) {
+    BlobReader values(stored.features);
+    for (const int feature : names.feature_map) {
+      ReadInto(values, first, last, features_, feature);
+    }
+  }
 }
 
 void ModelState::LoadFits() {
@@ -415,7 +440,7 @@ void ModelState::Store() {
       .Bind(8, ScoreNames(model_));
   row.Bind(9, Names(model_.flags)).Bind(10, Names(model_.features)).Run();
 
-  if (db_.thrown_away()) {
+  if (db_.thrown_away() || keeps_nothing) {
     return;  // Nobody will load it.
   }
 

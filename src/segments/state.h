@@ -116,10 +116,26 @@ class ModelState {
   CustomerIndex known = 0;  // Customers that there were at the last slot.
   std::map<std::string, Fit> fits;
 
+  // Store leaves the blocks out: of a plan, which is rolled back.
+  bool keeps_nothing = false;
+
  private:
   static constexpr CustomerIndex kBlockCustomers = 4096;
 
+  struct StoredBlock {
+    CustomerIndex first = 0, last = 0;
+    std::string settled, features;
+  };
+
+  // What the columns of the stored blocks stand for, and where each goes now, or -1.
+  struct StoredNames {
+    std::vector<std::string> segments, scores;
+    std::vector<int> score_map, flag_map, feature_map;
+  };
+
   bool LoadModelRow();
+  void LoadBlock(const StoredBlock& stored, const StoredNames& names);
+  SegmentIndex SegmentOf(const std::vector<std::string>& stored_ids, SegmentIndex stored);
   void LoadBlocks(const std::string& segments, const std::string& scores, const std::string& flags,
                   const std::string& features);
   void LoadFits();

@@ -287,25 +287,30 @@ void Simulation::Dispatch() {
 }
 
 void Simulation::DispatchGrouped() {
-  const std::vector<Flying> landed = Landed();
+  const int life = lives_;
+  if (start_first_) {
+    DispatchGroup({});  // The answers are still on their way to the service.
+  }
+  start_first_ = false;
+  if (lives_ == life) {
+    DispatchGroup(Landed());
+  }
+}
+
+// As the service does it: what came back, then what is due, in one transaction; then the calls.
+void Simulation::DispatchGroup(const std::vector<Flying>& landed) {
   std::vector<Call> calls;
   const auto add = [&](std::vector<Call> more) {
     std::move(more.begin(), more.end(), std::back_inserter(calls));
   };
   const bool done = Attempt([&] {
     Transaction work(*parts_->db);
-    if (start_first_) {
-      add(parts_->dispatcher->Start(now_));
-    }
     for (const Flying& one : landed) {
       add(parts_->dispatcher->Finish(one.call, one.answered.reply, now_));
     }
-    if (!start_first_) {
-      add(parts_->dispatcher->Start(now_));
-    }
+    add(parts_->dispatcher->Start(now_));
     work.Commit();
   });
-  start_first_ = false;
   checks_->Told(landed, done);
   if (done) {
     Perform(std::move(calls));

@@ -102,6 +102,7 @@ class Simulation {
   bool CycleBegan();
   void Dispatch();
   void DispatchGrouped();
+  void DispatchGroup(const std::vector<Flying>& landed);
   void DispatchOneByOne();
   std::vector<Flying> Landed();
   void Perform(std::vector<Call> calls);

@@ -50,8 +50,11 @@ std::string HmacHex(const EVP_MD* hash, std::string_view key, std::string_view b
 }
 
 Sha256Bytes Sha256(std::string_view bytes) {
+  // Looked up once: the library would search its providers for each text.
+  static EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   Sha256Bytes digest{};
-  SHA256(Bytes(bytes), bytes.size(), digest.data());
+  const int done = EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, kSha256, nullptr);
+  SEGUE_CHECK(done == 1);
   return digest;
 }
 

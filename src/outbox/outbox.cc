@@ -69,7 +69,7 @@ CREATE TABLE calls(
 // What caps count, by customer: an outbox holds much else, and each of its rows is long.
 constexpr std::string_view kMessageIndex = R"(
 CREATE INDEX IF NOT EXISTS outbox_message
-  ON outbox(customer, state, changed, not_before, claimed, purpose, template) WHERE kind = 0;
+  ON outbox(customer, changed, state, not_before, claimed, purpose, template) WHERE kind = 0;
 )";
 
 using State = DeliveryState;

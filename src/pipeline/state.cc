@@ -328,6 +328,7 @@ struct State::Inner {
   std::vector<FactsRead> reads;  // Per model.
   std::unique_ptr<Host> host;
   std::unique_ptr<Playbooks> playbooks;
+  std::map<std::string, std::string> common_names;  // For what is written to anybody.
 };
 
 State::State(Database& db, const Workspace& workspace, const Templates& templates, TimePoint now,
@@ -336,6 +337,10 @@ State::State(Database& db, const Workspace& workspace, const Templates& template
   inner_->host = std::make_unique<Host>(*this);
   inner_->playbooks = std::make_unique<Playbooks>(db, workspace, *inner_->host);
   WatchOffers(inner_->outbox, inner_->playbooks->offers());
+  for (const auto& [name, path] : workspace.links) {
+    inner_->common_names["links." + name] = workspace.links_base + path;
+  }
+  inner_->common_names["sender.postal"] = workspace.sender_postal;
 }
 
 void WatchOffers(Outbox& outbox, Offers& offers) {
@@ -471,16 +476,13 @@ RenderContext State::ContextOf(CustomerIndex customer, TimePoint now) const {
   context.moment = {now, workspace.schema.timezone};
   context.customer = customer;
   context.zone = ZoneOf(customer);
-  for (const auto& [name, path] : workspace.links) {
-    context.names["links." + name] = workspace.links_base + path;
-  }
+  context.common = &inner_->common_names;
   // Signed for a reader only.
   const std::string& key = inner_->ledger.CustomerKey(customer);
   const std::string who =
       inner_->db.thrown_away() ? key : PersonPath({inner_->options.links_key, workspace.id}, key);
   context.names["links.unsubscribe"] = workspace.serve_url + "/unsubscribe/" + who;
   context.names["links.preferences"] = workspace.serve_url + "/preferences/" + who;
-  context.names["sender.postal"] = workspace.sender_postal;
   return context;
 }
 

@@ -180,7 +180,9 @@ TimePoint PlaybookEngine::HoldForQuietHours(const Subject& subject, const std::s
       quiet->customer_zone ? host_.ZoneOf(subject.customer) : workspace_.schema.timezone;
   const TimePoint at = AfterQuietHours(*quiet, due, zone);
   if (at == due) {
-    Say(now, subject, Gate::kQuietHours, true, "", zone.Format(due) + " " + zone.name());
+    if (!db_.thrown_away()) {
+      Say(now, subject, Gate::kQuietHours, true, "", zone.Format(due) + " " + zone.name());
+    }
   } else {
     Say(now, subject, Gate::kQuietHours, true, "held",
         "until " + FormatTime(at) + ", " + zone.Format(at) + " " + zone.name());

@@ -224,6 +224,13 @@ std::vector<std::int64_t> Segments::CountBySegment() const {
 
 void Segments::ReadSegment(CustomerIndex first, std::span<double> out, TextPool& pool) const {
   const ModelState& state = inner_->state;
+  if (out.size() == 1) {
+    const CustomerIndex customer = inner_->At(first);
+    const SegmentIndex segment =
+        customer < state.count() ? state.settled(customer).segment : kNoSegment;
+    out[0] = segment == kNoSegment ? kMissing : pool.Intern(state.segment_ids()[segment]);
+    return;
+  }
   std::vector<double> codes;
   for (const std::string& id : state.segment_ids()) {
     codes.push_back(pool.Intern(id));

@@ -282,14 +282,14 @@ class Renderer {
       // The body is put in by the caller: it is no line.
       return std::optional(value.name == "body" ? std::string() : around->subject);
     }
-    const auto found = context_.names.find(value.name);
-    if (found == context_.names.end() || found->second.empty()) {
+    const std::string* found = context_.Named(value.name);
+    if (found == nullptr || found->empty()) {
       return std::optional<std::string>();
     }
     if (value.name != "offer.expires") {
-      return std::optional(found->second);
+      return std::optional(*found);
     }
-    const Result<TimePoint> time = ParseTime(found->second, context_.zone);
+    const Result<TimePoint> time = ParseTime(*found, context_.zone);
     if (!time) {
       return Error(fmt::format("{}: {}", value.written, time.error().message()));
     }
@@ -327,6 +327,17 @@ void ForEachStep(const std::vector<Step>& steps, const Visit& visit) {
 }
 
 }  // namespace
+
+const std::string* RenderContext::Named(const std::string& name) const {
+  if (const auto own = names.find(name); own != names.end()) {
+    return &own->second;
+  }
+  if (common == nullptr) {
+    return nullptr;
+  }
+  const auto shared = common->find(name);
+  return shared == common->end() ? nullptr : &shared->second;
+}
 
 struct Templates::Inner {
   Inner(const Workspace& workspace_in, bool tolerate)
@@ -485,11 +496,11 @@ Result<RenderedMessage> Templates::Inner::RenderParts(const CompiledTemplate& co
     message.values[name] = std::move(*line);
   }
   if (!parts.link.empty()) {
-    const auto link = context.names.find("links." + std::string(parts.link));
-    if (link == context.names.end() || !IsWebAddress(link->second)) {
+    const std::string* link = context.Named("links." + std::string(parts.link));
+    if (link == nullptr || !IsWebAddress(*link)) {
       return Error(fmt::format("links.{} is not a web address", parts.link));
     }
-    message.link = link->second;
+    message.link = *link;
   }
   if (!parts.body->nodes.empty()) {
     if (const Result<void> done =

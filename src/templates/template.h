@@ -38,9 +38,13 @@ struct RenderContext {
   // offer.code, offer.expires (as FormatTime writes it), offer.terms.  One that is absent or empty
   // has no value.
   std::map<std::string, std::string> names;
+  const std::map<std::string, std::string>* common = nullptr;  // More, the same for everybody.
   bool wants_body = true;  // False: whether it can be made is enough.
   std::string variant;     // Of the template; empty, or one that it lacks: its first, if it has
                            // variants at all.
+
+  // What a name stands for; null: nothing.
+  const std::string* Named(const std::string& name) const;
 };
 
 struct RenderedMessage {

@@ -452,19 +452,24 @@ bool ReleaseBrake(Database& db) {
 
 void Cycle::Depart(TimePoint now) {
   Ledger& ledger = state_.ledger();
-  for (const CustomerIndex customer : ledger.TakeDeparted()) {
+  const std::vector<CustomerIndex> departed = ledger.TakeDeparted();
+  for (const CustomerIndex customer : departed) {
     const CustomerIndex survivor = ledger.Survivor(customer);
     for (std::size_t model = 0; model < state_.workspace().models.size(); ++model) {
       if (Segments* segments = state_.segments(static_cast<int>(model))) {
-        survivor == customer ? segments->Erase(customer) : segments->Forget(customer);
+        ledger.IsAlive(survivor) ? segments->Forget(customer) : segments->Erase(customer);
       }
     }
-    if (survivor == customer) {
-      state_.outbox().Erase(customer, now);
-      state_.playbooks().Erased(customer, now);  // Last: it has the ad tools let them go.
-    } else {
+    if (survivor != customer) {
       state_.playbooks().Merged(customer, survivor, now);
       state_.outbox().Merged(customer, survivor);
+    }
+  }
+  // Only now: what was merged into somebody since the last cycle is erased with them.
+  for (const CustomerIndex customer : departed) {
+    if (ledger.Survivor(customer) == customer) {
+      state_.outbox().Erase(customer, now);
+      state_.playbooks().Erased(customer, now);  // Last: it has the ad tools let them go.
     }
   }
 }

@@ -277,6 +277,11 @@ void Checks::ErasedAreGone() {
                "ledger_customer WHERE key IS NULL)") > 0) {
     throw Violation("decisions about somebody who was erased are still there");
   }
+  if (NumberOf(db,
+               "SELECT count(*) FROM move WHERE why <> '' AND customer IN (SELECT id FROM "
+               "ledger_customer WHERE key IS NULL)") > 0) {
+    throw Violation("why somebody moved who was erased is still there");
+  }
 }
 
 void Checks::ColumnsEqualRebuilt() {

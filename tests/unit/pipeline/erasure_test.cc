@@ -106,6 +106,63 @@ TEST_CASE("a suppressed customer is wholly erased, and who has the address next 
   CHECK(rows.Int(0) == 1);
 }
 
+TEST_CASE("who became one with somebody just before their erasure is erased with them") {
+  // The simulator found it (seeds 88000239, 88001829, 88002126, 88001623).
+  const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)},
+                                          {"rules/size.yaml", std::string(kErasureRules) + R"(---
+playbook: again
+purpose: service
+on: {model: size, to: [many]}
+do:
+  - task: {title: "Call", for: shop, due: 2d}
+limits: {reenter: never}
+)"}});
+  INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
+  REQUIRE(checked.workspace != nullptr);
+  const TempDir dir;
+  Database db = Database::Open(dir / "segue.db");
+  TimePoint now = *ParseTime("2026-03-02", Zone());
+  State state(db, *checked.workspace, *checked.templates, now);
+  Cycle cycle(state, nullptr);
+  CycleReport report;
+  const auto take_in = [&](const std::vector<Fact>& facts) {
+    cycle.Ingest(facts, "test", kDay, now, report);
+  };
+  const auto order = [&](const std::string& key, const std::string& id) {
+    return Event{0, key, now, {Value(id), Value(std::int64_t{100})}, id, {}};
+  };
+  take_in({order("ann", "a1"), order("ben", "b1"), order("cy", "c1")});
+  cycle.Decide(now, report);
+  now += kDay;
+  take_in({order("ben", "b2"), order("cy", "c2")});
+  cycle.Decide(now, report);
+  REQUIRE(state.playbooks().Runs(std::nullopt, "", false).size() == 2);
+  const auto count = [&](const char* sql) {
+    Statement ask = db.Prepare(sql);
+    return ask.Step() ? ask.Int(0) : -1;
+  };
+  bool seen = false;
+  SUBCASE("before any cycle saw the merge") {}
+  SUBCASE("after one did") {
+    seen = true;
+  }
+  take_in({Merge{"ann", "ben", now}});
+  if (seen) {
+    now += kHour;
+    cycle.Decide(now, report);
+  }
+  take_in({Erase{"ann", now}});
+  now += kHour;
+  cycle.Decide(now, report);
+  CHECK(count("SELECT count(*) FROM decision WHERE customer <> 2") == 0);
+  CHECK(count("SELECT count(*) FROM outbox WHERE customer_key = 'ben'") == 0);
+  CHECK(count("SELECT count(*) FROM move WHERE customer <> 2 AND why <> ''") == 0);
+  // Nobody else is touched.
+  CHECK(count("SELECT count(*) FROM decision WHERE customer = 2") > 0);
+  CHECK(count("SELECT count(*) FROM outbox WHERE customer_key = 'cy'") == 1);
+  CHECK(count("SELECT count(*) FROM move WHERE customer = 2 AND why <> ''") == 1);
+}
+
 TEST_CASE("what a cycle that was cut off did is counted with the one that follows it") {
   const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)},
                                           {"rules/size.yaml", std::string(kErasureRules) + R"(---

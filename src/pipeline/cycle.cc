@@ -465,9 +465,11 @@ void Cycle::Depart(TimePoint now) {
       state_.outbox().Merged(customer, survivor);
     }
   }
-  // Only now: what was merged into somebody since the last cycle is erased with them.
+  // Only now: what was merged into somebody since the last cycle is erased with them.  A process
+  // that has just begun meets all who were ever erased, and must leave what takes them out of
+  // lists.
   for (const CustomerIndex customer : departed) {
-    if (ledger.Survivor(customer) == customer) {
+    if (ledger.Survivor(customer) == customer && !state_.playbooks().AwaitsFarewell(customer)) {
       state_.outbox().Erase(customer, now);
       state_.playbooks().Erased(customer, now);  // Last: it has the ad tools let them go.
     }

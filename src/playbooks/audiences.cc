@@ -135,6 +135,12 @@ void PlaybookEngine::LeaveAudiences(const Leaving& who, TimePoint now) {
   }
 }
 
+bool PlaybookEngine::AwaitsFarewell(CustomerIndex customer) const {
+  Statement find = db_.Prepare("SELECT 1 FROM audience_farewell WHERE customer = ?");
+  find.Bind(1, std::int64_t{customer});
+  return find.Step();
+}
+
 void PlaybookEngine::SayFarewells() {
   std::vector<std::int64_t> waiting;
   Statement select = db_.Prepare("SELECT customer FROM audience_farewell");

@@ -191,6 +191,8 @@ class Playbooks {
   void Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now);
   // Promises that the ad tools let them go, so what was promised before must be erased already.
   void Erased(CustomerIndex customer, TimePoint now);
+  // Whether an ad tool still has to let an erased customer go: the promise that says so must stay.
+  bool AwaitsFarewell(CustomerIndex customer) const;
 
   // What is given away.
   Offers& offers();

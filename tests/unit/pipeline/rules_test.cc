@@ -195,6 +195,24 @@ TEST_CASE("an erased customer leaves the audience, and then what said so is blan
   CHECK(shop.state->outbox().Get(claimed[0].id)->customer_key.empty());
 }
 
+TEST_CASE("an erased customer leaves the audience although the process ends before it is told") {
+  RulesShop shop;
+  shop.Take(People(shop, 1, true));
+  shop.now += kHour;
+  shop.Take({shop.Happens("p0", 1, shop.now, 15000)});
+  shop.now += kHour;
+  shop.Take({Erase{"p0", shop.now}});
+  shop.Open();
+  shop.now += kHour;
+  shop.Take({});
+  OutboxFilter filter;
+  filter.state = DeliveryState::kWaiting;
+  const std::vector<Delivery> waiting = shop.state->outbox().List(filter);
+  REQUIRE(waiting.size() == 1);
+  CHECK(waiting[0].customer_key == "p0");
+  CHECK(waiting[0].payload.values.at("action") == "remove");
+}
+
 TEST_CASE(
     "a brake holds the whole cycle, keeps nothing and loses nothing, until a person lets it pass") {
   std::string safety;

@@ -233,11 +233,15 @@ void PurchaseSums::Build(std::size_t process) {
 
 void PurchaseSums::Recompute(std::size_t process, CustomerIndex customer) {
   BoughtByAll& bought = bought_[process];
+  const bool gone = !ledger_.IsAlive(customer);
+  if (gone && bought.days[customer].days > 0) {
+    DropStored();
+  }
   bought.days[customer] = {};
   for (std::vector<Spent>& spent : bought.spent) {
     spent[customer] = {};
   }
-  if (!ledger_.IsAlive(customer)) {
+  if (gone) {
     return;
   }
   std::vector<Purchase> purchases;
@@ -334,12 +338,19 @@ bool PurchaseSums::LoadParts(std::size_t process) {
   return true;
 }
 
+// So that it cannot be found in the file either: somebody may have been erased.
+void PurchaseSums::DropStored() {
+  db_.Execute("PRAGMA secure_delete = ON");
+  db_.Execute("DELETE FROM purchase_sums");
+  db_.Execute("DELETE FROM purchase_sums_part");
+  db_.Execute("PRAGMA secure_delete = FAST");
+}
+
 void PurchaseSums::Store() {
   if (ready_) {
     Advance(now_);  // Who was erased since is not kept.
   }
-  db_.Execute("DELETE FROM purchase_sums");
-  db_.Execute("DELETE FROM purchase_sums_part");
+  DropStored();
   for (std::size_t process = 0; ready_ && process < processes_.size(); ++process) {
     const BoughtByAll& bought = bought_[process];
     ByteWriter ahead;

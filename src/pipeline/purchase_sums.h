@@ -67,6 +67,7 @@ class PurchaseSums {
   struct Purchase;
 
   bool Load(TimePoint now);
+  void DropStored();
   bool LoadParts(std::size_t process);
   void BuildAll();
   void Build(std::size_t process);

@@ -55,6 +55,7 @@ struct Segments::Inner {
         model_index(model_in),
         model(workspace_in.models[static_cast<std::size_t>(model_in)]),
         base(model.of == Subject::kAccount ? kFirstAccount : 0),
+        silent(db_in.thrown_away()),
         state(db_in, model, FeaturesAreRead(workspace_in, model_in)) {
     for (const std::string& id : state.segment_ids()) {
       workspace.pool->Intern(id);  // Readers on several threads must find it there.
@@ -153,6 +154,8 @@ struct Segments::Inner {
 
     // `before` is null where no lines were learned at this slot.
     void SettleBlock(Scorer* before, CustomerIndex first);
+    std::string Changed(const WhyContext& why, CustomerIndex customer, std::size_t i,
+                        SegmentIndex from) const;
     void SettleOne(const WhyContext& why, CustomerIndex customer, std::size_t i,
                    std::optional<SegmentIndex> before);
     void Place(const WhyContext& why, CustomerIndex customer, std::size_t i);
@@ -167,6 +170,7 @@ struct Segments::Inner {
   int model_index;
   const Model& model;
   const CustomerIndex base;  // Number of the first whom the model is about.
+  bool silent;               // Nobody will ask why somebody moved.
   ModelState state;
   std::vector<std::string> basis;
   std::map<std::string, LineSet> pinned;

@@ -133,10 +133,15 @@ void Segments::Inner::Part::Place(const WhyContext& why, CustomerIndex customer,
       const Cause cause = pass.edited && customer < state.known    ? Cause::kEdit
                           : pass.people.FirstFactWasLate(customer) ? Cause::kImport
                                                                    : Cause::kBehaviour;
-      MoveTo(settled, customer, cause, WhyPlaced(why, i));
+      MoveTo(settled, customer, cause, inner.silent ? std::string() : WhyPlaced(why, i));
     }
   }
   state.Set(customer, settled);
+}
+
+std::string Segments::Inner::Part::Changed(const WhyContext& why, CustomerIndex customer,
+                                           std::size_t i, SegmentIndex from) const {
+  return inner.silent ? std::string() : WhyChanged(why, customer, i, from, why.scorer.answer(i));
 }
 
 // `before` is the answer with the lines before, where lines were learned at this slot.
@@ -158,7 +163,7 @@ void Segments::Inner::Part::SettleOne(const WhyContext& why, CustomerIndex custo
   }
   if (pass.edited &&
       (!was_pending || (settled.segment != kNoSegment && !inner.IsKnown(settled.segment)))) {
-    const std::string change = WhyChanged(why, customer, i, settled.segment, answer);
+    const std::string change = Changed(why, customer, i, settled.segment);
     MoveTo(settled, customer, Cause::kEdit,
            "the model was edited" + (change.empty() ? "" : ": " + change));
     state.Set(customer, settled);
@@ -183,7 +188,7 @@ void Segments::Inner::Part::SettleOne(const WhyContext& why, CustomerIndex custo
     MoveTo(settled, customer, cause,
            (found == state.waits().end() ? "" : found->second) + HeldFor(model.hold));
   } else if (enough) {
-    const std::string change = WhyChanged(why, customer, i, settled.segment, answer);
+    const std::string change = Changed(why, customer, i, settled.segment);
     const std::string_view learned = cause != Cause::kRefit ? ""
                                      : pass.people.inputs_before() != nullptr
                                          ? "purchases were learned again: "
@@ -195,7 +200,7 @@ void Segments::Inner::Part::SettleOne(const WhyContext& why, CustomerIndex custo
                           {},
                           kNoSegment,
                           kNoSegment,
-                          WhyChanged(why, customer, i, settled.segment, answer)});
+                          Changed(why, customer, i, settled.segment)});
   }
   state.Set(customer, settled);
 }

@@ -1,5 +1,5 @@
-// The stand-in plays any tool where nobody is written to: in backtests, and in the lives that tests
-// tell.  What it is given is not put into words; the answer to its call decides.
+// The stand-in plays any tool in a backtest, where nobody is written to.  What it is given is not
+// put into words; the answer to its call decides.
 
 #include "connectors/connector.h"
 

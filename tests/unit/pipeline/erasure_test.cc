@@ -41,6 +41,22 @@ segments:
   - {id: one, when: otherwise}
 )";
 
+// Whoever buys often is called.
+Checked WithTask() {
+  Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)},
+                                    {"rules/size.yaml", std::string(kErasureRules) + R"(---
+playbook: again
+purpose: service
+on: {model: size, to: [many]}
+do:
+  - task: {title: "Call", for: shop, due: 2d}
+limits: {reenter: never}
+)"}});
+  INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
+  CHECK(checked.workspace != nullptr);
+  return checked;
+}
+
 TEST_CASE("an erasure proves itself although a cycle was cut off and others share the address") {
   const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)},
                                           {"rules/size.yaml", std::string(kErasureRules)}});
@@ -108,16 +124,7 @@ TEST_CASE("a suppressed customer is wholly erased, and who has the address next 
 
 TEST_CASE("who became one with somebody just before their erasure is erased with them") {
   // The simulator found it (seeds 88000239, 88001829, 88002126, 88001623).
-  const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)},
-                                          {"rules/size.yaml", std::string(kErasureRules) + R"(---
-playbook: again
-purpose: service
-on: {model: size, to: [many]}
-do:
-  - task: {title: "Call", for: shop, due: 2d}
-limits: {reenter: never}
-)"}});
-  INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
+  const Checked checked = WithTask();
   REQUIRE(checked.workspace != nullptr);
   const TempDir dir;
   Database db = Database::Open(dir / "segue.db");
@@ -164,16 +171,7 @@ limits: {reenter: never}
 }
 
 TEST_CASE("what a cycle that was cut off did is counted with the one that follows it") {
-  const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)},
-                                          {"rules/size.yaml", std::string(kErasureRules) + R"(---
-playbook: again
-purpose: service
-on: {model: size, to: [many]}
-do:
-  - task: {title: "Call", for: shop, due: 2d}
-limits: {reenter: never}
-)"}});
-  INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
+  const Checked checked = WithTask();
   REQUIRE(checked.workspace != nullptr);
   const TempDir dir;
   Database db = Database::Open(dir / "segue.db");

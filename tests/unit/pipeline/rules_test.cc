@@ -145,6 +145,15 @@ std::vector<Fact> People(RulesShop& shop, int count, bool visit) {
   return facts;
 }
 
+// p0 is put into an audience, and erased an hour later.
+void EraseOneInAudience(RulesShop& shop) {
+  shop.Take(People(shop, 1, true));
+  shop.now += kHour;
+  shop.Take({shop.Happens("p0", 1, shop.now, 15000)});
+  shop.now += kHour;
+  shop.Take({Erase{"p0", shop.now}});
+}
+
 }  // namespace
 
 TEST_CASE("events, flags and time start in a real state; a cap holds one message behind another") {
@@ -174,11 +183,7 @@ TEST_CASE("events, flags and time start in a real state; a cap holds one message
 
 TEST_CASE("an erased customer leaves the audience, and then what said so is blank") {
   RulesShop shop;
-  shop.Take(People(shop, 1, true));
-  shop.now += kHour;
-  shop.Take({shop.Happens("p0", 1, shop.now, 15000)});
-  shop.now += kHour;
-  shop.Take({Erase{"p0", shop.now}});
+  EraseOneInAudience(shop);
   OutboxFilter filter;
   filter.state = DeliveryState::kWaiting;
   const std::vector<Delivery> waiting = shop.state->outbox().List(filter);
@@ -197,11 +202,7 @@ TEST_CASE("an erased customer leaves the audience, and then what said so is blan
 
 TEST_CASE("an erased customer leaves the audience although the process ends before it is told") {
   RulesShop shop;
-  shop.Take(People(shop, 1, true));
-  shop.now += kHour;
-  shop.Take({shop.Happens("p0", 1, shop.now, 15000)});
-  shop.now += kHour;
-  shop.Take({Erase{"p0", shop.now}});
+  EraseOneInAudience(shop);
   shop.Open();
   shop.now += kHour;
   shop.Take({});

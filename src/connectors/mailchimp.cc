@@ -254,10 +254,8 @@ class MailchimpConnector final : public Connector {
 
   // A member that is not there has no tag to lose.
   static bool WantsNothing(const VendorAttempt& attempt, const ContactGroup& group) {
-    return std::all_of(group.members.begin(), group.members.end(), [&](std::size_t member) {
-      const Delivery& delivery = attempt.batch()[member];
-      return delivery.kind == DeliveryKind::kAudience && Removes(delivery);
-    });
+    return std::all_of(group.members.begin(), group.members.end(),
+                       [&](std::size_t member) { return Removes(attempt.batch()[member]); });
   }
 
   NextStep Alone(VendorAttempt& attempt, const std::string& list) const {

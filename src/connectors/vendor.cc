@@ -199,11 +199,6 @@ std::string ContactId(const Delivery& delivery, std::string_view match_field) {
       .value_or("");
 }
 
-bool Removes(const Delivery& delivery) {
-  const auto action = delivery.payload.values.find("action");
-  return action != delivery.payload.values.end() && action->second == "remove";
-}
-
 boost::json::object TextsJson(const std::map<std::string, std::string>& texts) {
   boost::json::object object;
   for (const auto& [name, text] : texts) {

@@ -101,8 +101,6 @@ std::string UuidOf(std::string_view key);
 // A moment as vendors of analytics count it.
 std::int64_t UnixMillis(TimePoint time);
 
-// Whether a delivery of kind kAudience takes the customer out of the list.
-bool Removes(const Delivery& delivery);
 boost::json::object TextsJson(const std::map<std::string, std::string>& texts);
 
 // Deliveries of one batch that speak of the same contact or account: a vendor refuses a batch that

@@ -59,4 +59,10 @@ std::string DeliveryKey(std::string_view workspace, std::string_view customer,
   return Sha256Hex(parts).substr(0, 32);
 }
 
+bool Removes(const Delivery& delivery) {
+  const auto action = delivery.payload.values.find("action");
+  return delivery.kind == DeliveryKind::kAudience && action != delivery.payload.values.end() &&
+         action->second == "remove";
+}
+
 }  // namespace segue

@@ -83,6 +83,9 @@ struct Delivery {
   std::string detail;  // The vendor's or our own last words, redacted.
 };
 
+// Whether it takes somebody out of a list.
+bool Removes(const Delivery& delivery);
+
 // What came of one attempt at one delivery.
 struct Outcome {
   enum class Kind : std::uint8_t {

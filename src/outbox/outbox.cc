@@ -420,7 +420,12 @@ void Outbox::Erase(CustomerIndex customer, TimePoint now) {
       "WHERE id = ?");
   for (Stored& row : all) {
     const State state = row.delivery.state;
-    if (state == State::kWaiting || state == State::kUnknown || state == State::kDead) {
+    const bool waits =
+        state == State::kWaiting || state == State::kUnknown || state == State::kDead;
+    if (Removes(row.delivery) && (waits || state == State::kRunning)) {
+      continue;  // Nobody would promise it again, and they would stay in the list for ever.
+    }
+    if (waits) {
       Transition(row, State::kDropped, now, "erased", "");
     }
     // One in flight stands; it is not tried again.

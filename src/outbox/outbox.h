@@ -103,7 +103,8 @@ class Outbox {
   Result<void> MarkSent(std::int64_t id, std::string_view note, TimePoint now);
 
   // The customer is erased: what waits is dropped, and every payload, address and vendor's word
-  // about them goes away.  The rows stay, with key, state and times, as proof.
+  // about them goes away.  The rows stay, with key, state and times, as proof.  What takes them out
+  // of a list and has not come to an end is left as it is, for a call after that.
   void Erase(CustomerIndex customer, TimePoint now);
   // What was promised to `gone` belongs to `survivor` from here on; keys never change.
   void Merged(CustomerIndex gone, CustomerIndex survivor);
@@ -130,6 +131,8 @@ class Outbox {
   // Whether an earlier task of this step was promised and not refused or dropped.  Tools do not
   // tell us when a task is done.
   bool HasOpenTask(std::string_view playbook, std::string_view step, CustomerIndex customer) const;
+  // Whether another delivery waits that takes the same person out of the same list.
+  bool AwaitsRemoval(const Delivery& removal) const;
 
  private:
   struct Stored;

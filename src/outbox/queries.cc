@@ -126,4 +126,21 @@ bool Outbox::HasOpenTask(std::string_view playbook, std::string_view step,
   return select.Step();
 }
 
+bool Outbox::AwaitsRemoval(const Delivery& removal) const {
+  Statement select = db_.Prepare("SELECT " + std::string(kColumns) +
+                                 " FROM outbox WHERE customer = ? AND kind = 4 AND state = 0 AND "
+                                 "connector = ? AND customer_key = ?");
+  select.Bind(1, static_cast<std::int64_t>(removal.customer))
+      .Bind(2, removal.connector)
+      .Bind(3, removal.customer_key);
+  while (select.Step()) {
+    const Delivery other = Stored::Read(select).delivery;
+    if (Removes(other) && other.payload.name == removal.payload.name &&
+        other.payload.to == removal.payload.to) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace segue

@@ -466,10 +466,9 @@ void Cycle::Depart(TimePoint now) {
     }
   }
   // Only now: what was merged into somebody since the last cycle is erased with them.  A process
-  // that has just begun meets all who were ever erased, and must leave what takes them out of
-  // lists.
+  // that has just begun meets all who were ever erased.
   for (const CustomerIndex customer : departed) {
-    if (ledger.Survivor(customer) == customer && !state_.playbooks().AwaitsFarewell(customer)) {
+    if (ledger.Survivor(customer) == customer) {
       state_.outbox().Erase(customer, now);
       state_.playbooks().Erased(customer, now);  // Last: it has the ad tools let them go.
     }

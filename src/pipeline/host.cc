@@ -528,16 +528,24 @@ TimePoint CapsHoldUntil(State& state, const Delivery& delivery, TimePoint now) {
       .at;
 }
 
+bool Host::AwaitsRemoval(const Delivery& removal) {
+  return state_.outbox().AwaitsRemoval(removal);
+}
+
 bool Host::ForgetDeliveries(CustomerIndex customer, TimePoint now) {
-  Statement open = state_.db().Prepare(
-      "SELECT 1 FROM outbox WHERE customer = ? AND erased = 0 AND state IN (0, 1, 5, 7) LIMIT 1");
-  open.Bind(1, static_cast<std::int64_t>(customer));
-  const bool waits = open.Step();
-  open.Reset();
-  if (!waits) {
+  Statement count = state_.db().Prepare(
+      "SELECT count(*), count(*) FILTER (WHERE state IN (0, 1, 5, 7)) FROM outbox WHERE customer = "
+      "? AND erased = 0");
+  count.Bind(1, static_cast<std::int64_t>(customer));
+  SEGUE_CHECK(count.Step());
+  const std::int64_t all = count.Int(0);
+  const std::int64_t open = count.Int(1);
+  count.Reset();
+  // One that a person has to look at does not keep the others.
+  if (open == 0 || open < all) {
     state_.outbox().Erase(customer, now);
   }
-  return !waits;
+  return open == 0;
 }
 
 }  // namespace segue

@@ -62,6 +62,7 @@ class Host final : public PlaybookHost {
                    CustomerIndex customer) override;
   bool Enqueue(const Delivery& delivery) override;
   void DropOffers(std::int64_t run, std::string_view why, TimePoint now) override;
+  bool AwaitsRemoval(const Delivery& removal) override;
   bool ForgetDeliveries(CustomerIndex customer, TimePoint now) override;
 
  private:

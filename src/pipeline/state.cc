@@ -499,10 +499,7 @@ std::optional<std::string> State::NewAddress(const Delivery& delivery) const {
 
 std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
   const Workspace& workspace = inner_->workspace;
-  const auto action = delivery.payload.values.find("action");
-  const bool leaves = delivery.kind == DeliveryKind::kAudience &&
-                      action != delivery.payload.values.end() && action->second == "remove";
-  if (!leaves && !inner_->ledger.IsAlive(delivery.customer)) {
+  if (!Removes(delivery) && !inner_->ledger.IsAlive(delivery.customer)) {
     return "suppressed";  // An erased one still leaves the lists of the ad tools.
   }
   if (inner_->playbooks->offers().IsOver(delivery.key, now)) {

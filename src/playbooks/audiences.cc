@@ -130,15 +130,13 @@ void PlaybookEngine::LeaveAudiences(const Leaving& who, TimePoint now) {
       delivery.created = delivery.not_before = now;
       // Nobody stays in a list because the tool was away for a day.
       delivery.stale_after = now + workspace_.keep;
+      // What waits already will do: an erasure drops every `add` that could come after it.
+      if (who.run == 0 && host_.AwaitsRemoval(delivery)) {
+        continue;
+      }
       summary_.promised += host_.Enqueue(delivery) ? 1 : 0;
     }
   }
-}
-
-bool PlaybookEngine::AwaitsFarewell(CustomerIndex customer) const {
-  Statement find = db_.Prepare("SELECT 1 FROM audience_farewell WHERE customer = ?");
-  find.Bind(1, std::int64_t{customer});
-  return find.Step();
 }
 
 void PlaybookEngine::SayFarewells() {

@@ -118,7 +118,6 @@ class PlaybookEngine {
   PlaybookSummary Advance(TimePoint now, std::span<const Move> moves);
   void Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now);
   void Erased(CustomerIndex customer, TimePoint now);
-  bool AwaitsFarewell(CustomerIndex customer) const;
   std::optional<TimePoint> NextDue() const;
 
   Offers& offers() { return offers_; }

@@ -384,7 +384,9 @@ bool PlaybookEngine::Promise(ActiveRun& run, const Subject& subject, const Wish&
   delivery.payload = std::move(payload);
   delivery.created = now;
   delivery.not_before = not_before;
-  delivery.stale_after = not_before + workspace_.stale_after;
+  // Nobody stays in a list because the tool was away for a day.
+  delivery.stale_after =
+      not_before + (Removes(delivery) ? workspace_.keep : workspace_.stale_after);
   Wording wording{.variant = run.variant, .names = {}, .account = {}};
   std::optional<Grant> grant;
   if (at.prints_offer) {

@@ -245,10 +245,6 @@ void Playbooks::Erased(CustomerIndex customer, TimePoint now) {
   inner_->engine.Erased(customer, now);
 }
 
-bool Playbooks::AwaitsFarewell(CustomerIndex customer) const {
-  return inner_->engine.AwaitsFarewell(customer);
-}
-
 Offers& Playbooks::offers() {
   return inner_->engine.offers();
 }

@@ -154,6 +154,9 @@ class PlaybookHost {
   // Drops what a run promised, waits still, and prints its offer: `why` it is not wanted any more.
   virtual void DropOffers(std::int64_t /*run*/, std::string_view /*why*/, TimePoint /*now*/) {}
 
+  // Whether what waits takes the same person out of the same list.
+  virtual bool AwaitsRemoval(const Delivery& /*removal*/) { return false; }
+
   // Blanks what was promised for an erased customer; false while some of it is still to be done.
   virtual bool ForgetDeliveries(CustomerIndex customer, TimePoint now) = 0;
 };
@@ -189,10 +192,9 @@ class Playbooks {
 
   // A merge: in one playbook or lane the older run stays and the other ends as `merged`.
   void Merged(CustomerIndex gone, CustomerIndex survivor, TimePoint now);
-  // Promises that the ad tools let them go, so what was promised before must be erased already.
+  // Promises that the ad tools let them go, where nothing does that waits already: so an `add` that
+  // waits must be dropped before.
   void Erased(CustomerIndex customer, TimePoint now);
-  // Whether an ad tool still has to let an erased customer go: the promise that says so must stay.
-  bool AwaitsFarewell(CustomerIndex customer) const;
 
   // What is given away.
   Offers& offers();

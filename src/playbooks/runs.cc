@@ -455,6 +455,8 @@ void PlaybookEngine::MergeLanes(int index, CustomerIndex survivor, TimePoint now
 
 void PlaybookEngine::Erased(CustomerIndex customer, TimePoint now) {
   Transaction work(db_);
+  // Before their runs end, which would promise it again where it waits.
+  LeaveAudiences({.run = 0, .customer = customer, .word = "erased"}, now);
   for (std::size_t i = 0; i < programs_.size(); ++i) {
     pending_[i].erase(customer);
     const auto found = running_[i].find(customer);
@@ -466,7 +468,6 @@ void PlaybookEngine::Erased(CustomerIndex customer, TimePoint now) {
   }
   RemoveOver();
   ForgetOccasions(customer, std::nullopt);
-  LeaveAudiences({.run = 0, .customer = customer, .word = "erased"}, now);
   db_.Prepare("INSERT OR IGNORE INTO audience_farewell(customer) VALUES (?)")
       .Bind(1, Number(customer))
       .Run();

@@ -12,83 +12,12 @@
 
 #include "outbox/payload.h"
 #include "outbox/states.h"
-#include "support/temp_dir.h"
+#include "unit/outbox/fixture.h"
 
 namespace segue {
 namespace {
 
 using State = DeliveryState;
-
-const TimePoint kStart = FromMicros(1'774'500'000'000'000);  // 2026-03-26T04:40:00Z
-constexpr Duration kLease = std::chrono::minutes(2);
-
-Outcome Answer(Outcome::Kind kind, std::string words = "",
-               Duration retry_after = Duration::zero()) {
-  return {.kind = kind, .detail = std::move(words), .retry_after = retry_after, .vendor_id = ""};
-}
-
-struct Fixture {
-  TempDir dir;
-  std::optional<Database> db;
-  std::optional<Outbox> outbox;
-  Retry retry;
-
-  Fixture() { Open(); }
-
-  // What a process that was killed and started again does.
-  void Open() {
-    outbox.reset();
-    db.reset();
-    db.emplace(Database::Open(dir / "segue.db"));
-    outbox.emplace(*db);
-  }
-
-  static Delivery Make(const std::string& name) {
-    Delivery delivery;
-    delivery.key = DeliveryKey("demo", name, "winback", 1, "0", "smtp");
-    delivery.connector = "smtp";
-    delivery.purpose = "marketing";
-    delivery.customer = 7;
-    delivery.customer_key = name;
-    delivery.playbook = "winback";
-    delivery.run = 1;
-    delivery.step = "0";
-    delivery.payload.channel = "email";
-    delivery.payload.template_id = "hello";
-    delivery.payload.to = "\"Lara\" <Lara@Example.com>";
-    delivery.payload.subject = "Olá";
-    delivery.created = kStart;
-    delivery.not_before = kStart;
-    delivery.stale_after = kStart + kDay;
-    return delivery;
-  }
-
-  Delivery ClaimOne(TimePoint now) {
-    std::vector<Delivery> claimed = outbox->Claim("smtp", now, kLease, 10);
-    REQUIRE(claimed.size() == 1);
-    return claimed[0];
-  }
-
-  void Record(const Delivery& delivery, const Outcome& outcome, Dedupe dedupe, TimePoint now) {
-    outbox->Record(delivery, outcome, retry, dedupe, now);
-  }
-
-  Delivery Only() {
-    const std::vector<Delivery> all = outbox->List({});
-    REQUIRE(all.size() == 1);
-    return all[0];
-  }
-
-  std::string History(std::int64_t id) {
-    std::string text;
-    for (const Attempt& attempt : outbox->Attempts(id)) {
-      text += std::string(DeliveryStateName(attempt.from)) + ">" +
-              std::string(DeliveryStateName(attempt.to)) + " " + attempt.what +
-              (attempt.words.empty() ? "" : ": " + attempt.words) + "\n";
-    }
-    return text;
-  }
-};
 
 TEST_CASE_FIXTURE(Fixture, "the same promise is stored once, whatever its content") {
   CHECK(outbox->Enqueue(Make("lara")));
@@ -434,38 +363,6 @@ TEST_CASE_FIXTURE(Fixture, "a task stays open until it is dropped or refused") {
   CHECK_FALSE(outbox->HasOpenTask("winback", "0", 8));
   Record(ClaimOne(kStart), Answer(Outcome::Kind::kAccepted), Dedupe::kNone, kStart);
   CHECK(outbox->HasOpenTask("winback", "0", 7));
-}
-
-TEST_CASE_FIXTURE(Fixture,
-                  "erasing a customer drops what waits and leaves nothing of them but the proof") {
-  outbox->Enqueue(Make("lara"));
-  Delivery second = Make("lara2");
-  outbox->Enqueue(second);
-  const std::vector<Delivery> claimed = outbox->Claim("smtp", kStart, kLease, 1);
-  REQUIRE(claimed.size() == 1);
-  outbox->Erase(7, kStart);
-  // The one in flight stands, but is not tried again.
-  Record(claimed[0], Answer(Outcome::Kind::kRetry, "busy lara@example.com"), Dedupe::kNone, kStart);
-  CHECK(outbox->Claim("smtp", kStart + kHour, kLease, 10).empty());
-  CHECK(outbox->Count().dropped == 2);
-  for (const Delivery& delivery : outbox->List({})) {
-    CHECK(delivery.customer_key.empty());
-    CHECK(delivery.payload.to.empty());
-    CHECK(delivery.payload.subject.empty());
-    CHECK(delivery.detail.find("lara") == std::string::npos);
-    CHECK(History(delivery.id).find("lara") == std::string::npos);
-  }
-  CHECK_FALSE(outbox->AddressHas("lara@example.com", "hello", kStart, kDay));
-  CHECK_FALSE(outbox->Enqueue(Make("lara")));
-}
-
-TEST_CASE_FIXTURE(Fixture, "after a merge the survivor has the tasks of both, under the old keys") {
-  Delivery task = Make("lara");
-  task.kind = DeliveryKind::kTask;
-  outbox->Enqueue(task);
-  outbox->Merged(7, 3);
-  CHECK(outbox->HasOpenTask("winback", "0", 3));
-  CHECK(Only().key == task.key);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a list can be asked for one state, connector, playbook or customer") {

@@ -122,6 +122,47 @@ TEST_CASE("a suppressed customer is wholly erased, and who has the address next 
   CHECK(rows.Int(0) == 1);
 }
 
+TEST_CASE(
+    "a list that an erased customer is still in keeps what the other list was told no longer") {
+  const Checked checked = WithTask();
+  REQUIRE(checked.workspace != nullptr);
+  const TempDir dir;
+  Database db = Database::Open(dir / "segue.db");
+  const TimePoint now = *ParseTime("2026-03-02", Zone());
+  State state(db, *checked.workspace, *checked.templates, now);
+  Host host(state);
+  for (const std::string tool : {"one", "two"}) {
+    Delivery removal;
+    removal.kind = DeliveryKind::kAudience;
+    removal.key = removal.connector = tool;
+    removal.customer_key = "ann";
+    removal.payload.values["action"] = "remove";
+    removal.created = removal.not_before = now;
+    removal.stale_after = now + kDay;
+    REQUIRE(state.outbox().Enqueue(removal));
+  }
+  state.outbox().Erase(0, now);
+  const auto told = [&](const std::string& tool) {
+    const std::vector<Delivery> one = state.outbox().Claim(tool, now, kHour, 1);
+    REQUIRE(one.size() == 1);
+    state.outbox().Record(one[0], {Outcome::Kind::kAccepted, "", Duration::zero(), ""}, Retry{},
+                          Dedupe::kKey, now);
+  };
+  const auto named = [&] {
+    OutboxFilter filter;
+    filter.customer_key = "ann";
+    return state.outbox().List(filter).size();
+  };
+  CHECK_FALSE(host.ForgetDeliveries(0, now));
+  CHECK(named() == 2);
+  told("one");
+  CHECK_FALSE(host.ForgetDeliveries(0, now));
+  CHECK(named() == 1);
+  told("two");
+  CHECK(host.ForgetDeliveries(0, now));
+  CHECK(named() == 0);
+}
+
 TEST_CASE("who became one with somebody just before their erasure is erased with them") {
   // The simulator found it (seeds 88000239, 88001829, 88002126, 88001623).
   const Checked checked = WithTask();

@@ -154,6 +154,54 @@ void EraseOneInAudience(RulesShop& shop) {
   shop.Take({Erase{"p0", shop.now}});
 }
 
+// All that a dispatcher hands out now is done; returns its calls.
+std::vector<Call> Dispatched(RulesShop& shop) {
+  Dispatcher dispatcher(*shop.state,
+                        [](const ConnectorSettings&) -> Result<Secrets> { return Secrets(); });
+  std::vector<Call> made;
+  for (std::vector<Call> calls; !(calls = dispatcher.Start(shop.now)).empty();) {
+    for (const Call& call : calls) {
+      made.push_back(call);
+      CHECK(dispatcher.Finish(call.id, {Reply::Kind::kAnswered, 200, {}, "{}", {}}, shop.now)
+                .empty());
+    }
+  }
+  return made;
+}
+
+// Whom they put into a list or take out of it.
+Sent Lists(const std::vector<Call>& calls) {
+  Sent all;
+  for (const Call& call : calls) {
+    for (const std::string action : {"add", "remove"}) {
+      if (call.request.body.find(fmt::format(R"("action":"{}")", action)) != std::string::npos) {
+        all.push_back((call.request.body.find(R"("p0")") == std::string::npos ? "? " : "p0 ") +
+                      action);
+      }
+    }
+  }
+  return all;
+}
+
+// Texts of the whole state that hold an address, or are a key.
+std::int64_t CellsThatName(Database& db, const std::string& name) {
+  const bool address = name.find('@') != std::string::npos;
+  std::int64_t cells = 0;
+  Statement columns = db.Prepare(
+      "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c "
+      "WHERE m.type = 'table'");
+  while (columns.Step()) {
+    const std::string column = fmt::format(R"("{}")", columns.Text(1));
+    const std::string condition = address ? fmt::format("instr({}, ?) > 0", column)
+                                          : fmt::format("typeof({0}) = 'text' AND {0} = ?", column);
+    Statement count = db.Prepare(
+        fmt::format(R"(SELECT count(*) FROM "{}" WHERE {})", columns.Text(0), condition));
+    count.Bind(1, name);
+    cells += count.Step() ? count.Int(0) : 0;
+  }
+  return cells;
+}
+
 }  // namespace
 
 TEST_CASE("events, flags and time start in a real state; a cap holds one message behind another") {
@@ -212,6 +260,38 @@ TEST_CASE("an erased customer leaves the audience although the process ends befo
   REQUIRE(waiting.size() == 1);
   CHECK(waiting[0].customer_key == "p0");
   CHECK(waiting[0].payload.values.at("action") == "remove");
+}
+
+TEST_CASE(
+    "who was to leave an audience when they were erased leaves it, and then is found nowhere") {
+  RulesShop shop;
+  shop.Take(People(shop, 2, true));
+  shop.now += kHour;
+  shop.Take({shop.Happens("p0", 1, shop.now, 15000)});
+  CHECK(Lists(Dispatched(shop)) == Sent{"p0 add"});
+  shop.now += kHour;
+  shop.Take({shop.Happens("p0", 0, shop.now)});  // The exit, which promises the removal.
+  shop.now += kHour;
+  shop.Take({Erase{"p0", shop.now}});
+  SUBCASE("in one process") {}
+  SUBCASE("another process begins before the tool is told") {
+    shop.Open();
+    shop.now += kHour;
+    shop.Take({});
+  }
+  CHECK(Lists(Dispatched(shop)) == Sent{"p0 remove"});
+  SUBCASE("another process begins after the tool was told") {
+    shop.Open();
+  }
+  shop.now += kHour;
+  shop.Take({});
+  CHECK(CellsThatName(shop.db, "p0@example.com") == 0);
+  CHECK(CellsThatName(shop.db, "p0") == 0);
+  CHECK(CellsThatName(shop.db, "p1@example.com") > 0);
+  shop.Open();
+  shop.now += kHour;
+  shop.Take({});
+  CHECK(Dispatched(shop).empty());
 }
 
 TEST_CASE(

@@ -120,6 +120,29 @@ TEST_CASE_FIXTURE(Ads, "an erasure takes them out of every list, and then nothin
   CHECK(count(1) == 0);
 }
 
+TEST_CASE_FIXTURE(Ads, "an erasure tells an ad tool once, whoever put them there and is at work") {
+  Add("ads", {Join("0"), WaitStep("1", kDay)});
+  Start();
+  host.lists.clear();
+  SUBCASE("nothing waits") {
+    playbooks->Erased(kLara, now);
+    CHECK(host.lists == Lines{"lara remove Slipping (Segue) lara@example.com"});
+  }
+  SUBCASE("it waits already") {
+    host.removal_waits = true;
+    playbooks->Erased(kLara, now);
+    CHECK(host.lists.empty());
+  }
+  CHECK(Ends() == Lines{"lara stopped"});
+}
+
+TEST_CASE_FIXTURE(Ads, "who is to leave a list leaves it although the tool is away for a day") {
+  Add("ads", {Join("0"), TakeOut("1")});
+  Start();
+  CHECK(host.lists.size() == 2);
+  CHECK(Column("(stale_after - not_before) / 86400000000") == "400");
+}
+
 TEST_CASE_FIXTURE(Ads, "shadow puts nobody in a list, so nobody is taken out") {
   Playbook& ads = Add("ads", {Join("0"), WaitStep("1", kDay)});
   ads.status = Status::kShadow;

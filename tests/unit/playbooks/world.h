@@ -65,6 +65,7 @@ class FakeHost final : public PlaybookHost {
   std::vector<std::string> lists;  // What ad tools were told.
   std::set<CustomerIndex> forgotten;
   bool delivered = true;
+  bool removal_waits = false;           // One that takes them out of the same list.
   std::vector<std::string> worded;      // The variant of each text.
   std::vector<std::string> coded;       // The code of each text that prints one.
   std::vector<std::string> used_codes;  // Since the last cycle.
@@ -250,6 +251,8 @@ class FakeHost final : public PlaybookHost {
     }
     return fresh;
   }
+
+  bool AwaitsRemoval(const Delivery&) override { return removal_waits; }
 
   bool ForgetDeliveries(CustomerIndex customer, TimePoint) override {
     forgotten.insert(customer);

@@ -19,6 +19,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/json.hpp>
@@ -66,6 +67,17 @@ TimePoint At(std::string_view text) {
   return *time;
 }
 
+Checked CheckedAt(const std::string& folder) {
+  Diagnostics problems;
+  std::vector<SourceFile> sources = ReadWorkspaceFiles(folder, problems);
+  Checked checked = CheckWorkspace(std::move(sources));
+  problems.insert(problems.end(), checked.diagnostics.begin(), checked.diagnostics.end());
+  if (checked.workspace == nullptr || HasErrors(problems)) {
+    Fail(FormatDiagnostics(problems, checked.files, false));
+  }
+  return checked;
+}
+
 struct Opened {
   Checked checked;
   std::unique_ptr<Database> db;
@@ -75,14 +87,7 @@ struct Opened {
 
 Opened Open(const std::string& workspace, const std::string& folder, TimePoint now) {
   Opened opened;
-  Diagnostics problems;
-  std::vector<SourceFile> sources = ReadWorkspaceFiles(workspace, problems);
-  opened.checked = CheckWorkspace(std::move(sources));
-  problems.insert(problems.end(), opened.checked.diagnostics.begin(),
-                  opened.checked.diagnostics.end());
-  if (opened.checked.workspace == nullptr || HasErrors(problems)) {
-    Fail(FormatDiagnostics(problems, opened.checked.files, false));
-  }
+  opened.checked = CheckedAt(workspace);
   opened.db = std::make_unique<Database>(Database::Open(folder + "/segue.db"));
   opened.state = std::make_unique<State>(*opened.db, *opened.checked.workspace,
                                          *opened.checked.templates, now);
@@ -186,38 +191,33 @@ std::int64_t CountTrue(const State& state, const Expr& expr, CustomerIndex count
   return yes;
 }
 
-boost::json::object ConditionTimes(const std::string& workspace, const std::string& folder) {
+boost::json::object ConditionTimes(const std::string& folder_of_workspace,
+                                   const std::string& folder) {
   boost::json::object out;
   const TimePoint now = At("2025-01-03T06:00:00Z");
   const Watch::time_point start = Watch::now();
-  const Opened opened = Open(workspace, folder, now);
-  State& state = *opened.state;
-  out["open"] = Since(start);
+  const Checked checked = CheckedAt(folder_of_workspace);
   // The models alone: a playbook would start thousands of runs on a history that is a benchmark's.
-  const auto run = [&](TimePoint at) {
-    std::size_t moves = 0;
-    Transaction work(state.db());
-    state.columns().Advance(at);
-    for (std::size_t model = 0; model < state.workspace().models.size(); ++model) {
-      const auto index = static_cast<int>(model);
-      if (Segments* segments = state.segments(index)) {
-        moves += segments->RunSlot(*state.PopulationOf(index, at), at, at).moves.size();
-      }
-    }
-    work.Commit();
-    return moves;
-  };
-  run(now);  // The first slot places everybody; the next one is timed.
+  Workspace workspace = *checked.workspace;
+  const std::vector<Playbook> playbooks = std::exchange(workspace.playbooks, {});
+  workspace.insights.clear();
+  Database db = Database::Open(folder + "/segue.db");
+  State state(db, workspace, *checked.templates, now);
+  out["open"] = Since(start);
+  Cycle cycle(state, nullptr);
+  CycleReport first, second;
+  cycle.Decide(now, first);  // The first slot places everybody; the next one is timed.
   const TimePoint later = now + kDay;
   const Watch::time_point begin = Watch::now();
   const double cpu = Processor();
-  out["model_moves"] = run(later);
+  cycle.Decide(later, second);
+  out["model_moves"] = second.moves.size();
   out["models"] = Since(begin);
-  out["model_count"] = state.workspace().models.size();
+  out["model_count"] = workspace.models.size();
   const Watch::time_point conditions = Watch::now();
   std::int64_t asked = 0;
   std::int64_t yes = 0;
-  for (const Playbook& playbook : state.workspace().playbooks) {
+  for (const Playbook& playbook : playbooks) {
     for (const Condition& when : playbook.when) {
       yes += CountTrue(state, when.expr, state.ledger().customer_count(), later);
       ++asked;

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/check.h"
+#include "base/wide.h"
 #include "expression/arithmetic.h"
 #include "expression/execute.h"
 
@@ -22,7 +23,7 @@ static_assert(kBlock % kGroup == 0);
 constexpr std::size_t kStackRows = 4;
 
 template <typename F>
-void Each(double* a, std::size_t lanes, F f) {
+[[gnu::always_inline]] inline void Each(double* a, std::size_t lanes, F f) {
   for (std::size_t i = 0; i < lanes; i += kGroup) {
     std::array<double, kGroup> result;
     for (std::size_t k = 0; k < kGroup; ++k) {
@@ -34,7 +35,7 @@ void Each(double* a, std::size_t lanes, F f) {
 
 // a = f(a, b)
 template <typename F>
-void Each(double* a, const double* b, std::size_t lanes, F f) {
+[[gnu::always_inline]] inline void Each(double* a, const double* b, std::size_t lanes, F f) {
   for (std::size_t i = 0; i < lanes; i += kGroup) {
     std::array<double, kGroup> result;
     for (std::size_t k = 0; k < kGroup; ++k) {
@@ -44,11 +45,33 @@ void Each(double* a, const double* b, std::size_t lanes, F f) {
   }
 }
 
+// Two operands, of which the second needs no row of its own.
+bool HasLiteral(const Expr& expr) {
+  switch (expr.op) {
+    case Op::kAdd:
+    case Op::kSubtract:
+    case Op::kMultiply:
+    case Op::kDivide:
+    case Op::kIs:
+    case Op::kIsNot:
+    case Op::kLess:
+    case Op::kLessEqual:
+    case Op::kGreater:
+    case Op::kGreaterEqual:
+      return expr.args[1].op == Op::kLiteral;
+    default:
+      return false;
+  }
+}
+
 std::size_t RowsNeeded(const Expr& expr) {
   if (expr.args.empty()) {
     return 1;
   }
   std::size_t rows = RowsNeeded(expr.args[0]);
+  if (HasLiteral(expr)) {
+    return rows;
+  }
   switch (expr.op) {
     case Op::kIn:
     case Op::kNotIn:
@@ -115,14 +138,17 @@ class BlockExecutor {
       case Op::kGreater:
       case Op::kGreaterEqual:
         Run(expr.args[0], row);
+        if (HasLiteral(expr)) {
+          return RunWithLiteral(expr.op, row, expr.args[1].literal);
+        }
         Run(expr.args[1], row + kBlock);
-        return RunBinary(expr.op, row, row + kBlock);
+        return RunWithRow(expr.op, row, row + kBlock);
     }
     SEGUE_CHECK(false);
   }
 
  private:
-  void RunLeaf(const Leaf& leaf, double* row) const {
+  SEGUE_WIDE void RunLeaf(const Leaf& leaf, double* row) const {
     if (leaf.kind == Leaf::Kind::kNow) {
       std::fill(row, row + lanes_, static_cast<double>(ToMicros(moment_.now)));
       return;
@@ -132,7 +158,7 @@ class BlockExecutor {
     Each(row, lanes_, Finite);
   }
 
-  void RunUnary(Op op, double* row) const {
+  SEGUE_WIDE void RunUnary(Op op, double* row) const {
     if (op == Op::kNegate) {
       Each(row, lanes_, [](double a) { return Finite(-a); });
     } else if (op == Op::kNot) {
@@ -149,32 +175,42 @@ class BlockExecutor {
     }
   }
 
-  void RunBinary(Op op, double* a, const double* b) const {
+  SEGUE_WIDE void RunWithRow(Op op, double* a, const double* b) const {
+    RunBinary(op, [&](auto f) { Each(a, b, lanes_, f); });
+  }
+
+  SEGUE_WIDE void RunWithLiteral(Op op, double* a, double b) const {
+    RunBinary(op, [&](auto f) { Each(a, lanes_, [&](double x) { return f(x, b); }); });
+  }
+
+  // `each` is called with what the operator does to two numbers.
+  template <typename OfEach>
+  [[gnu::always_inline]] static void RunBinary(Op op, OfEach each) {
     switch (op) {
       case Op::kAdd:
-        return Each(a, b, lanes_, [](double x, double y) { return Finite(x + y); });
+        return each([](double x, double y) { return Finite(x + y); });
       case Op::kSubtract:
-        return Each(a, b, lanes_, [](double x, double y) { return Finite(x - y); });
+        return each([](double x, double y) { return Finite(x - y); });
       case Op::kMultiply:
-        return Each(a, b, lanes_, [](double x, double y) { return Finite(x * y); });
+        return each([](double x, double y) { return Finite(x * y); });
       case Op::kDivide:
-        return Each(a, b, lanes_, [](double x, double y) { return Finite(x / y); });
+        return each([](double x, double y) { return Finite(x / y); });
       case Op::kIs:
-        return Each(a, b, lanes_, [](double x, double y) { return Truth(x == y); });
+        return each([](double x, double y) { return Truth(x == y); });
       case Op::kIsNot:
-        return Each(a, b, lanes_, [](double x, double y) { return Truth(x != y); });
+        return each([](double x, double y) { return Truth(x != y); });
       case Op::kLess:
-        return Each(a, b, lanes_, [](double x, double y) { return Truth(x < y); });
+        return each([](double x, double y) { return Truth(x < y); });
       case Op::kLessEqual:
-        return Each(a, b, lanes_, [](double x, double y) { return Truth(x <= y); });
+        return each([](double x, double y) { return Truth(x <= y); });
       case Op::kGreater:
-        return Each(a, b, lanes_, [](double x, double y) { return Truth(x > y); });
+        return each([](double x, double y) { return Truth(x > y); });
       default:
-        return Each(a, b, lanes_, [](double x, double y) { return Truth(x >= y); });
+        return each([](double x, double y) { return Truth(x >= y); });
     }
   }
 
-  void RunMany(const Expr& expr, double* row) const {
+  SEGUE_WIDE void RunMany(const Expr& expr, double* row) const {
     double* next = row + kBlock;
     Run(expr.args[0], row);
     if (expr.op != Op::kMean) {
@@ -196,7 +232,7 @@ class BlockExecutor {
     }
   }
 
-  void RunMembership(const Expr& expr, double* row) const {
+  SEGUE_WIDE void RunMembership(const Expr& expr, double* row) const {
     double* value = row + kBlock;
     Run(expr.args[0], value);
     std::fill(row, row + lanes_, 0.0);
@@ -241,6 +277,10 @@ void ExecuteBlock(const Expr& expr, const Inputs& inputs, const Moment& moment, 
   SEGUE_CHECK(out.size() <= kBlock);
   const BlockExecutor executor(inputs, moment, first, out.size());
   const std::size_t rows = RowsNeeded(expr);
+  if (rows == 1 && executor.lanes() == out.size()) {
+    executor.Run(expr, out.data());
+    return;
+  }
   // Not initialised: every row is written before it is read.
   if (rows <= kStackRows) {
     std::array<double, kStackRows * kBlock> scratch;

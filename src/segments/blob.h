@@ -37,36 +37,69 @@ class FewValues {
   int NumberOf(T value) {
     std::uint64_t bits = 0;
     std::memcpy(&bits, &value, sizeof(T));
-    std::size_t slot = (bits * 0x9e3779b97f4a7c15U) >> 55U;
+    if (count_ > 0 && bits == bits_[last_]) {
+      return static_cast<int>(last_);  // Neighbours are often alike.
+    }
+    std::size_t slot = sizeof(T) == 1 ? bits : (bits * 0x9e3779b97f4a7c15U) >> 55U;
     while (slots_[slot] != 0) {
-      const int number = slots_[slot] - 1;
-      if (bits_[static_cast<std::size_t>(number)] == bits) {
-        return number;
+      const std::size_t number = slots_[slot] - 1U;
+      if (bits_[number] == bits) {
+        last_ = number;
+        return static_cast<int>(number);
       }
       slot = (slot + 1) % slots_.size();
     }
-    if (values_.size() == 256) {
+    if (count_ == bits_.size()) {
       return -1;
     }
-    values_.push_back(value);
-    bits_.push_back(bits);
-    slots_[slot] = static_cast<std::uint16_t>(values_.size());
-    return static_cast<int>(values_.size()) - 1;
+    last_ = count_;
+    bits_[count_++] = bits;
+    slots_[slot] = static_cast<std::uint16_t>(count_);
+    return static_cast<int>(last_);
   }
 
-  const std::vector<T>& values() const { return values_; }
+  std::size_t count() const { return count_; }
+
+  T value(std::size_t number) const {
+    T value;
+    std::memcpy(&value, &bits_[number], sizeof(T));
+    return value;
+  }
 
  private:
   std::array<std::uint16_t, 512> slots_{};
-  std::vector<T> values_;
-  std::vector<std::uint64_t> bits_;
+  std::array<std::uint64_t, 256> bits_;
+  std::size_t count_ = 0, last_ = 0;
 };
+
+// So many bits of each, the lowest first.
+inline void PutBits(std::string& out, const std::vector<std::uint8_t>& numbers, unsigned width) {
+  const std::size_t begin = out.size();
+  const std::size_t size = (numbers.size() * width + 7) / 8;
+  out.resize(begin + size + sizeof(std::uint64_t));
+  char* to = out.data() + begin;
+  std::uint64_t buffer = 0;
+  unsigned used = 0;
+  for (const std::uint8_t number : numbers) {
+    buffer |= std::uint64_t{number} << used;
+    used += width;
+    if (used >= 32) {
+      std::memcpy(to, &buffer, 4);
+      to += 4;
+      buffer >>= 32U;
+      used -= 32;
+    }
+  }
+  std::memcpy(to, &buffer, sizeof(buffer));
+  out.resize(begin + size);
+}
 
 // `at(i)` is the value of row i.
 template <typename T, typename At>
 void PutColumn(std::string& out, std::size_t rows, At at) {
   FewValues<T> few;
   std::vector<std::uint8_t> numbers(rows);
+  std::uint8_t* const to = numbers.data();
   for (std::size_t i = 0; i < rows; ++i) {
     const int number = few.NumberOf(at(i));
     if (number < 0) {
@@ -76,26 +109,17 @@ void PutColumn(std::string& out, std::size_t rows, At at) {
       }
       return;
     }
-    numbers[i] = static_cast<std::uint8_t>(number);
+    to[i] = static_cast<std::uint8_t>(number);
   }
-  const std::size_t different = few.values().size();
-  const int width = different == 0 ? 0 : static_cast<int>(std::bit_width(different - 1));
+  const std::size_t different = few.count();
+  const auto width = different == 0 ? 0U : static_cast<unsigned>(std::bit_width(different - 1));
   out.push_back(static_cast<char>(width));
   out.push_back(static_cast<char>(different == 0 ? 0 : different - 1));
-  for (const T value : few.values()) {
-    PutValue(out, value);
+  for (std::size_t number = 0; number < different; ++number) {
+    PutValue(out, few.value(number));
   }
-  std::uint32_t buffer = 0;
-  int used = 0;
-  for (std::size_t i = 0; width > 0 && i < rows; ++i) {
-    buffer |= std::uint32_t{numbers[i]} << static_cast<unsigned>(used);
-    for (used += width; used >= 8; used -= 8) {
-      out.push_back(static_cast<char>(buffer));
-      buffer >>= 8U;
-    }
-  }
-  if (used > 0) {
-    out.push_back(static_cast<char>(buffer));
+  if (width > 0) {
+    PutBits(out, numbers, width);
   }
 }
 

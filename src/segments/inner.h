@@ -132,6 +132,8 @@ struct Segments::Inner {
   void Refit(Pass& pass);
   void RunBlocks(Pass& pass);
   void Grant(Pass& pass, std::vector<Wishes>& parts);
+  // Only what every slot reads keeps its memory.
+  void ForgetValues();
   void FollowKeys(const Population& people);
   // Whether one of this block's customers who wait may be inside of the model.
   bool AnyInside(const Population& people, TimePoint now, CustomerIndex first,
@@ -149,11 +151,16 @@ struct Segments::Inner {
     const Pass& pass;
     Scorer& scorer;
     Wishes& wishes;
-    // Of the block at hand: whether each flag's conditions hold.
+    // What becomes of somebody's scores, features and flags.
+    enum class Stored : std::uint8_t { kAsBefore, kNone, kAsScored };
+
+    // Of the block at hand: whether each flag's conditions hold, and what is stored of each.
     std::vector<std::vector<double>> flag_on = {}, flag_off = {};
+    std::vector<Stored> stored = std::vector<Stored>(kBlock);
 
     // `before` is null where no lines were learned at this slot.
     void SettleBlock(Scorer* before, CustomerIndex first);
+    bool AllAsBefore(CustomerIndex first);
     std::string Changed(const WhyContext& why, CustomerIndex customer, std::size_t i,
                         SegmentIndex from) const;
     void SettleOne(const WhyContext& why, CustomerIndex customer, std::size_t i,
@@ -161,7 +168,7 @@ struct Segments::Inner {
     void Place(const WhyContext& why, CustomerIndex customer, std::size_t i);
     void MoveTo(Settled& settled, CustomerIndex customer, Cause cause, std::string text);
     void DropWait(CustomerIndex customer);
-    void StoreValues(CustomerIndex customer, std::size_t i, bool outside);
+    void StoreValues(CustomerIndex first);
     void ReadFlags();
   };
 
@@ -179,6 +186,8 @@ struct Segments::Inner {
   bool who_stands_alone = false;
   bool forgotten = false;  // Something is to be stored though nobody moved.
   KeyCodes keys;           // Of everybody, where a score's ties go by key.
+  Values values;
+  std::vector<FitHint> hints;  // By score.
 };
 
 }  // namespace segue

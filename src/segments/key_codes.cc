@@ -13,15 +13,15 @@ namespace {
 
 // Numbers of more digits would not fit.
 constexpr std::size_t kDigitsMax = 19;
-constexpr std::uint64_t kLast = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kLastCode = std::numeric_limits<std::uint64_t>::max();
 
 std::uint64_t Number(std::string_view key) {
   if (!IsWholeKey(key)) {
-    return kLast;  // After all that are whole.
+    return kLastCode;  // After all that are whole.
   }
   key.remove_prefix(std::min(key.find_first_not_of('0'), key.size() - 1));
   if (key.size() > kDigitsMax) {
-    return kLast - 1;
+    return kLastCode - 1;
   }
   std::uint64_t number = 0;
   for (const char digit : key) {
@@ -38,7 +38,7 @@ std::uint64_t KeyCodes::Of(std::string_view key) const {
   }
   const std::string_view shared = key.substr(0, prefix_.size());
   if (shared != prefix_) {
-    return shared < prefix_ ? 0 : kLast;
+    return shared < prefix_ ? 0 : kLastCode;
   }
   key.remove_prefix(prefix_.size());
   std::uint64_t code = 0;

@@ -3,6 +3,7 @@
 #include "segments/learn.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -13,6 +14,7 @@
 
 #include "base/parallel.h"
 #include "expression/parse.h"
+#include "segments/lanes.h"
 #include "segments/score.h"
 
 namespace segue {
@@ -88,16 +90,17 @@ int MonthOf(TimePoint time, const Zone& zone) {
   return date.year * 12 + date.month - 1;
 }
 
-// What each customer's value is, NaN for those who take no part.
-using Sample = std::vector<double>;
-
 // One pass over everybody for the scores in `wanted`; the scores before them are computed with the
 // lines so far.
-std::vector<Sample> Collect(const Learning& learning, const std::vector<std::size_t>& wanted,
-                            std::size_t until, const std::vector<bool>& margins,
-                            const std::vector<LineSet>& lines) {
+// Returns how many have a value, by `wanted`.
+std::vector<std::size_t> Collect(const Learning& learning, const std::vector<std::size_t>& wanted,
+                                 std::size_t until, const std::vector<bool>& margins,
+                                 const std::vector<LineSet>& lines, Values& values) {
+  std::vector<std::atomic<std::size_t>> have(wanted.size());
   const CustomerIndex count = learning.people.count();
-  std::vector<Sample> samples(wanted.size(), Sample(count));
+  for (const std::size_t score : wanted) {
+    values.by_score[score].resize(count);
+  }
   const bool all_alive = learning.people.AllAlive();
   InParallel((count + kPartCustomers - 1) / kPartCustomers, [&](std::size_t part) {
     const auto begin = static_cast<CustomerIndex>(part * kPartCustomers);
@@ -108,38 +111,41 @@ std::vector<Sample> Collect(const Learning& learning, const std::vector<std::siz
       scorer.Load(first, here);
       scorer.ComputeScores(lines, learning.settled, margins, until);
       for (std::size_t k = 0; k < wanted.size(); ++k) {
-        const std::span<double> values = std::span(samples[k]).subspan(first, here);
-        scorer.ReadFrom(wanted[k], values);
+        const std::span<double> out = std::span(values.by_score[wanted[k]]).subspan(first, here);
+        scorer.ReadFrom(wanted[k], out);
         for (std::size_t i = 0; !all_alive && i < here; ++i) {
           if (!learning.people.IsAlive(first + static_cast<CustomerIndex>(i))) {
-            values[i] = kNoValue;
+            out[i] = kNoValue;
           }
         }
+        have[k] += CountValues(out);
       }
     }
   });
-  return samples;
+  return {have.begin(), have.end()};
 }
 
-LineSet FitSample(const Learning& learning, const Fifths& fifths, const Sample& sample) {
+LineSet FitValues(const Learning& learning, std::size_t score, const std::vector<double>& values,
+                  std::size_t have) {
+  const Fifths& fifths = *learning.model.scores[score].fifths;
   FitKeys keys;
   keys.key = [&](std::size_t i) {
     return std::string_view(learning.people.Key(static_cast<CustomerIndex>(i)));
   };
   if (fifths.of_rank && fifths.ties_by_key) {
     keys.numeric = learning.keys.numeric();
-    for (std::size_t i = 0; !keys.numeric && i < sample.size(); ++i) {
+    for (std::size_t i = 0; !keys.numeric && i < values.size(); ++i) {
       // Those who take part may all have numbers though others have not.
-      if (!std::isnan(sample[i]) && !IsWholeKey(keys.key(i))) {
+      if (!std::isnan(values[i]) && !IsWholeKey(keys.key(i))) {
         break;
       }
-      keys.numeric = i + 1 == sample.size();
+      keys.numeric = i + 1 == values.size();
     }
     if (keys.numeric == learning.keys.numeric()) {
       keys.codes = learning.keys.all();
     }
   }
-  return FitLines(fifths, sample, keys);
+  return FitLines(fifths, values, have, keys, learning.hints[score]);
 }
 
 }  // namespace
@@ -172,23 +178,20 @@ bool IsFitDue(const Score& score, const std::string& basis, const Fit* fit, Time
 }
 
 std::vector<std::int64_t> Learn(const Learning& learning, const std::vector<bool>& due,
-                                std::vector<bool> margins, std::vector<LineSet>& lines) {
+                                std::vector<bool> margins, std::vector<LineSet>& lines,
+                                Values& values) {
   std::vector<std::int64_t> people(due.size(), 0);
   const auto learn = [&](const std::vector<std::size_t>& wanted, std::size_t until) {
-    const std::vector<Sample> samples = Collect(learning, wanted, until, margins, lines);
-    std::vector<LineSet> learned(wanted.size());
-    InParallel(wanted.size(), [&](std::size_t k) {
-      const auto values = std::count_if(samples[k].begin(), samples[k].end(),
-                                        [](double value) { return !std::isnan(value); });
-      people[wanted[k]] = static_cast<std::int64_t>(values);
-      if (values > 0) {
-        learned[k] = FitSample(learning, *learning.model.scores[wanted[k]].fifths, samples[k]);
-      }
-    });
+    const std::vector<std::size_t> have =
+        Collect(learning, wanted, until, margins, lines, values);
     for (std::size_t k = 0; k < wanted.size(); ++k) {
-      if (people[wanted[k]] > 0) {
-        margins[wanted[k]] = margins[wanted[k]] && learned[k] == lines[wanted[k]];
-        lines[wanted[k]] = std::move(learned[k]);
+      const std::size_t score = wanted[k];
+      values.read[score] = true;
+      people[score] = static_cast<std::int64_t>(have[k]);
+      if (have[k] > 0) {
+        LineSet learned = FitValues(learning, score, values.by_score[score], have[k]);
+        margins[score] = margins[score] && learned == lines[score];
+        lines[score] = std::move(learned);
       }
     }
   };

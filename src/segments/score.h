@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/definitions.h"
+#include "segments/lanes.h"
 
 namespace segue {
 
@@ -38,8 +39,13 @@ struct FitKeys {
   std::function<std::string_view(std::size_t)> key;  // Of the person at this place of `values`.
 };
 
-// The same.  Whoever has no value (NaN) takes no part.
-LineSet FitLines(const Fifths& fifths, std::span<const double> values, const FitKeys& keys);
+// Where lines are looked for first: between whom they lay at the fit before, and some room.  It
+// changes how long a fit takes, never what it finds.
+using FitHint = std::vector<Between>;
+
+// The same.  Whoever has no value (NaN) takes no part; `have` is how many have one.
+LineSet FitLines(const Fifths& fifths, std::span<const double> values, std::size_t have,
+                 const FitKeys& keys, FitHint& hint);
 
 // Digits only.
 bool IsWholeKey(std::string_view key);

@@ -28,7 +28,7 @@ class ScoreTable::Cells final : public Inputs {
 };
 
 ScoreTable::ScoreTable(const Model& model, Moment moment, CustomerIndex people)
-    : strides_(model.scores.size(), 0), values_(model.scores.size()) {
+    : strides_(model.scores.size(), 0), values_(model.scores.size()), final_(model.scores.size(), false) {
   std::vector<bool> needed(model.scores.size(), false);
   if (!FindScores(model, needed)) {
     return;
@@ -119,6 +119,8 @@ void ScoreTable::Fill(const Model& model, const Moment& moment, const std::vecto
     }
     // Before it is kept inside a range: whoever looks it up does that, and knows what was missing.
     values_[index] = scores[index];
+    final_[index] = !score.range && std::none_of(scores[index].begin(), scores[index].end(),
+                                                 [](double value) { return std::isnan(value); });
     for (double& value : scores[index]) {
       value = KeepInside(score, value);
     }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "config/definitions.h"
@@ -25,9 +26,13 @@ class ScoreTable {
   // Whether the score follows from the dimensions before it.
   bool derives(std::size_t score) const { return !values_[score].empty(); }
 
-  double value(std::size_t score, std::uint32_t cell) const { return values_[score][cell]; }
+  // Whether its values are never missing and have no range to be kept inside of.
+  bool is_final(std::size_t score) const { return final_[score]; }
 
-  SegmentIndex answer(std::uint32_t cell) const { return answers_[cell]; }
+  // By cell; before it is kept inside a range.
+  std::span<const double> values(std::size_t score) const { return values_[score]; }
+
+  std::span<const SegmentIndex> answers() const { return answers_; }
 
  private:
   class Cells;
@@ -39,6 +44,7 @@ class ScoreTable {
   bool known_ = false;
   std::vector<std::uint32_t> strides_;
   std::vector<std::vector<double>> values_;
+  std::vector<bool> final_;
   std::vector<SegmentIndex> answers_;
 };
 

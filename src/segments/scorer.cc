@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "segments/lanes.h"
 
 namespace segue {
 namespace {
@@ -40,15 +41,17 @@ std::vector<LineSet> FixedLines(const Model& model) {
 }
 
 Scorer::Scorer(const Model& model, const Population& people, Moment moment, const KeyCodes* keys,
-               const Inputs* inputs)
+               const Inputs* inputs, const Values* values)
     : model_(model),
       people_(people),
       inputs_(inputs != nullptr ? *inputs : people.inputs()),
       moment_(moment),
       keys_(keys),
+      values_(values),
       table_(model, moment, people.count()),
       room_(std::clamp<std::size_t>(people.count(), 1, kBlock)),
-      features_(model.features.size(), std::vector<double>(room_)),
+      features_(model.features.size()),
+      loaded_(model.features.size(), false),
       scores_(model.scores.size(), std::vector<double>(room_)),
       no_data_(model.scores.size(), std::vector<std::uint8_t>(room_)),
       inside_(room_),
@@ -66,9 +69,7 @@ void Scorer::Load(CustomerIndex first, std::size_t count) {
   SEGUE_CHECK(count <= room_);
   first_ = first;
   count_ = count;
-  for (std::size_t feature = 0; feature < features_.size(); ++feature) {
-    Execute(model_.features[feature].value.expr, std::span(features_[feature]).first(count));
-  }
+  loaded_.assign(loaded_.size(), false);
   if (model_.who) {
     Execute(model_.who->expr, std::span(inside_).first(count));
   } else {
@@ -79,8 +80,27 @@ void Scorer::Load(CustomerIndex first, std::size_t count) {
 void Scorer::LoadFrom(const Scorer& other) {
   first_ = other.first_;
   count_ = other.count_;
-  features_ = other.features_;
+  loaded_.assign(loaded_.size(), false);
   inside_ = other.inside_;
+}
+
+const std::vector<double>& Scorer::Feature(std::size_t feature) const {
+  std::vector<double>& values = features_[feature];
+  if (!loaded_[feature]) {
+    values.resize(room_);
+    Execute(model_.features[feature].value.expr, std::span(values).first(count_));
+    loaded_[feature] = true;
+  }
+  return values;
+}
+
+std::span<const double> Scorer::ValuesOf(std::size_t score) {
+  if (values_ != nullptr && values_->read[score]) {
+    return std::span(values_->by_score[score]).subspan(first_, count_);
+  }
+  const std::span<double> out = std::span(scratch_).first(count_);
+  Execute(model_.scores[score].from->expr, out);
+  return out;
 }
 
 void Scorer::Execute(const Expr& expr, std::span<double> out) const {
@@ -90,7 +110,7 @@ void Scorer::Execute(const Expr& expr, std::span<double> out) const {
 void Scorer::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const {
   const std::vector<double>* own = nullptr;
   if (leaf.kind == Leaf::Kind::kOwnFeature) {
-    own = &features_[static_cast<std::size_t>(leaf.index)];
+    own = &Feature(static_cast<std::size_t>(leaf.index));
   } else if (leaf.kind == Leaf::Kind::kOwnScore) {
     own = &scores_[static_cast<std::size_t>(leaf.index)];
   } else {
@@ -114,13 +134,13 @@ void Scorer::ComputeScores(const std::vector<LineSet>& lines, const SettledSteps
         ScorePlain(index, lines[index]);
       }
       if (const std::uint32_t stride = table_.stride(index); stride > 0) {
-        for (std::size_t i = 0; i < count_; ++i) {
-          cell_[i] += stride * (static_cast<std::uint32_t>(scores_[index][i]) - 1);
-        }
+        AddSteps(scores(index), stride, cell_);
       }
     } else if (table_.derives(index)) {
-      for (std::size_t i = 0; i < count_; ++i) {
-        const double value = table_.value(index, cell_[i]);
+      LookUp(table_.values(index), std::span(cell_).first(count_), scores_[index]);
+      std::fill_n(no_data_[index].begin(), count_, std::uint8_t{0});
+      for (std::size_t i = 0; !table_.is_final(index) && i < count_; ++i) {
+        const double value = scores_[index][i];
         no_data_[index][i] = score.points.empty() && std::isnan(value) ? 1 : 0;
         scores_[index][i] = KeepInside(score, value);
       }
@@ -136,7 +156,7 @@ void Scorer::ComputeScores(const std::vector<LineSet>& lines, const SettledSteps
   }
 }
 
-// Without margins the score is the number of lines below the value: no branch but at a tie.
+// Without margins the score is the number of lines below the value: no branch.
 void Scorer::ScorePlain(std::size_t index, const LineSet& lines) {
   const Score& score = model_.scores[index];
   const bool rank = score.fifths && score.fifths->of_rank;
@@ -147,41 +167,36 @@ void Scorer::ScorePlain(std::size_t index, const LineSet& lines) {
     return;
   }
   const bool closed = !by_key && (rank || score.closed_left());
-  Execute(score.from->expr, std::span(scratch_).first(count_));
-  std::vector<double>& below = scores_[index];
-  std::fill_n(below.begin(), count_, 0.0);
-  for (std::size_t line = 0; line < lines.at.size(); ++line) {
-    const double at = lines.at[line];
-    if (closed) {
-      for (std::size_t i = 0; i < count_; ++i) {
-        below[i] += scratch_[i] >= at ? 1.0 : 0.0;
-      }
-      continue;
-    }
-    for (std::size_t i = 0; i < count_; ++i) {
-      below[i] += scratch_[i] > at ? 1.0 : 0.0;
-    }
-    if (!by_key) {
-      continue;
-    }
-    const std::string& key = lines.keys[line];
-    const std::uint64_t code = keys_->Of(key);
-    const std::uint64_t* codes = keys_->all().data() + first_;
-    for (std::size_t i = 0; i < count_; ++i) {
-      if (scratch_[i] == at) {
-        const bool above = codes[i] != code
-                               ? codes[i] > code
-                               : !KeyLess(people_.Key(first_ + static_cast<CustomerIndex>(i)), key,
-                                          lines.numeric_keys);
-        below[i] += above ? 1.0 : 0.0;
-      }
-    }
+  const std::span<const double> values = ValuesOf(index);
+  std::vector<double>& above = scores_[index];
+  std::fill_n(above.begin(), count_, 0.0);
+  if (by_key) {
+    CountByKey(values, lines, above);
   }
-  const double top = static_cast<double>(lines.at.size()) + 1;
-  for (std::size_t i = 0; i < count_; ++i) {
-    const bool missing = std::isnan(scratch_[i]);
-    below[i] = missing ? 1.0 : score.best_low ? top - below[i] : below[i] + 1;
-    no_data_[index][i] = missing ? 1 : 0;
+  for (std::size_t line = 0; !by_key && line < lines.at.size(); ++line) {
+    CountAbove(values, lines.at[line], closed, above);
+  }
+  StepsOf(values, lines.at.size(), score.best_low, above, no_data_[index]);
+}
+
+void Scorer::CountByKey(std::span<const double> values, const LineSet& lines,
+                        std::vector<double>& above) const {
+  const std::span<const std::uint64_t> codes = keys_->all().subspan(first_, count_);
+  std::vector<Bound> bounds;
+  for (std::size_t line = 0; line < lines.at.size(); ++line) {
+    bounds.push_back({lines.at[line], keys_->Of(lines.keys[line])});
+  }
+  if (!CountAboveByKey(values, codes, bounds, above)) {
+    return;
+  }
+  for (std::size_t line = 0; line < bounds.size(); ++line) {
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (values[i] == bounds[line].value && codes[i] == bounds[line].code &&
+          !KeyLess(people_.Key(first_ + static_cast<CustomerIndex>(i)), lines.keys[line],
+                   lines.numeric_keys)) {
+        above[i] += 1;
+      }
+    }
   }
 }
 
@@ -190,10 +205,10 @@ void Scorer::ScoreLines(std::size_t index, const LineSet& lines,
   const Score& score = model_.scores[index];
   const bool rank = score.fifths && score.fifths->of_rank;
   const bool closed_left = score.closed_left();
-  Execute(score.from->expr, std::span(scratch_).first(count_));
+  const std::span<const double> values = ValuesOf(index);
   for (std::size_t i = 0; i < count_; ++i) {
     const CustomerIndex customer = first_ + static_cast<CustomerIndex>(i);
-    const double value = scratch_[i];
+    const double value = values[i];
     int previous = 0;
     if (settled != nullptr && customer < settled->size()) {
       const StepCode code = (*settled)[customer];
@@ -226,17 +241,19 @@ void Scorer::ScorePoints(std::size_t index) {
 
 void Scorer::ReadFrom(std::size_t score, std::span<double> out) {
   Execute(model_.scores[score].from->expr, out);
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    if (!inside(i)) {
-      out[i] = kMissing;
-    }
+  if (model_.who) {
+    Blank(inside_, out);
   }
 }
 
 void Scorer::ComputeAnswers() {
   if (table_.known()) {
+    const std::span<const SegmentIndex> answers = table_.answers();
+    const std::uint32_t* const cell = cell_.data();
+    const double* const inside = inside_.data();
+    SegmentIndex* const out = answers_.data();
     for (std::size_t i = 0; i < count_; ++i) {
-      answers_[i] = inside(i) ? table_.answer(cell_[i]) : kNoSegment;
+      out[i] = inside[i] == 1.0 ? answers[cell[i]] : kNoSegment;
     }
     return;
   }

@@ -38,15 +38,23 @@ inline int StepOf(StepCode code) {
 // lines.
 using SettledSteps = std::vector<std::vector<StepCode>>;
 
+// What was read of everybody to learn scores from: the value of each, NaN for those who take no
+// part.
+struct Values {
+  std::vector<std::vector<double>> by_score;
+  std::vector<bool> read;  // At this slot; what else there is, is of an earlier one.
+};
+
 // Customers that one thread works on at a time: whole blocks of what is stored.
 constexpr CustomerIndex kPartCustomers = 16 * 4096;
 
 class Scorer final : public Inputs {
  public:
-  // `keys` may be null; `inputs` is read in place of the population's where it is not.  Requires:
-  // all outlive it.
+  // `keys` may be null; `inputs` is read in place of the population's where it is not; `values`, where
+  // it is not null, need not be worked out again.  Requires: all outlive it.
   Scorer(const Model& model, const Population& people, Moment moment,
-         const KeyCodes* keys = nullptr, const Inputs* inputs = nullptr);
+         const KeyCodes* keys = nullptr, const Inputs* inputs = nullptr,
+         const Values* values = nullptr);
 
   // Requires: count <= kBlock.
   void Load(CustomerIndex first, std::size_t count);
@@ -67,9 +75,19 @@ class Scorer final : public Inputs {
 
   SegmentIndex answer(std::size_t i) const { return answers_[i]; }
 
-  double feature(std::size_t feature, std::size_t i) const { return features_[feature][i]; }
+  std::span<const SegmentIndex> answers() const { return std::span(answers_).first(count_); }
+
+  double feature(std::size_t feature, std::size_t i) const { return Feature(feature)[i]; }
 
   double score(std::size_t score, std::size_t i) const { return scores_[score][i]; }
+
+  std::span<const double> scores(std::size_t score) const {
+    return std::span(scores_[score]).first(count_);
+  }
+
+  std::span<const std::uint8_t> no_data(std::size_t score) const {
+    return std::span(no_data_[score]).first(count_);
+  }
 
   bool no_data(std::size_t score, std::size_t i) const { return no_data_[score][i] != 0; }
 
@@ -81,8 +99,15 @@ class Scorer final : public Inputs {
   void Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const override;
 
  private:
+  // Of the block, worked out when it is first asked for: mostly the values of scores are known.
+  const std::vector<double>& Feature(std::size_t feature) const;
+  // What `from` of a score gives for each of the block; stands until the next call.
+  std::span<const double> ValuesOf(std::size_t score);
   void ScoreLines(std::size_t score, const LineSet& lines, const std::vector<StepCode>* settled);
   void ScorePlain(std::size_t score, const LineSet& lines);
+  // Adds the lines that each is above, which keys decide where values are the same.
+  void CountByKey(std::span<const double> values, const LineSet& lines,
+                  std::vector<double>& above) const;
   void ScorePoints(std::size_t score);
 
   const Model& model_;
@@ -90,13 +115,16 @@ class Scorer final : public Inputs {
   const Inputs& inputs_;
   Moment moment_;
   const KeyCodes* keys_;
+  const Values* values_;
   ScoreTable table_;
   // First segment of each cell of the grid, by its scores read as one decimal number.
   std::map<std::int64_t, SegmentIndex> cells_;
   CustomerIndex first_ = 0;
   std::size_t count_ = 0;
   std::size_t room_;  // Of the vectors: a block, or everybody where they are fewer.
-  std::vector<std::vector<double>> features_, scores_;
+  mutable std::vector<std::vector<double>> features_;  // Of the block, where loaded_.
+  mutable std::vector<bool> loaded_;
+  std::vector<std::vector<double>> scores_;
   std::vector<std::vector<std::uint8_t>> no_data_;
   std::vector<double> inside_, scratch_;
   std::vector<std::uint32_t> cell_;  // Of the table, by the dimensions scored so far.

@@ -47,6 +47,7 @@ SlotResult Segments::RunSlot(const Population& people, TimePoint slot, TimePoint
   inner_->FollowKeys(people);
   inner_->Refit(pass);
   inner_->RunBlocks(pass);
+  inner_->ForgetValues();
   if (state.last_slot) {
     state.missed += std::max(0, model.every.CountSlots(*state.last_slot, slot, model.timezone) - 1);
   } else {
@@ -109,11 +110,13 @@ SlotResult Segments::PlaceNew(const Population& people, TimePoint now) {
     const WhyContext why{inner.model, inner.workspace, scorer, pass.lines, pass.margins, state};
     for (std::size_t i = 0; i < here; ++i) {
       const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
-      if (waits(customer) && scorer.answer(i) != kNoSegment) {
+      const bool place = waits(customer) && scorer.answer(i) != kNoSegment;
+      part.stored[i] = place ? Inner::Part::Stored::kAsScored : Inner::Part::Stored::kAsBefore;
+      if (place) {
         part.Place(why, customer, i);
-        part.StoreValues(customer, i, false);
       }
     }
+    part.StoreValues(first);
   }
   inner.Grant(pass, wishes);
   if (!pass.result.moves.empty() || inner.forgotten) {

@@ -1,6 +1,7 @@
 // Settling: holds, causes and moves, for parts of the customers at a time.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -8,6 +9,7 @@
 
 #include "base/parallel.h"
 #include "segments/inner.h"
+#include "segments/lanes.h"
 
 namespace segue {
 namespace {
@@ -20,6 +22,7 @@ constexpr std::uint16_t kRunsMax = 0xffff;
 
 void Segments::Inner::Refit(Pass& pass) {
   std::vector<bool> due(model.scores.size(), false);
+  values.read = due;
   for (std::size_t score = 0; score < due.size(); ++score) {
     const Score& spec = model.scores[score];
     due[score] = spec.learned() && !pinned.contains(spec.name) &&
@@ -30,9 +33,15 @@ void Segments::Inner::Refit(Pass& pass) {
   }
   // What a learned score reads is scored as in a slot that learns nothing: with margins, but for an
   // edit.
-  const Learning learning{
-      model, pass.people, {pass.now, model.timezone}, pass.edited ? nullptr : &state.steps(), keys};
-  const std::vector<std::int64_t> people = Learn(learning, due, pass.margins, pass.lines);
+  values.by_score.resize(due.size());
+  hints.resize(due.size());
+  const Learning learning{model,
+                          pass.people,
+                          {pass.now, model.timezone},
+                          pass.edited ? nullptr : &state.steps(),
+                          keys,
+                          hints};
+  const std::vector<std::int64_t> people = Learn(learning, due, pass.margins, pass.lines, values);
   for (std::size_t score = 0; score < due.size(); ++score) {
     if (!due[score] || people[score] == 0) {
       continue;
@@ -67,31 +76,61 @@ void Segments::Inner::Part::ReadFlags() {
   }
 }
 
-void Segments::Inner::Part::StoreValues(CustomerIndex customer, std::size_t i, bool outside) {
+void Segments::Inner::Part::StoreValues(CustomerIndex first) {
   const Model& model = inner.model;
   ModelState& state = inner.state;
-  if (outside) {
-    state.ClearValues(customer);
-    return;
-  }
+  const std::span<const Stored> these = std::span(stored).first(scorer.count());
+  const bool all = std::all_of(these.begin(), these.end(),
+                               [](Stored one) { return one == Stored::kAsScored; });
+  const auto put = [&]<typename T>(std::span<const T> before, T none, auto at, auto set) {
+    std::array<T, kBlock> column;
+    for (std::size_t i = 0; i < these.size(); ++i) {
+      column[i] = these[i] == Stored::kAsScored ? at(i)
+                  : these[i] == Stored::kNone   ? none
+                                                : before[i];
+    }
+    set(std::span<const T>(column).first(these.size()));
+  };
   for (std::size_t score = 0; score < model.scores.size(); ++score) {
-    const double value = scorer.score(score, i);
+    const std::span<const double> values = scorer.scores(score);
     if (model.scores[score].steps() > 0) {
-      const auto code = static_cast<StepCode>(value);
-      state.SetStep(score, customer,
-                    scorer.no_data(score, i) ? static_cast<StepCode>(code | kNoData) : code);
+      std::array<StepCode, kBlock> codes;
+      CodesOf(values, scorer.no_data(score), codes);
+      if (all) {
+        state.SetSteps(score, first, std::span<const StepCode>(codes).first(these.size()));
+        continue;
+      }
+      put(
+          state.StepsOf(score, first, these.size()), StepCode{0},
+          [&](std::size_t i) { return codes[i]; },
+          [&](auto column) { state.SetSteps(score, first, column); });
+    } else if (all) {
+      state.SetScores(score, first, values);
     } else {
-      state.SetScore(score, customer, value);
+      put(
+          state.ScoresOf(score, first, these.size()), kMissing,
+          [&](std::size_t i) { return values[i]; },
+          [&](auto column) { state.SetScores(score, first, column); });
     }
   }
-  for (std::size_t feature = 0; feature < model.features.size(); ++feature) {
-    state.SetFeature(feature, customer, scorer.feature(feature, i));
+  for (std::size_t feature = 0; state.keeps_features() && feature < model.features.size();
+       ++feature) {
+    put(
+        state.FeaturesOf(feature, first, these.size()), kMissing,
+        [&](std::size_t i) { return scorer.feature(feature, i); },
+        [&](auto column) { state.SetFeatures(feature, first, column); });
   }
   for (std::size_t flag = 0; flag < model.flags.size(); ++flag) {
-    const bool turns_off =
-        model.flags[flag].off ? IsTrue(flag_off[flag][i]) : !IsTrue(flag_on[flag][i]);
-    const bool on = state.flag(flag, customer) ? !turns_off : IsTrue(flag_on[flag][i]);
-    state.SetFlag(flag, customer, on);
+    const std::span<const std::uint8_t> before = state.FlagsOf(flag, first, these.size());
+    const bool falls = model.flags[flag].off.has_value();
+    put(
+        before, std::uint8_t{0},
+        [&](std::size_t i) {
+          const bool turns_off = falls ? IsTrue(flag_off[flag][i]) : !IsTrue(flag_on[flag][i]);
+          const bool on = before[i] != 0 ? !turns_off : IsTrue(flag_on[flag][i]);
+          return static_cast<std::uint8_t>(on ? 1 : 0);
+        },
+        [&](auto column) { state.SetFlags(flag, first, column); });
   }
 }
 
@@ -209,6 +248,11 @@ void Segments::Inner::Part::SettleBlock(Scorer* before, CustomerIndex first) {
   ModelState& state = inner.state;
   const Model& model = inner.model;
   const WhyContext why{model, inner.workspace, scorer, pass.lines, pass.margins, state};
+  ReadFlags();
+  if (AllAsBefore(first)) {
+    StoreValues(first);
+    return;
+  }
   // The lines before are asked only where they can matter.
   bool ask_before = false;
   for (std::size_t i = 0; before != nullptr && !pass.edited && !pass.baseline && i < scorer.count();
@@ -227,23 +271,42 @@ void Segments::Inner::Part::SettleBlock(Scorer* before, CustomerIndex first) {
                           model.scores.size());
     before->ComputeAnswers();
   }
-  ReadFlags();
   const bool all_alive = pass.people.AllAlive();
   for (std::size_t i = 0; i < scorer.count(); ++i) {
     const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
-    if (!all_alive && !pass.people.IsAlive(customer)) {
+    const bool alive = all_alive || pass.people.IsAlive(customer);
+    stored[i] = alive && scorer.inside(i) ? Stored::kAsScored : Stored::kNone;
+    const Settled& settled = state.settled(customer);
+    if (!alive) {
       DropWait(customer);
       state.Set(customer, Settled{});
-      state.ClearValues(customer);
-      continue;
-    }
-    if ((state.settled(customer).bits & Settled::kPlaced) == 0) {
+    } else if ((settled.bits & Settled::kPlaced) == 0) {
       Place(why, customer, i);
     } else {
       SettleOne(why, customer, i, ask_before ? std::optional(before->answer(i)) : std::nullopt);
     }
-    StoreValues(customer, i, !scorer.inside(i));
   }
+  StoreValues(first);
+}
+
+// Nearly everybody stays where they are: whether nobody of this block has anything to settle.
+bool Segments::Inner::Part::AllAsBefore(CustomerIndex first) {
+  if (!inner.state.waits().empty() || !pass.people.AllAlive()) {
+    return false;
+  }
+  const std::span<const Settled> settled = inner.state.settled(first, scorer.count());
+  const std::span<const SegmentIndex> answers = scorer.answers();
+  unsigned other = 0;
+  for (std::size_t i = 0; i < settled.size(); ++i) {
+    const bool inside = scorer.inside(i);
+    stored[i] = inside ? Stored::kAsScored : Stored::kNone;
+    const Settled& one = settled[i];
+    const SegmentIndex answer = answers[i];
+    const unsigned bits = Settled::kPlaced | (inside ? unsigned{Settled::kInside} : 0U);
+    other |= (one.bits ^ bits) | unsigned(one.segment ^ answer) | unsigned(one.answer ^ answer) |
+             one.runs;
+  }
+  return other == 0;
 }
 
 // Everything that is to be stored, in the order of the customers.
@@ -267,6 +330,14 @@ void Segments::Inner::Grant(Pass& pass, std::vector<Wishes>& parts) {
   }
 }
 
+void Segments::Inner::ForgetValues() {
+  for (std::size_t score = 0; score < values.by_score.size(); ++score) {
+    if (model.scores[score].refit != segue::Refit::kEveryRun) {
+      values.by_score[score] = {};
+    }
+  }
+}
+
 void Segments::Inner::FollowKeys(const Population& people) {
   const bool by_key = std::any_of(model.scores.begin(), model.scores.end(), [](const Score& score) {
     return score.fifths && score.fifths->of_rank && score.fifths->ties_by_key;
@@ -285,11 +356,12 @@ void Segments::Inner::RunBlocks(Pass& pass) {
   InParallel(count, [&](std::size_t number) {
     const auto begin = static_cast<CustomerIndex>(number * kPartCustomers);
     const CustomerIndex end = std::min<CustomerIndex>(state.count(), begin + kPartCustomers);
-    Scorer scorer(model, pass.people, {pass.now, model.timezone}, &keys);
+    const Inputs* const inputs_before = pass.people.inputs_before();
+    Scorer scorer(model, pass.people, {pass.now, model.timezone}, &keys, nullptr, &values);
     std::optional<Scorer> before;
     if (pass.refitted) {
-      before.emplace(model, pass.people, Moment{pass.now, model.timezone}, &keys,
-                     pass.people.inputs_before());
+      before.emplace(model, pass.people, Moment{pass.now, model.timezone}, &keys, inputs_before,
+                     inputs_before == nullptr ? &values : nullptr);
     }
     Part part{*this, pass, scorer, parts[number]};
     for (CustomerIndex first = begin; first < end; first += kBlock) {

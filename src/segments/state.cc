@@ -1,10 +1,11 @@
-// Loading and storing one model's columns.
+// Loading and changing one model's columns.
 
 #include "segments/state.h"
 
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <string_view>
@@ -19,9 +20,6 @@
 
 namespace segue {
 namespace {
-
-constexpr std::uint8_t kSettledDirty = 1;
-constexpr std::uint8_t kFeaturesDirty = 2;
 
 constexpr const char* kTables = R"(
 CREATE TABLE segment_model(
@@ -51,19 +49,39 @@ CREATE INDEX move_customer ON move(customer, at);
 CREATE INDEX move_at ON move(model, at);
 )";
 
+constexpr const char* kChangeTable = R"(
+CREATE TABLE segment_change(
+  id INTEGER PRIMARY KEY, model TEXT NOT NULL, block INTEGER NOT NULL, settled BLOB NOT NULL
+) STRICT;
+CREATE INDEX segment_change_block ON segment_change(model, block);
+)";
+
 // A column of customers into its place, or past it where the model no longer has that column.
-template <typename T>
-void ReadInto(BlobReader& blob, CustomerIndex first, CustomerIndex last,
-              std::vector<std::vector<T>>& columns, int index) {
-  blob.Column<T>(last - first, [&](std::size_t row, T value) {
+template <typename T, typename Who>
+void ReadInto(BlobReader& blob, std::size_t rows, Who who, std::vector<std::vector<T>>& columns,
+              int index) {
+  blob.Column<T>(rows, [&](std::size_t row, T value) {
     if (index >= 0) {
-      columns[static_cast<std::size_t>(index)][first + row] = value;
+      columns[static_cast<std::size_t>(index)][who(row)] = value;
     }
   });
 }
 
-bool SameBits(double a, double b) {
-  return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+// Puts neighbours into a column and notes whose value was another one, bit for bit; whether any was.
+template <typename T>
+bool Replace(std::vector<T>& column, CustomerIndex first, std::span<const T> values,
+             std::vector<std::uint8_t>& changed) {
+  const std::span<T> here = std::span(column).subspan(first, values.size());
+  if (std::memcmp(here.data(), values.data(), values.size_bytes()) == 0) {
+    return false;
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::memcmp(&here[i], &values[i], sizeof(T)) != 0) {
+      changed[first + i] = 1;
+      here[i] = values[i];
+    }
+  }
+  return true;
 }
 
 // Names that stand for columns; a score says whether it is stored as a step.
@@ -109,6 +127,7 @@ std::vector<int> MapNames(const std::string& stored, const std::string& present)
 
 void EnsureSegmentTables(Database& db) {
   db.Ensure("segments", kTables);
+  db.Ensure("segment changes", kChangeTable);
 }
 
 ModelState::ModelState(Database& db, const Model& model, bool keeps_features)
@@ -118,7 +137,10 @@ ModelState::ModelState(Database& db, const Model& model, bool keeps_features)
       steps_(model.scores.size()),
       values_(model.scores.size()),
       flags_(model.flags.size()),
-      features_(model.features.size()) {
+      features_(model.features.size()),
+      score_names_(ScoreNames(model)),
+      flag_names_(Names(model.flags)),
+      feature_names_(Names(model.features)) {
   EnsureSegmentTables(db);
   for (const Segment& segment : model.segments) {
     segment_ids_.push_back(segment.id);
@@ -159,10 +181,10 @@ void ModelState::LoadBlocks(const std::string& segments, const std::string& scor
                             const std::string& flags, const std::string& features) {
   StoredNames names;
   names.segments = Words(segments);
-  names.score_map = MapNames(scores, ScoreNames(model_));
+  names.score_map = MapNames(scores, score_names_);
   names.scores = Words(scores);
-  names.flag_map = MapNames(flags, Names(model_.flags));
-  names.feature_map = MapNames(features, Names(model_.features));
+  names.flag_map = MapNames(flags, flag_names_);
+  names.feature_map = MapNames(features, feature_names_);
   std::vector<StoredBlock> stored;
   Statement blocks = db_.Prepare(
       "SELECT block, settled, features FROM segment_block WHERE model = ? ORDER BY block");
@@ -178,6 +200,15 @@ void ModelState::LoadBlocks(const std::string& segments, const std::string& scor
     one.features = keeps_features_ ? blocks.Blob(2) : std::string();
   }
   Resize(stored.empty() ? 0 : stored.back().last);
+  std::fill(dirty_.begin(), dirty_.end(), std::uint8_t{0});
+  Statement changes =
+      db_.Prepare("SELECT block, settled FROM segment_change WHERE model = ? ORDER BY id");
+  changes.Bind(1, model_.id);
+  while (changes.Step()) {
+    const auto block = static_cast<std::size_t>(changes.Int(0));
+    stored.at(block).changes.push_back(changes.Blob(1));
+    beside_.at(block) += BlobReader(stored[block].changes.back()).Get<std::uint32_t>();
+  }
   const auto is_known = [&](const std::string& id) {
     return std::find(segment_ids_.begin(), segment_ids_.end(), id) != segment_ids_.end();
   };
@@ -188,10 +219,8 @@ void ModelState::LoadBlocks(const std::string& segments, const std::string& scor
       LoadBlock(one, names);  // May find segments that an edit took away: in their order.
     }
   }
-  std::fill(dirty_.begin(), dirty_.end(), std::uint8_t{0});
   stale_names_ = old_features || segments != Join(segment_ids_, " ") ||
-                 scores != ScoreNames(model_) || flags != Names(model_.flags) ||
-                 features != Names(model_.features);
+                 scores != score_names_ || flags != flag_names_ || features != feature_names_;
 }
 
 // An id that the model no longer has gets a place at the end, once somebody is found in it.
@@ -212,11 +241,32 @@ SegmentIndex ModelState::SegmentOf(const std::vector<std::string>& stored_ids,
 }
 
 void ModelState::LoadBlock(const StoredBlock& stored, const StoredNames& names) {
-  const CustomerIndex first = stored.first, last = stored.last;
+  const CustomerIndex first = stored.first;
+  const auto neighbour = [first](std::size_t row) { return first + row; };
   BlobReader settled(stored.settled);
   const std::size_t rows = settled.Get<std::uint32_t>();
+  LoadSettled(settled, rows, neighbour, names);
+  if (!stored.features.empty()) {
+    BlobReader values(stored.features);
+    for (const int feature : names.feature_map) {
+      ReadInto(values, rows, neighbour, features_, feature);
+    }
+  }
+  for (const std::string& blob : stored.changes) {
+    BlobReader change(blob);
+    std::vector<CustomerIndex> who(change.Get<std::uint32_t>());
+    change.Column<std::uint16_t>(who.size(), [&](std::size_t row, std::uint16_t place) {
+      who[row] = std::min(first + place, stored.last - 1);
+    });
+    LoadSettled(change, who.size(), [&](std::size_t row) { return who[row]; }, names);
+  }
+}
+
+template <typename Who>
+void ModelState::LoadSettled(BlobReader& settled, std::size_t rows, Who who,
+                             const StoredNames& names) {
   const auto column = [&]<typename T>(auto set, T /*type*/) {
-    settled.Column<T>(rows, [&](std::size_t row, T value) { set(settled_[first + row], value); });
+    settled.Column<T>(rows, [&](std::size_t row, T value) { set(settled_[who(row)], value); });
   };
   // Neighbours are often in the same segment.
   SegmentIndex asked = kNoSegment, answered = kNoSegment;
@@ -237,19 +287,13 @@ void ModelState::LoadBlock(const StoredBlock& stored, const StoredNames& names) 
   column([](Settled& one, std::int64_t value) { one.answer_since = value; }, std::int64_t{});
   for (std::size_t i = 0; i < names.score_map.size(); ++i) {
     if (names.scores[i].starts_with("step:")) {
-      ReadInto(settled, first, last, steps_, names.score_map[i]);
+      ReadInto(settled, rows, who, steps_, names.score_map[i]);
     } else {
-      ReadInto(settled, first, last, values_, names.score_map[i]);
+      ReadInto(settled, rows, who, values_, names.score_map[i]);
     }
   }
   for (const int flag : names.flag_map) {
-    ReadInto(settled, first, last, flags_, flag);
-  }
-  if (!stored.features.empty()) {
-    BlobReader values(stored.features);
-    for (const int feature : names.feature_map) {
-      ReadInto(values, first, last, features_, feature);
-    }
+    ReadInto(settled, rows, who, flags_, flag);
   }
 }
 
@@ -294,49 +338,50 @@ void ModelState::Resize(CustomerIndex count) {
     flag.resize(count, 0);
   }
   for (std::vector<double>& feature : features_) {
-    feature.resize(count, kMissing);
+    feature.resize(keeps_features_ ? count : 0, kMissing);
   }
+  changed_.resize(count, 0);
   dirty_.resize((count + kBlockCustomers - 1) / kBlockCustomers, 0);
+  beside_.resize(dirty_.size(), 0);
   for (std::size_t block = old / kBlockCustomers; block < dirty_.size(); ++block) {
     dirty_[block] =
-        static_cast<std::uint8_t>(kSettledDirty | (keeps_features_ ? kFeaturesDirty : 0));
+        static_cast<std::uint8_t>(kSettledDirty | kGrown | (keeps_features_ ? kFeaturesDirty : 0));
   }
 }
 
 void ModelState::Set(CustomerIndex customer, const Settled& settled) {
   if (settled_[customer] != settled) {
     settled_[customer] = settled;
+    changed_[customer] = 1;
     Touch(customer);
   }
 }
 
-void ModelState::SetStep(std::size_t score, CustomerIndex customer, StepCode code) {
-  if (steps_[score][customer] != code) {
-    steps_[score][customer] = code;
-    Touch(customer);
+void ModelState::SetSteps(std::size_t score, CustomerIndex first, std::span<const StepCode> codes) {
+  if (Replace(steps_[score], first, codes, changed_)) {
+    Touch(first);
   }
 }
 
-void ModelState::SetScore(std::size_t score, CustomerIndex customer, double value) {
-  if (!SameBits(values_[score][customer], value)) {
-    values_[score][customer] = value;
-    Touch(customer);
+void ModelState::SetScores(std::size_t score, CustomerIndex first, std::span<const double> values) {
+  if (Replace(values_[score], first, values, changed_)) {
+    Touch(first);
   }
 }
 
-void ModelState::SetFlag(std::size_t flag, CustomerIndex customer, bool on) {
-  if ((flags_[flag][customer] != 0) != on) {
-    flags_[flag][customer] = on ? 1 : 0;
-    Touch(customer);
+void ModelState::SetFlags(std::size_t flag, CustomerIndex first,
+                          std::span<const std::uint8_t> on) {
+  if (Replace(flags_[flag], first, on, changed_)) {
+    Touch(first);
   }
 }
 
-void ModelState::SetFeature(std::size_t feature, CustomerIndex customer, double value) {
-  if (!SameBits(features_[feature][customer], value)) {
-    features_[feature][customer] = value;
-    if (keeps_features_) {
-      dirty_[customer / kBlockCustomers] |= kFeaturesDirty;
-    }
+void ModelState::SetFeatures(std::size_t feature, CustomerIndex first,
+                             std::span<const double> values) {
+  const std::span<double> here = std::span(features_[feature]).subspan(first, values.size());
+  if (std::memcmp(here.data(), values.data(), values.size_bytes()) != 0) {
+    std::copy(values.begin(), values.end(), here.begin());
+    dirty_[first / kBlockCustomers] |= kFeaturesDirty;
   }
 }
 
@@ -346,19 +391,20 @@ void ModelState::Clear(CustomerIndex customer) {
   DropWait(customer);
 }
 
+// The customer is outside the model; the settled part stands.
 void ModelState::ClearValues(CustomerIndex customer) {
   for (std::size_t i = 0; i < model_.scores.size(); ++i) {
     if (model_.scores[i].steps() > 0) {
-      SetStep(i, customer, 0);
+      SetSteps(i, customer, std::array{StepCode{0}});
     } else {
-      SetScore(i, customer, kMissing);
+      SetScores(i, customer, std::array{kMissing});
     }
   }
   for (std::size_t i = 0; i < flags_.size(); ++i) {
-    SetFlag(i, customer, false);
+    SetFlags(i, customer, std::array{std::uint8_t{0}});
   }
-  for (std::size_t i = 0; i < features_.size(); ++i) {
-    SetFeature(i, customer, kMissing);
+  for (std::size_t i = 0; keeps_features_ && i < features_.size(); ++i) {
+    SetFeatures(i, customer, std::array{kMissing});
   }
 }
 
@@ -382,164 +428,6 @@ void ModelState::DropWait(CustomerIndex customer) {
     Statement remove = db_.Prepare("DELETE FROM segment_wait WHERE model = ? AND customer = ?");
     remove.Bind(1, model_.id).Bind(2, std::int64_t{customer}).Run();
   }
-}
-
-std::string ModelState::EncodeSettled(CustomerIndex first, CustomerIndex last) const {
-  std::string blob;
-  const std::size_t rows = last - first;
-  PutValue(blob, static_cast<std::uint32_t>(rows));
-  const auto column = [&]<typename T>(T Settled::*member) {
-    PutColumn<T>(blob, rows, [&](std::size_t row) { return settled_[first + row].*member; });
-  };
-  column(&Settled::bits);
-  column(&Settled::segment);
-  column(&Settled::answer);
-  column(&Settled::cause);
-  column(&Settled::runs);
-  column(&Settled::since);
-  column(&Settled::answer_since);
-  const auto put = [&]<typename T>(const std::vector<T>& values) {
-    PutColumn<T>(blob, rows, [&](std::size_t row) { return values[first + row]; });
-  };
-  for (std::size_t i = 0; i < model_.scores.size(); ++i) {
-    if (model_.scores[i].steps() > 0) {
-      put(steps_[i]);
-    } else {
-      put(values_[i]);
-    }
-  }
-  for (const std::vector<std::uint8_t>& flag : flags_) {
-    put(flag);
-  }
-  return blob;
-}
-
-std::string ModelState::EncodeFeatures(CustomerIndex first, CustomerIndex last) const {
-  std::string blob;
-  for (const std::vector<double>& feature : features_) {
-    PutColumn<double>(blob, last - first, [&](std::size_t row) { return feature[first + row]; });
-  }
-  return blob;
-}
-
-void ModelState::Store() {
-  Statement row = db_.Prepare(
-      "INSERT OR REPLACE INTO segment_model(model, hash, baseline, last_slot, missed, known, "
-      "segments, scores, flags, "
-      "features) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  row.Bind(1, model_.id).Bind(2, hash);
-  if (baseline) {
-    row.Bind(3, ToMicros(*baseline));
-  }
-  if (last_slot) {
-    row.Bind(4, ToMicros(*last_slot));
-  }
-  row.Bind(5, missed)
-      .Bind(6, std::int64_t{known})
-      .Bind(7, Join(segment_ids_, " "))
-      .Bind(8, ScoreNames(model_));
-  row.Bind(9, Names(model_.flags)).Bind(10, Names(model_.features)).Run();
-
-  if (db_.thrown_away() || keeps_nothing) {
-    return;  // Nobody will load it.
-  }
-
-  struct Encoded {
-    std::size_t block = 0;
-    std::uint8_t dirty = 0;
-    std::string settled, features;
-  };
-
-  std::vector<Encoded> all;
-  const auto everything =
-      static_cast<std::uint8_t>(kSettledDirty | (keeps_features_ ? kFeaturesDirty : 0));
-  for (std::size_t block = 0; block < dirty_.size(); ++block) {
-    const std::uint8_t dirty = stale_names_ ? everything : dirty_[block];
-    if (dirty != 0) {
-      all.push_back({block, dirty, {}, {}});
-      dirty_[block] = 0;
-    }
-  }
-  InParallel(all.size(), [&](std::size_t i) {
-    const auto first = static_cast<CustomerIndex>(all[i].block) * kBlockCustomers;
-    const CustomerIndex last = std::min(first + kBlockCustomers, count());
-    if ((all[i].dirty & kSettledDirty) != 0) {
-      all[i].settled = EncodeSettled(first, last);
-    }
-    if ((all[i].dirty & kFeaturesDirty) != 0) {
-      all[i].features = EncodeFeatures(first, last);
-    }
-  });
-  for (const Encoded& one : all) {
-    Statement write =
-        db_.Prepare(one.dirty == kFeaturesDirty
-                        ? "UPDATE segment_block SET features = ?4 WHERE model = ?1 AND block = ?2"
-                        : "INSERT INTO segment_block(model, block, settled, features) "
-                          "VALUES (?1, ?2, ?3, ?4) ON CONFLICT(model, block) "
-                          "DO UPDATE SET settled = ?3, features = iif(?5, ?4, features)");
-    write.Bind(1, model_.id).Bind(2, static_cast<std::int64_t>(one.block));
-    write.BindBlob(4, one.features);
-    if (one.dirty != kFeaturesDirty) {
-      const bool with_features = stale_names_ || (one.dirty & kFeaturesDirty) != 0;
-      write.BindBlob(3, one.settled).Bind(5, std::int64_t{with_features ? 1 : 0});
-    }
-    write.Run();
-  }
-  stale_names_ = false;
-}
-
-void ModelState::StoreFit(const std::string& score, const Fit& fit) {
-  Statement row = db_.Prepare(
-      "INSERT OR REPLACE INTO fit(model, score, slot, people, basis, numeric_keys) VALUES (?, ?, "
-      "?, ?, ?, ?)");
-  row.Bind(1, model_.id)
-      .Bind(2, score)
-      .Bind(3, ToMicros(fit.slot))
-      .Bind(4, fit.people)
-      .Bind(5, fit.basis);
-  row.Bind(6, std::int64_t{fit.lines.numeric_keys ? 1 : 0}).Run();
-  Statement clear = db_.Prepare("DELETE FROM lines WHERE model = ? AND score = ?");
-  clear.Bind(1, model_.id).Bind(2, score).Run();
-  for (std::size_t i = 0; i < fit.lines.at.size(); ++i) {
-    Statement line =
-        db_.Prepare("INSERT INTO lines(model, score, line, value, key) VALUES (?, ?, ?, ?, ?)");
-    line.Bind(1, model_.id)
-        .Bind(2, score)
-        .Bind(3, static_cast<std::int64_t>(i))
-        .Bind(4, fit.lines.at[i]);
-    if (fit.lines.keys.empty()) {
-      line.BindNull(5);
-    } else {
-      line.Bind(5, fit.lines.keys[i]);
-    }
-    line.Run();
-  }
-  fits[score] = fit;
-}
-
-Statement ModelState::PrepareMove() {
-  return db_.Prepare(
-      "INSERT INTO move(model, customer, \"from\", \"to\", cause, at, why) VALUES (?, ?, ?, ?, ?, "
-      "?, ?)");
-}
-
-void ModelState::StoreMove(Move& move, SegmentIndex from, SegmentIndex to, Statement& insert) {
-  insert.Bind(1, model_.id).Bind(2, std::int64_t{move.customer});
-  if (from != kNoSegment) {
-    insert.Bind(3, segment_ids_[from]);
-  } else {
-    insert.BindNull(3);
-  }
-  if (to != kNoSegment) {
-    insert.Bind(4, segment_ids_[to]);
-  } else {
-    insert.BindNull(4);
-  }
-  insert.Bind(5, static_cast<std::int64_t>(move.cause))
-      .Bind(6, ToMicros(move.at))
-      .Bind(7, move.why)
-      .Run();
-  move.id = db_.LastRowId();
 }
 
 }  // namespace segue

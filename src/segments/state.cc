@@ -67,16 +67,23 @@ void ReadInto(BlobReader& blob, std::size_t rows, Who who, std::vector<std::vect
   });
 }
 
-// Puts neighbours into a column and notes whose value was another one, bit for bit; whether any was.
+// Bit for bit, so that a missing value is itself.  Requires: at most a block, as many of both.
+template <typename T>
+bool AreSame(std::span<const T> a, std::span<const T> b) {
+  SEGUE_CHECK(a.size() == b.size() && a.size() <= kBlock);
+  return std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+// Puts neighbours into a column and notes whose value was another one; whether any was.
 template <typename T>
 bool Replace(std::vector<T>& column, CustomerIndex first, std::span<const T> values,
              std::vector<std::uint8_t>& changed) {
   const std::span<T> here = std::span(column).subspan(first, values.size());
-  if (std::memcmp(here.data(), values.data(), values.size_bytes()) == 0) {
+  if (AreSame<T>(here, values)) {
     return false;
   }
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::memcmp(&here[i], &values[i], sizeof(T)) != 0) {
+    if (!AreSame<T>(here.subspan(i, 1), values.subspan(i, 1))) {
       changed[first + i] = 1;
       here[i] = values[i];
     }
@@ -379,7 +386,7 @@ void ModelState::SetFlags(std::size_t flag, CustomerIndex first,
 void ModelState::SetFeatures(std::size_t feature, CustomerIndex first,
                              std::span<const double> values) {
   const std::span<double> here = std::span(features_[feature]).subspan(first, values.size());
-  if (std::memcmp(here.data(), values.data(), values.size_bytes()) != 0) {
+  if (!AreSame<double>(here, values)) {
     std::copy(values.begin(), values.end(), here.begin());
     dirty_[first / kBlockCustomers] |= kFeaturesDirty;
   }

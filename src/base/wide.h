@@ -1,7 +1,7 @@
-// SEGUE_WIDE before a function compiles it for any processor and again for those with wider vectors;
-// which one runs is decided when the program starts.  For loops over many numbers.  All give the
-// same bits, since nothing is contracted (-ffp-contract=off in CMakeLists.txt).  Sanitizers cannot follow that choice, and
-// clang has no such thing.
+// SEGUE_WIDE before a function compiles it for any processor and again for those with wider
+// vectors; which one runs is decided when the program starts.  For loops over many numbers.  All
+// give the same bits, since nothing is contracted (-ffp-contract=off in CMakeLists.txt). Sanitizers
+// cannot follow that choice, and clang has no such thing.
 
 #pragma once
 

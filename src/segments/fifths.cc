@@ -69,8 +69,8 @@ class Places {
         return Picked(ranges);
       }
     }
-    ranges = size_ <= kSample ? std::vector<Range>{Everybody(places)}
-                              : Joined(places, Sampled(places));
+    ranges =
+        size_ <= kSample ? std::vector<Range>{Everybody(places)} : Joined(places, Sampled(places));
     if (!Look(ranges)) {
       ranges = {Everybody(places)};
       SEGUE_CHECK(Look(ranges));
@@ -136,9 +136,9 @@ class Places {
     std::sort(sample.begin(), sample.end(), IsBefore);
     FitHint bounds;
     for (const std::size_t place : places) {
-      const auto middle = static_cast<std::size_t>(
-          static_cast<double>(place) / static_cast<double>(size_) *
-          static_cast<double>(sample.size()));
+      const auto middle =
+          static_cast<std::size_t>(static_cast<double>(place) / static_cast<double>(size_) *
+                                   static_cast<double>(sample.size()));
       bounds.push_back({middle < kOff ? kFirst : sample[middle - kOff],
                         middle + kOff < sample.size() ? sample[middle + kOff] : kLast});
     }
@@ -211,14 +211,13 @@ class Places {
 
   std::size_t Pick(Range& range, std::size_t place) const {
     const auto at = range.people.begin() + static_cast<std::ptrdiff_t>(place - range.before);
-    std::nth_element(range.people.begin(), at, range.people.end(),
-                     [&](const Standing& a, const Standing& b) {
-                       if (a.bound.value != b.bound.value || a.bound.code != b.bound.code ||
-                           keys_ == nullptr) {
-                         return IsBefore(a.bound, b.bound);
-                       }
-                       return KeyLess(keys_->key(a.person), keys_->key(b.person), keys_->numeric);
-                     });
+    std::nth_element(
+        range.people.begin(), at, range.people.end(), [&](const Standing& a, const Standing& b) {
+          if (a.bound.value != b.bound.value || a.bound.code != b.bound.code || keys_ == nullptr) {
+            return IsBefore(a.bound, b.bound);
+          }
+          return KeyLess(keys_->key(a.person), keys_->key(b.person), keys_->numeric);
+        });
     return at->person;
   }
 
@@ -278,9 +277,8 @@ void FitTogether(const Fifths& fifths, std::span<const double> values, LineSet& 
     const auto first = std::find_if(ranks.begin(), ranks.end(), [&](double rank) {
       return fifths.closed_left ? rank >= line : rank > line;
     });
-    fitted.at.push_back(first == ranks.end()
-                            ? kEnd
-                            : sorted[static_cast<std::size_t>(first - ranks.begin())]);
+    fitted.at.push_back(
+        first == ranks.end() ? kEnd : sorted[static_cast<std::size_t>(first - ranks.begin())]);
   }
 }
 

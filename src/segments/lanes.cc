@@ -35,8 +35,8 @@ constexpr std::size_t kTogether = 4;
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 SEGUE_WIDE std::uint64_t AddAboveByKey(const double* values, const std::uint64_t* codes,
-                                       std::size_t count,
-                                       const std::array<Bound, kTogether>& lines, double* above) {
+                                       std::size_t count, const std::array<Bound, kTogether>& lines,
+                                       double* above) {
   const auto [a, b, c, d] = lines;
   std::uint64_t open = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -82,8 +82,8 @@ SEGUE_WIDE void MarkByCode(const double* values, const std::uint64_t* codes, std
   before = below;
 }
 
-SEGUE_WIDE void Mark(const double* values, std::size_t count, const Ranges& ranges,
-                     Numbers& before, std::uint64_t* marks) {
+SEGUE_WIDE void Mark(const double* values, std::size_t count, const Ranges& ranges, Numbers& before,
+                     std::uint64_t* marks) {
   const auto [a, b, c, d] = ranges;
   Numbers below{};
   for (std::size_t i = 0; i < count; ++i) {

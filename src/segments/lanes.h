@@ -41,8 +41,8 @@ struct Between {
 };
 
 // Finds who stands in one of the ranges, and how many stand before each of them: `found` gets the
-// places of the former, of `before` that many are added.  No codes: all are 0.  Whoever has no value
-// (NaN) stands nowhere.  Requires: at most kLanes values.
+// places of the former, of `before` that many are added.  No codes: all are 0.  Whoever has no
+// value (NaN) stands nowhere.  Requires: at most kLanes values.
 void FindBetween(std::span<const double> values, std::span<const std::uint64_t> codes,
                  std::span<const Between> ranges, std::span<std::size_t> before,
                  std::vector<std::uint16_t>& found);

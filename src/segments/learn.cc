@@ -182,8 +182,7 @@ std::vector<std::int64_t> Learn(const Learning& learning, const std::vector<bool
                                 Values& values) {
   std::vector<std::int64_t> people(due.size(), 0);
   const auto learn = [&](const std::vector<std::size_t>& wanted, std::size_t until) {
-    const std::vector<std::size_t> have =
-        Collect(learning, wanted, until, margins, lines, values);
+    const std::vector<std::size_t> have = Collect(learning, wanted, until, margins, lines, values);
     for (std::size_t k = 0; k < wanted.size(); ++k) {
       const std::size_t score = wanted[k];
       values.read[score] = true;

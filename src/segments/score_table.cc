@@ -28,7 +28,9 @@ class ScoreTable::Cells final : public Inputs {
 };
 
 ScoreTable::ScoreTable(const Model& model, Moment moment, CustomerIndex people)
-    : strides_(model.scores.size(), 0), values_(model.scores.size()), final_(model.scores.size(), false) {
+    : strides_(model.scores.size(), 0),
+      values_(model.scores.size()),
+      final_(model.scores.size(), false) {
   std::vector<bool> needed(model.scores.size(), false);
   if (!FindScores(model, needed)) {
     return;

@@ -50,8 +50,8 @@ constexpr CustomerIndex kPartCustomers = 16 * 4096;
 
 class Scorer final : public Inputs {
  public:
-  // `keys` may be null; `inputs` is read in place of the population's where it is not; `values`, where
-  // it is not null, need not be worked out again.  Requires: all outlive it.
+  // `keys` may be null; `inputs` is read in place of the population's where it is not; `values`,
+  // where it is not null, need not be worked out again.  Requires: all outlive it.
   Scorer(const Model& model, const Population& people, Moment moment,
          const KeyCodes* keys = nullptr, const Inputs* inputs = nullptr,
          const Values* values = nullptr);

@@ -35,12 +35,9 @@ void Segments::Inner::Refit(Pass& pass) {
   // edit.
   values.by_score.resize(due.size());
   hints.resize(due.size());
-  const Learning learning{model,
-                          pass.people,
-                          {pass.now, model.timezone},
-                          pass.edited ? nullptr : &state.steps(),
-                          keys,
-                          hints};
+  const Learning learning{
+      model, pass.people, {pass.now, model.timezone}, pass.edited ? nullptr : &state.steps(),
+      keys,  hints};
   const std::vector<std::int64_t> people = Learn(learning, due, pass.margins, pass.lines, values);
   for (std::size_t score = 0; score < due.size(); ++score) {
     if (!due[score] || people[score] == 0) {
@@ -80,8 +77,8 @@ void Segments::Inner::Part::StoreValues(CustomerIndex first) {
   const Model& model = inner.model;
   ModelState& state = inner.state;
   const std::span<const Stored> these = std::span(stored).first(scorer.count());
-  const bool all = std::all_of(these.begin(), these.end(),
-                               [](Stored one) { return one == Stored::kAsScored; });
+  const bool all =
+      std::all_of(these.begin(), these.end(), [](Stored one) { return one == Stored::kAsScored; });
   const auto put = [&]<typename T>(std::span<const T> before, T none, auto at, auto set) {
     std::array<T, kBlock> column;
     for (std::size_t i = 0; i < these.size(); ++i) {

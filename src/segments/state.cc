@@ -226,8 +226,8 @@ void ModelState::LoadBlocks(const std::string& segments, const std::string& scor
       LoadBlock(one, names);  // May find segments that an edit took away: in their order.
     }
   }
-  stale_names_ = old_features || segments != Join(segment_ids_, " ") ||
-                 scores != score_names_ || flags != flag_names_ || features != feature_names_;
+  stale_names_ = old_features || segments != Join(segment_ids_, " ") || scores != score_names_ ||
+                 flags != flag_names_ || features != feature_names_;
 }
 
 // An id that the model no longer has gets a place at the end, once somebody is found in it.
@@ -265,7 +265,8 @@ void ModelState::LoadBlock(const StoredBlock& stored, const StoredNames& names) 
     change.Column<std::uint16_t>(who.size(), [&](std::size_t row, std::uint16_t place) {
       who[row] = std::min(first + place, stored.last - 1);
     });
-    LoadSettled(change, who.size(), [&](std::size_t row) { return who[row]; }, names);
+    LoadSettled(
+        change, who.size(), [&](std::size_t row) { return who[row]; }, names);
   }
 }
 
@@ -376,8 +377,7 @@ void ModelState::SetScores(std::size_t score, CustomerIndex first, std::span<con
   }
 }
 
-void ModelState::SetFlags(std::size_t flag, CustomerIndex first,
-                          std::span<const std::uint8_t> on) {
+void ModelState::SetFlags(std::size_t flag, CustomerIndex first, std::span<const std::uint8_t> on) {
   if (Replace(flags_[flag], first, on, changed_)) {
     Touch(first);
   }

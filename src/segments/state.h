@@ -6,7 +6,8 @@
 //   segment_block   per model and 4096 customers two blobs, each the columns one after another as
 //                   blob.h has them: `settled` rarely changes for most blocks; `features` change at
 //                   every slot and are kept only where another document reads them
-//   segment_change  who changed since their block was written, in the same form with their places in
+//   segment_change  who changed since their block was written, in the same form with their places
+//   in
 //                   the block before it: where few changed, a block is not written anew
 //   segment_wait    why an answer is pending, for people; gone when it is settled or taken back
 //   lines, fit      cut lines of learned scores, and when and from how many people they were

@@ -161,8 +161,7 @@ void ModelState::WriteBlock(const Encoded& one) {
     write.Bind(1, model_.id).Bind(2, block).BindBlob(3, one.settled).BindBlob(4, one.features);
     write.Bind(5, std::int64_t{with_features ? 1 : 0}).Run();
     if (beside_[one.block] > 0) {
-      Statement clear =
-          db_.Prepare("DELETE FROM segment_change WHERE model = ? AND block = ?");
+      Statement clear = db_.Prepare("DELETE FROM segment_change WHERE model = ? AND block = ?");
       clear.Bind(1, model_.id).Bind(2, block).Run();
       beside_[one.block] = 0;
     }

@@ -19,7 +19,7 @@ using namespace segue;  // NOLINT(google-build-using-namespace): a program of on
 constexpr const char* kWorkspace = R"(workspace: shop
 currency: EUR
 traits: {customer: {email: text}}
-events: {order_placed: {order_id: text, amount: money, units: number, at: time, plan: [free, team]}}
+events: {order_placed: {order_id: text, amount: money, units: number, seen: time, plan: [free, team]}}
 ---
 source: orders
 type: csv
@@ -88,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Source& source = workspace.sources.front();
   const std::string bytes(reinterpret_cast<const char*>(data), size);
   // Without a header that fits, nothing behind it would ever be reached.
-  for (const std::string& text : {bytes, "customer_id,time,id,amount,units,at,plan\n" + bytes}) {
+  for (const std::string& text : {bytes, "customer_id,time,id,amount,units,seen,plan\n" + bytes}) {
     OneFile file(text);
     if (ReadAll(source, workspace, file, 1000) != ReadAll(source, workspace, file, 1)) {
       std::abort();

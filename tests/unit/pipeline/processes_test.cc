@@ -43,6 +43,13 @@ segments:
   - {id: slow,  when: risk >= 0.1}
   - {id: there, when: exists(risk)}
   - {id: new,   when: otherwise}
+---
+model: reader   # Features are kept where somebody reads them.
+status: draft
+every: day at 06:00
+segments:
+  - {id: known, when: exists(worth.risk)}
+  - {id: other, when: otherwise}
 )";
 
 constexpr int kRisk = 0, kAlive = 1, kOrders = 2, kSpend = 3, kValue = 4, kFeatures = 5;

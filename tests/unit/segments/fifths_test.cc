@@ -1,13 +1,16 @@
 // Lines learned from people, against values computed by hand.
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <doctest/doctest.h>
 
 #include "segments/score.h"
+#include "support/dice.h"
 
 namespace segue {
 namespace {
@@ -116,6 +119,97 @@ TEST_CASE("the stored people give the same scores as the ranks themselves") {
     for (std::size_t i = 0; i < values.size(); ++i) {
       CHECK(RankScoreOf(values[i], keys[i], fitted, false, 0, 0) ==
             ScoreOf(ranks[i], of_ranks.at, false, closed_left, 0, 0));
+    }
+  }
+}
+
+// Many people: few different values or many, codes or only keys, and a part without a value.
+struct Crowd {
+  std::vector<double> values;
+  std::vector<std::string> names;
+  std::vector<std::uint64_t> codes;
+  std::size_t have = 0;
+
+  Crowd(std::uint64_t stream, int size, bool few, bool with_codes) {
+    Dice dice(stream);
+    for (int i = 0; i < size; ++i) {
+      const bool missing = dice.Chance(0.1);
+      const double value = few ? std::floor(dice.Exponential(3)) : dice.LogBetween(1, 1e6);
+      values.push_back(missing ? std::nan("") : value);
+      names.push_back("k" + std::to_string(dice.Next()));
+      codes.push_back(0);
+      for (std::size_t k = 1; k < 5; ++k) {  // So few letters that some codes are the same.
+        codes.back() = codes.back() << 8U | static_cast<unsigned char>(names.back()[k]);
+      }
+      have += missing ? 0 : 1;
+    }
+    if (!with_codes) {
+      codes.clear();
+    }
+  }
+
+  FitKeys Keys() const {
+    return {false, codes, [this](std::size_t i) { return std::string_view(names[i]); }};
+  }
+
+  // By the definition: everybody in the order of value and key.
+  LineSet Sorted(const Fifths& fifths) const {
+    std::vector<double> sorted;
+    std::vector<std::string> keys;
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (!std::isnan(values[i])) {
+        order.push_back(i);
+      }
+    }
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return std::tie(values[a], names[a]) < std::tie(values[b], names[b]);
+    });
+    LineSet lines;
+    for (const double share : {0.2, 0.4, 0.6, 0.8}) {
+      const double h = static_cast<double>(order.size() - 1) * share;
+      const auto i = static_cast<std::size_t>(std::floor(h));
+      if (fifths.of_rank) {
+        const std::size_t first = i + 1;  // Ranks begin with 1, and the line lies between two.
+        lines.at.push_back(values[order[first]]);
+        lines.keys.push_back(names[order[first]]);
+      } else {
+        const double low = values[order[i]], high = values[order[i + 1]];
+        lines.at.push_back(low + (h - std::floor(h)) * (high - low));
+      }
+    }
+    return lines;
+  }
+};
+
+TEST_CASE(
+    "lines of many people are those of the sorted order, wherever they are looked for first") {
+  for (const bool few : {true, false}) {
+    for (const bool by_key : {true, false}) {
+      for (const bool with_codes : {true, false}) {
+        const Fifths fifths = by_key ? Ranked(true, false, false) : Fifths();
+        FitHint hint;
+        for (const std::uint64_t stream : {1, 2, 3}) {
+          CAPTURE(few);
+          CAPTURE(by_key);
+          CAPTURE(with_codes);
+          CAPTURE(stream);
+          Crowd crowd(stream, 40'000, few, with_codes);
+          if (stream == 3) {  // What was learned before is of no use any more.
+            std::for_each(crowd.values.begin(), crowd.values.end(),
+                          [](double& value) { value += 100; });
+          }
+          CHECK(FitLines(fifths, crowd.values, crowd.have, crowd.Keys(), hint) ==
+                crowd.Sorted(fifths));
+          // A few more people, so that the lines move within the room that they have.
+          for (int i = 0; i < 20; ++i) {
+            crowd.values[static_cast<std::size_t>(i)] = 1e9;
+          }
+          crowd.have = CountValues(crowd.values);
+          CHECK(FitLines(fifths, crowd.values, crowd.have, crowd.Keys(), hint) ==
+                crowd.Sorted(fifths));
+        }
+      }
     }
   }
 }

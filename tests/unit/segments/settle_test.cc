@@ -1,93 +1,14 @@
 // Settling stories: baselines, holds, margins, causes, edits and restarts, on a real state file.
 
-#include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
 
-#include "segments/segments.h"
-#include "support/temp_dir.h"
-#include "unit/segments/world.h"
+#include "unit/segments/story.h"
 
 namespace segue {
 namespace {
-
-constexpr SegmentIndex kActive = 0, kFading = 1, kGone = 2;
-
-// Silence in days: up to 10 active, up to 30 fading, else gone.
-World Silence(int hold_runs, double margin) {
-  World world;
-  world.AddScore("r", "customer.silence", true, {Days(10), Days(30)});
-  world.AddSegment("active", "r is 3")
-      .AddSegment("fading", "r is 2")
-      .AddSegment("gone", "otherwise");
-  world.model().hold.runs = hold_runs;
-  world.model().margin_percent = margin;
-  return world;
-}
-
-// A state file that can be closed and opened, with the model as it then is.
-class Story {
- public:
-  explicit Story(World world_in) : world(std::move(world_in)), people(world) { Open(); }
-
-  void Open() {
-    segments.reset();
-    db.reset();
-    db = std::make_unique<Database>(Database::Open(dir / "segue.db"));
-    segments = std::make_unique<Segments>(*db, world.workspace, 0);
-  }
-
-  // An edit of the model, made by `change`, takes effect at a restart.
-  void Edit(World changed) {
-    segments.reset();
-    world = std::move(changed);
-    world.model().hash = "two";
-    Open();
-  }
-
-  // Runs the slot of that day; afterwards nothing has happened to anybody.
-  SlotResult Run(int day) {
-    SlotResult result = segments->RunSlot(people, Day(day), Day(day) + kMinute);
-    for (People::Person& person : people.all) {
-      person.cause.reset();
-    }
-    return result;
-  }
-
-  void Silent(std::size_t customer, double days) {
-    people[customer].traits["silence"] = Days(days);
-  }
-
-  std::vector<std::string> Rows(const std::string& sql) {
-    std::vector<std::string> rows;
-    Statement select = db->Prepare(sql);
-    while (select.Step()) {
-      rows.push_back(select.Text(0));
-    }
-    return rows;
-  }
-
-  World world;
-  People people;
-  TempDir dir;
-  std::unique_ptr<Database> db;
-  std::unique_ptr<Segments> segments;
-};
-
-std::string Told(const SlotResult& result) {
-  std::string text;
-  for (const Move& move : result.moves) {
-    const auto name = [](SegmentIndex segment) {
-      return segment == kNoSegment ? std::string("none") : std::to_string(segment);
-    };
-    text += (text.empty() ? "" : "; ") + std::to_string(move.customer) + ": " + name(move.from) +
-            ">" + name(move.to) + " " + std::string(CauseName(move.cause)) + ", " + move.why;
-  }
-  return text;
-}
 
 TEST_CASE("the first slot is a baseline: it places everybody and moves nobody") {
   Story story(Silence(2, 0));
@@ -428,40 +349,6 @@ TEST_CASE(
   CHECK(Told(story.Run(1)) == "1: none>0 edit, new in the model: r 3");
 }
 
-TEST_CASE("a state of an older model keeps scores, flags and features that still have their name") {
-  World old;
-  old.AddFeature("quiet", "customer.silence").AddFeature("money", "customer.spent");
-  old.AddScore("r", "quiet", true, {Days(10), Days(30)});
-  old.AddPoints("risk", {{"quiet > 5d", 7.5}});
-  old.AddSegment("all", "otherwise");
-  old.AddFlag("rich", "money > 100 EUR").AddFlag("silent", "quiet > 1d").Watched();
-  Story story(std::move(old));
-  story.people.Add("a", {{"silence", Days(6)}, {"spent", 20000}});
-  for (int i = 1; i < 4096; ++i) {
-    story.people.Add("p" + std::to_string(i));
-  }
-  story.Run(0);
-  World edited;
-  edited.AddFeature("money", "customer.spent").AddFeature("fresh", "customer.visits");
-  edited.AddPoints("risk", {{"customer.silence > 5d", 9}});
-  edited.AddScore("r", "customer.silence", true, {Days(10), Days(30)});
-  edited.AddSegment("all", "otherwise")
-      .AddFlag("silent", "customer.silence > 1d")
-      .AddFlag("new", "customer.member");
-  edited.Watched();
-  story.Edit(std::move(edited));
-  story.people.Add("b", {{"silence", Days(6)}});
-  story.segments->PlaceNew(story.people,
-                           Day(0) + kHour);  // Writes blocks: all of them in the new shape.
-  story.Open();
-  const Membership kept = story.segments->Get(0);
-  CHECK(kept.scores == std::vector<double>{7.5, 3});
-  CHECK(kept.features[0] == 20000);
-  CHECK(std::isnan(kept.features[1]));
-  CHECK(kept.flags == std::vector<bool>{true, false});
-  CHECK(story.segments->Get(4096).scores == std::vector<double>{9, 3});
-}
-
 TEST_CASE(
     "a flag with two thresholds does not flutter between them, and is missing outside the model") {
   World world;
@@ -490,48 +377,6 @@ TEST_CASE(
   story.people[0].traits["visits"] = 6;
   story.Run(day++);
   CHECK_FALSE(story.segments->Get(0).flags[0]);  // It starts anew.
-}
-
-TEST_CASE(
-    "merged and erased customers leave the state, and erasure empties what their moves said") {
-  Story story(Silence(1, 0));
-  story.people.Add("a", {{"silence", Days(1)}});
-  story.people.Add("b", {{"silence", Days(1)}});
-  story.people.Add("c", {{"silence", Days(1)}});
-  story.Run(0);
-  story.Silent(0, 12);
-  story.Silent(1, 12);
-  story.Run(1);
-  story.segments->Forget(0);
-  story.people[0].alive = false;
-  story.segments->Erase(1);
-  story.people[1].alive = false;
-  story.segments->PlaceNew(story.people, Day(1) + kHour);
-  story.Open();
-  CHECK_FALSE(story.segments->Get(0).placed);
-  CHECK_FALSE(story.segments->Get(1).placed);
-  CHECK(story.segments->CountBySegment() == std::vector<std::int64_t>{1, 0, 0});
-  CHECK(story.Rows("SELECT why FROM move ORDER BY customer") ==
-        std::vector<std::string>{"r 3→2 (customer.silence 12d > 10d)", ""});
-  CHECK(story.Run(2).moves.empty());
-}
-
-TEST_CASE("a slot rewrites only the blocks of customers that changed") {
-  World world;
-  world.AddFeature("visits", "customer.visits");
-  world.AddSegment("none", "visits is 0").AddSegment("some", "otherwise").Watched();
-  Story story(std::move(world));
-  for (int i = 0; i < 9000; ++i) {
-    story.people.Add("p" + std::to_string(i), {{"visits", 0}});
-  }
-  story.Run(0);
-  story.db->Execute("UPDATE segment_block SET settled = x'00000000', features = x''");
-  story.people[5000].traits["visits"] = 1;
-  story.Run(1);
-  CHECK(story.Rows("SELECT block FROM segment_block WHERE length(settled) > 4") ==
-        std::vector<std::string>{"1"});
-  CHECK(story.Rows("SELECT block FROM segment_block WHERE length(features) > 0") ==
-        std::vector<std::string>{"1"});
 }
 
 TEST_CASE(

@@ -2,6 +2,10 @@
 
 #include "expression/canonical.h"
 
+#include <algorithm>
+#include <optional>
+#include <set>
+
 #include <fmt/format.h>
 
 #include "base/check.h"
@@ -133,6 +137,35 @@ std::string CanonicalAggregate(const Aggregate& aggregate, const Schema& schema,
     out += ", before " + FormatDuration(aggregate.before);
   }
   return out + (aggregate.in_run ? ") in run" : ")");
+}
+
+std::string EventBasis(const Schema& schema, int event, const std::vector<int>& fields) {
+  const EventSpec& spec = schema.events[static_cast<std::size_t>(event)];
+  std::vector<std::string> refunds;
+  for (const EventSpec& refund : schema.events) {
+    if (refund.reverses != event || refund.by_field < 0 || refund.by_original_field < 0) {
+      continue;
+    }
+    std::set<std::string> shared;
+    for (const FieldSpec& field : refund.fields) {
+      const std::optional<int> same = spec.FindField(field.name);
+      if (same && field.type == Type::kMoney &&
+          spec.fields[static_cast<std::size_t>(*same)].type == Type::kMoney) {
+        shared.insert(field.name);
+      }
+    }
+    refunds.push_back(fmt::format(
+        "{}.{}>{} {}", refund.name, refund.fields[static_cast<std::size_t>(refund.by_field)].name,
+        spec.fields[static_cast<std::size_t>(refund.by_original_field)].name,
+        fmt::join(shared, ",")));
+  }
+  std::sort(refunds.begin(), refunds.end());
+  std::string out;
+  for (const int field : fields) {
+    const FieldSpec& one = spec.fields[static_cast<std::size_t>(field)];
+    out += fmt::format("{}:{};", one.name, static_cast<int>(one.type));
+  }
+  return fmt::format("{}{}", out, fmt::join(refunds, ";"));
 }
 
 }  // namespace segue

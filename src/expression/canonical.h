@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "domain/schema.h"
 #include "domain/text_pool.h"
@@ -15,5 +16,10 @@ namespace segue {
 // after a restart and an edit elsewhere.
 std::string CanonicalAggregate(const Aggregate& aggregate, const Schema& schema,
                                const TextPool& pool);
+
+// What the tracking plan says of these fields of an event and of who takes such events back, by
+// names: "amount:3;order_refunded.order_id>order_id amount".  Where it is another text, the
+// same facts have other values, so that nothing that was worked out from them still stands.
+std::string EventBasis(const Schema& schema, int event, const std::vector<int>& fields);
 
 }  // namespace segue

@@ -17,6 +17,9 @@ namespace {
 // hundred million keys.
 constexpr int kHashBits = 40;
 
+// Up to which fact the snapshot of the traits knows whose rows changed.
+constexpr std::string_view kTraitsFollowed = "ledger.traits_followed";
+
 Database& Prepared(Database& db) {
   db.Ensure("ledger", kLedgerTables);
   return db;
@@ -86,6 +89,12 @@ Ledger::Inner::Inner(Database& database, const Schema& of, TextPool& texts)
   // Tests let even a few facts go past the journal.
   bulk_min = std::stoull(db.GetSetting("ledger.bulk_min").value_or(std::to_string(kBulkMin)));
   FollowRelations();
+  FollowFields();
+  // An older program that wrote meanwhile kept no account of whose rows changed.
+  if (db.GetSetting(kTraitsFollowed) != std::to_string(sequence)) {
+    traits.DropSnapshot();
+    db.SetSetting(kTraitsFollowed, std::to_string(sequence));
+  }
 }
 
 // The files may say something new about who reverses whom; then all is worked out again.
@@ -104,6 +113,20 @@ void Ledger::Inner::FollowRelations() {
   db.SetSetting("ledger.relations", now);
 }
 
+// A field of another type is another field, which older events do not have.
+void Ledger::Inner::FollowFields() {
+  const std::string now = names.FieldsText();
+  const std::optional<std::string> before = db.GetSetting("ledger.fields");
+  if (before == now) {
+    return;
+  }
+  if (before) {
+    db.Execute("DELETE FROM column_part");
+    db.Execute("DELETE FROM column_snapshot");
+  }
+  db.SetSetting("ledger.fields", now);
+}
+
 void Ledger::Inner::Seal() {
   events.Seal();
   FlushKeys();
@@ -120,6 +143,7 @@ void Ledger::Inner::SavePosition() {
       .Bind(1, static_cast<std::int64_t>(sequence))
       .Bind(2, static_cast<std::int64_t>(touches_from))
       .Run();
+  db.SetSetting(kTraitsFollowed, std::to_string(sequence));
 }
 
 CustomerIndex Ledger::Inner::Intern(std::string_view key) {

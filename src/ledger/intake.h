@@ -72,6 +72,7 @@ struct Ledger::Inner {
   void Seal();
   void FlushKeys();
   void FollowRelations();
+  void FollowFields();
 
   Database& db;
   const Schema& schema;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "domain/dedupe.h"
 #include "ledger/bytes.h"
 
@@ -160,6 +161,24 @@ std::string StoredNames::RelationsText() const {
     text += line + ";";
   }
   return text;
+}
+
+std::string StoredNames::FieldsText() const {
+  // The first of a name is what it always meant: only what came later is worth a word, so that new
+  // kinds and fields change nothing.
+  std::vector<std::string> lines;
+  for (const KindNames& kind : kinds_) {
+    for (const KindNames::Field& field : kind.fields) {
+      const bool first =
+          &field == &*std::find_if(kind.fields.begin(), kind.fields.end(),
+                                   [&](const auto& other) { return other.name == field.name; });
+      if (!first && field.schema >= 0) {
+        lines.push_back(kind.name + "." + field.name + ":" +
+                        std::to_string(static_cast<int>(field.type)));
+      }
+    }
+  }
+  return Join(lines, ";");
 }
 
 std::vector<Value> StoredNames::ToStored(int kind, const std::vector<Value>& fields) const {

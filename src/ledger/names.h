@@ -71,6 +71,8 @@ class StoredNames {
 
   // A text that changes when the relations do.
   std::string RelationsText() const;
+  // A text that changes when a name of the files comes to mean another stored field.
+  std::string FieldsText() const;
 
   // Stored order from schema order, and back.
   std::vector<Value> ToStored(int kind, const std::vector<Value>& fields) const;

@@ -5,6 +5,9 @@
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "expression/canonical.h"
 #include "expression/execute.h"
 #include "ledger/bytes.h"
 #include "ledger/columns.h"
@@ -156,6 +159,13 @@ void PurchaseSums::Digest(std::size_t process, std::span<const Purchase> purchas
   }
 }
 
+// The sums stand beside each other as the fields do, and what was taken back is in them.
+std::string PurchaseSums::Identity(std::size_t process) const {
+  const PurchaseProcess& asked = processes_[process];
+  return fmt::format("{} | {} of {}", asked.canonical, asked.fields.size(),
+                     EventBasis(workspace_.schema, asked.event, PartsRead(asked).fields));
+}
+
 void PurchaseSums::Advance(TimePoint now) {
   now_ = now;
   if (!ready_) {
@@ -290,7 +300,7 @@ bool PurchaseSums::Load(TimePoint now) {
   for (std::size_t process = 0; process < processes_.size(); ++process) {
     Statement find = db_.Prepare(
         "SELECT sequence, now, ahead FROM purchase_sums WHERE process = ? AND zone = ?");
-    find.Bind(1, processes_[process].canonical).Bind(2, workspace_.schema.timezone.name());
+    find.Bind(1, Identity(process)).Bind(2, workspace_.schema.timezone.name());
     if (!find.Step()) {
       return false;
     }
@@ -319,7 +329,7 @@ bool PurchaseSums::LoadParts(std::size_t process) {
   Resize(bought, ledger_.customer_count());
   Statement parts =
       db_.Prepare("SELECT data FROM purchase_sums_part WHERE process = ? ORDER BY part");
-  parts.Bind(1, processes_[process].canonical);
+  parts.Bind(1, Identity(process));
   std::size_t next = 0;
   while (parts.Step()) {
     ByteReader in(parts.BlobView(0));
@@ -352,6 +362,7 @@ void PurchaseSums::Store() {
   }
   DropStored();
   for (std::size_t process = 0; ready_ && process < processes_.size(); ++process) {
+    const std::string identity = Identity(process);
     const BoughtByAll& bought = bought_[process];
     ByteWriter ahead;
     for (const CustomerIndex customer : ahead_) {
@@ -359,7 +370,7 @@ void PurchaseSums::Store() {
     }
     db_.Prepare(
            "INSERT INTO purchase_sums(process, zone, sequence, now, ahead) VALUES (?, ?, ?, ?, ?)")
-        .Bind(1, processes_[process].canonical)
+        .Bind(1, identity)
         .Bind(2, workspace_.schema.timezone.name())
         .Bind(3, static_cast<std::int64_t>(sequence_))
         .Bind(4, ToMicros(now_))
@@ -375,7 +386,7 @@ void PurchaseSums::Store() {
         SaveOne(bought, customer, out);
       }
       db_.Prepare("INSERT INTO purchase_sums_part(process, part, data) VALUES (?, ?, ?)")
-          .Bind(1, processes_[process].canonical)
+          .Bind(1, identity)
           .Bind(2, static_cast<std::int64_t>(part))
           .BindBlob(3, out.bytes())
           .Run();

@@ -5,7 +5,9 @@
 // is computed again; where nothing fits, one scan of the events.
 //
 // Tables:
-//   purchase_sums       one row per process: as of which sequence and moment, and in which zone
+//   purchase_sums       one row per process: as of which sequence and moment, and in which zone.
+//                       Its name there says which fields it has and what the tracking plan says of
+//                       them: sums that were made under another one are not read
 //   purchase_sums_part  16 k customers each, one after another:
 //     days, and if any: first day, days from it to the last, and per money field days and minor
 //     units
@@ -16,6 +18,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "config/definitions.h"
@@ -66,6 +69,7 @@ class PurchaseSums {
  private:
   struct Purchase;
 
+  std::string Identity(std::size_t process) const;
   bool Load(TimePoint now);
   void DropStored();
   bool LoadParts(std::size_t process);

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "config/compile.h"
+#include "config/model_reads.h"
 #include "expression/parse.h"
 
 namespace segue {
@@ -174,7 +175,8 @@ void Compiler::ModelOf(const Document& document) {
   Rank(document, model);
   model.hash =
       Sha256Hex(NormaliseDocument(document, {"title", "tags", "status", "segments[].name"}))
-          .substr(0, 16);
+          .substr(0, 16) +
+      "." + Sha256Hex(PlanRead(workspace_, model)).substr(0, 8);
   if (report_.errors() != errors) {
     shaky_.insert(model.id);
   }

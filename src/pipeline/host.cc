@@ -1,6 +1,7 @@
 #include "pipeline/host.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -122,6 +123,45 @@ std::vector<CustomerIndex> Host::HoldingAmong(const Condition& condition, Custom
       }
     }
   }
+  return all;
+}
+
+std::vector<CustomerIndex> Host::QuietlyFlagged(int model, int flag) {
+  const Segments* segments = state_.segments(model);
+  return segments == nullptr ? std::vector<CustomerIndex>() : segments->QuietlyFlagged(flag);
+}
+
+std::vector<CustomerIndex> Host::HoldingByLearning(const Condition& condition,
+                                                   std::span<const CustomerIndex> whom,
+                                                   TimePoint now) {
+  std::vector<CustomerIndex> all;
+  const std::unique_ptr<Inputs> before = state_.BeforeLearning(condition.expr, now);
+  const Moment moment{now, state_.workspace().schema.timezone};
+  for (std::size_t i = 0; before != nullptr && i < whom.size(); ++i) {
+    if (!IsTrue(ExecuteOne(condition.expr, *before, moment, whom[i]))) {
+      all.push_back(whom[i]);
+    }
+  }
+  return all;
+}
+
+std::vector<CustomerIndex> Host::Disturbed(const Condition& condition,
+                                           std::span<const CustomerIndex> whom, Sequence after,
+                                           TimePoint since, TimePoint now) {
+  std::vector<CustomerIndex> all;
+  if (whom.empty()) {
+    return all;
+  }
+  const bool accounts = IsAccount(whom.front());
+  const auto facts =
+      state_.FactsBehind(condition.expr, accounts ? Subject::kAccount : Subject::kCustomer,
+                         {.sequence = after, .time = since}, now);
+  const CustomerIndex base = accounts ? kFirstAccount : 0;
+  std::copy_if(whom.begin(), whom.end(), std::back_inserter(all), [&](CustomerIndex who) {
+    return std::any_of(facts.begin(), facts.end(), [&](const auto& one) {
+      return !StartsPlaybooks(one->CauseSince(who - base).value_or(Cause::kTime));
+    });
+  });
   return all;
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,13 @@ class Host final : public PlaybookHost {
   std::vector<CustomerIndex> Stirred(Sequence after, TimePoint since, TimePoint now) override;
   std::vector<CustomerIndex> Holding(const Condition& condition, TimePoint now) override;
   std::vector<CustomerIndex> AccountsHolding(const Condition& condition, TimePoint now) override;
+  std::vector<CustomerIndex> QuietlyFlagged(int model, int flag) override;
+  std::vector<CustomerIndex> HoldingByLearning(const Condition& condition,
+                                               std::span<const CustomerIndex> whom,
+                                               TimePoint now) override;
+  std::vector<CustomerIndex> Disturbed(const Condition& condition,
+                                       std::span<const CustomerIndex> whom, Sequence after,
+                                       TimePoint since, TimePoint now) override;
   std::vector<CustomerIndex> MembersOf(CustomerIndex account) override;
   std::optional<CustomerIndex> ContactOf(CustomerIndex account) override;
   std::optional<CustomerIndex> AccountOf(CustomerIndex customer) override;

@@ -123,6 +123,8 @@ void StateInputs::ReadOfModel(const Leaf& leaf, CustomerIndex first, std::span<d
   const Segments* segments = segments_[static_cast<std::size_t>(leaf.model)].get();
   if (segments == nullptr) {
     std::fill(out.begin(), out.end(), kMissing);
+  } else if (learned_after_) {
+    segments->ReadBefore(leaf, first, out, *workspace_.pool, *learned_after_);
   } else if (leaf.kind == Leaf::Kind::kSegment) {
     segments->ReadSegment(first, out, *workspace_.pool);
   } else if (leaf.kind == Leaf::Kind::kScore) {

@@ -30,17 +30,20 @@ std::optional<CustomerIndex> ContactOf(const Workspace& workspace, const Ledger&
 class StateInputs final : public Inputs {
  public:
   // Requires: all outlive it.  `segments` has one entry per model, null for drafts; `fits` are read
-  // in place of those in force where there are any.
+  // in place of those in force where there are any, and what models said without what they learned
+  // (or an edit of theirs) after `learned_after`.
   StateInputs(const Workspace& workspace, const Ledger& ledger, const Columns& columns,
               const Processes& processes, const std::vector<std::unique_ptr<Segments>>& segments,
-              const Moments& moments, Fits fits = {})
+              const Moments& moments, Fits fits = {},
+              std::optional<TimePoint> learned_after = std::nullopt)
       : workspace_(workspace),
         ledger_(ledger),
         columns_(columns),
         processes_(processes),
         segments_(segments),
         moments_(moments),
-        fits_(std::move(fits)) {}
+        fits_(std::move(fits)),
+        learned_after_(learned_after) {}
 
   void Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const override;
 
@@ -55,6 +58,7 @@ class StateInputs final : public Inputs {
   const std::vector<std::unique_ptr<Segments>>& segments_;
   const Moments& moments_;
   Fits fits_;
+  std::optional<TimePoint> learned_after_;
 };
 
 // Accounts for a reader that numbers them from 0.

@@ -82,6 +82,12 @@ struct StateOptions {
   Secrets secrets = {};  // All others that the files name, beside those of connectors: never shown.
 };
 
+// How far the facts were known, and when it was, at a model's last slot or a playbook's last cycle.
+struct ModelPosition {
+  Sequence sequence = 0;
+  TimePoint time;
+};
+
 class State {
  public:
   // Opens the state file for these files.  Requires: workspace and templates outlive it.
@@ -108,6 +114,14 @@ class State {
   Segments* segments(int model);
   // What a model's settling sees of the people now.
   std::unique_ptr<Population> PopulationOf(int model, TimePoint now);
+  // What an expression reads as it would be without what models and processes learned in this cycle
+  // and without the edits that their slots met; null where that is nothing.
+  std::unique_ptr<Inputs> BeforeLearning(const Expr& expr, TimePoint now) const;
+  // Whom the facts behind an expression touched: those it names since then, and those that the
+  // models look at which had a slot in this cycle, since their last one.  For CauseSince.
+  std::vector<std::unique_ptr<Population>> FactsBehind(const Expr& expr, Subject of,
+                                                       const ModelPosition& since,
+                                                       TimePoint now) const;
 
   // A condition for one customer at `now`, as a playbook would see it.
   double Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,

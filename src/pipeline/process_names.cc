@@ -64,26 +64,6 @@ int AddCall(const Leaf& leaf, const Workspace& workspace, ProcessNames& names) {
 
 }  // namespace
 
-void ForEachExpression(const Model& model, const Visit& visit) {
-  Add(model.who, visit);
-  for (const Feature& feature : model.features) {
-    visit(feature.value.expr);
-  }
-  for (const Score& score : model.scores) {
-    Add(score.from, visit);
-    for (const Points& points : score.points) {
-      visit(points.when.expr);
-    }
-  }
-  for (const Segment& segment : model.segments) {
-    Add(segment.when, visit);
-  }
-  for (const Flag& flag : model.flags) {
-    visit(flag.on.expr);
-    Add(flag.off, visit);
-  }
-}
-
 void ForEachExpression(const Playbook& playbook, const Visit& visit) {
   Add(playbook.on.where, visit);
   Add(playbook.on.while_holds, visit);

@@ -10,12 +10,11 @@
 #include <vector>
 
 #include "config/definitions.h"
+#include "config/model_reads.h"
 
 namespace segue {
 
-// Calls `visit` for every expression of a model.
-void ForEachExpression(const Model& model, const std::function<void(const Expr&)>& visit);
-// The same for whatever stands in a playbook.
+// Calls `visit` for every expression of a playbook.
 void ForEachExpression(const Playbook& playbook, const std::function<void(const Expr&)>& visit);
 
 // The days on which customers did `event`, as far as `where` holds; learned once for all who name

@@ -119,6 +119,7 @@ void Processes::Ready(TimePoint now) {
 }
 
 void Processes::Advance(TimePoint now) {
+  began_ = in_force_;
   if (ready_) {
     today_ = DayOf(now);
     sums_.Advance(now);

@@ -66,6 +66,9 @@ class Processes {
   // The latest fit of each, also when it was refused.
   const Fits& latest() const { return latest_; }
 
+  // Those of before this cycle, where another one is in force by now; else empty.
+  Fits BeforeCycle() const { return began_ == in_force_ ? Fits() : began_; }
+
   // Fits a process to what is known at `now`, without storing it.
   ProcessFit Fit(int process, TimePoint now) const;
 
@@ -96,6 +99,7 @@ class Processes {
   PurchaseSums sums_;         // Of names_.all.
   double minor_units_ = 100;  // In one unit of the currency.
   Fits latest_, in_force_;
+  Fits began_;  // In force when the cycle began.
   bool ready_ = false;
   std::int32_t today_ = 0;
 };

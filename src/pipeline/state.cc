@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "pipeline/host.h"
 #include "pipeline/inputs.h"
 #include "pipeline/links.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/population.h"
 #include "pipeline/process_names.h"
 #include "pipeline/processes.h"
 #include "pipeline/rates.h"
@@ -66,172 +68,6 @@ CREATE TABLE IF NOT EXISTS suppression (
   at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 )";
-
-// Event kinds and traits that a model looks at, directly or through another model.
-struct FactsRead {
-  std::set<int> kinds;
-  std::set<int> traits;
-};
-
-void AddReads(const Expr& expr, const Workspace& workspace, FactsRead& reads,
-              std::set<int>& models) {
-  ForEachFactRead(expr, workspace.aggregates, [&](bool is_event, int index) {
-    (is_event ? reads.kinds : reads.traits).insert(index);
-  });
-  if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kInsight) {
-    for (const Insight::Action& action : workspace.Published(expr.leaf.model)->actions) {
-      reads.kinds.insert(action.event);
-    }
-  } else if (expr.op == Op::kLeaf && expr.leaf.model >= 0) {
-    models.insert(expr.leaf.model);
-  }
-  if (expr.op == Op::kLeaf && workspace.IsOfAccount(expr.leaf) && workspace.account_trait) {
-    reads.traits.insert(*workspace.account_trait);
-  }
-  if (expr.op == Op::kLeaf && expr.leaf.kind == Leaf::Kind::kAccountTrait) {
-    reads.traits.insert(workspace.schema.AccountTrait(expr.leaf.index));
-  }
-  for (const Expr& arg : expr.args) {
-    AddReads(arg, workspace, reads, models);
-  }
-}
-
-FactsRead ReadsOf(int model, const Workspace& workspace) {
-  FactsRead reads;
-  std::set<int> wanted{model};
-  std::set<int> done;
-  while (done.size() < wanted.size()) {
-    const auto next =
-        std::find_if(wanted.begin(), wanted.end(), [&](int m) { return !done.contains(m); });
-    done.insert(*next);
-    std::set<int> more;
-    ForEachExpression(workspace.models[static_cast<std::size_t>(*next)],
-                      [&](const Expr& expr) { AddReads(expr, workspace, reads, more); });
-    wanted.insert(more.begin(), more.end());
-  }
-  if (workspace.models[static_cast<std::size_t>(model)].of == Subject::kAccount &&
-      workspace.account_trait) {
-    reads.traits.insert(*workspace.account_trait);  // Whoever joins brings their events along.
-  }
-  // What takes an event back changes it too.
-  for (std::size_t kind = 0; kind < workspace.schema.events.size(); ++kind) {
-    const std::optional<int> reverses = workspace.schema.events[kind].reverses;
-    if (reverses && reads.kinds.contains(*reverses)) {
-      reads.kinds.insert(static_cast<int>(kind));
-    }
-  }
-  return reads;
-}
-
-// Who changed since a model's last slot is asked only when somebody may move.
-class LedgerPopulation final : public Population {
- public:
-  struct Since {
-    Sequence sequence = 0;
-    TimePoint time;
-  };
-
-  // `before` may be null.
-  LedgerPopulation(const Ledger& ledger, const Inputs& inputs, std::unique_ptr<Inputs> before,
-                   FactsRead reads, Subject of, Since since, TimePoint now)
-      : ledger_(ledger),
-        inputs_(inputs),
-        account_inputs_(inputs),
-        before_(std::move(before)),
-        reads_(std::move(reads)),
-        base_(of == Subject::kAccount ? kFirstAccount : 0),
-        since_(since),
-        now_(now) {}
-
-  CustomerIndex count() const override {
-    return IsAccount(base_) ? ledger_.account_count() : ledger_.customer_count();
-  }
-
-  bool IsAlive(CustomerIndex customer) const override { return ledger_.IsAlive(base_ + customer); }
-
-  bool AllAlive() const override { return IsAccount(base_) || ledger_.AllAlive(); }
-
-  void Prepare() const override { Find(0); }
-
-  const std::string& Key(CustomerIndex customer) const override {
-    return ledger_.CustomerKey(base_ + customer);
-  }
-
-  const Inputs& inputs() const override {
-    return IsAccount(base_) ? static_cast<const Inputs&>(account_inputs_) : inputs_;
-  }
-
-  const Inputs* inputs_before() const override { return before_.get(); }
-
-  std::optional<Cause> CauseSince(CustomerIndex customer) const override {
-    const Touch* touch = Find(customer);
-    if (touch == nullptr) {
-      return std::nullopt;
-    }
-    return touch->merged ? Cause::kMerge : touch->late ? Cause::kImport : Cause::kBehaviour;
-  }
-
-  bool FirstFactWasLate(CustomerIndex customer) const override {
-    const Touch* touch = Find(customer);
-    return touch != nullptr && touch->late;
-  }
-
- private:
-  const Touch* Find(CustomerIndex customer) const {
-    if (!touched_) {
-      Ask();
-    }
-    const auto found =
-        std::lower_bound(touched_->begin(), touched_->end(), base_ + customer,
-                         [](const Touch& touch, CustomerIndex c) { return touch.customer < c; });
-    return found == touched_->end() || found->customer != base_ + customer ? nullptr : &*found;
-  }
-
-  void Ask() const {
-    const std::vector<int> kinds(reads_.kinds.begin(), reads_.kinds.end());
-    const std::vector<int> traits(reads_.traits.begin(), reads_.traits.end());
-    touched_ = ledger_.Touched(since_.sequence, since_.time, now_, kinds, traits);
-    std::vector<Touch> more;
-    for (const Touch& touch : *touched_) {
-      if (IsAccount(base_) && !IsAccount(touch.customer)) {
-        // What a customer does, their account does; that two of them were one is no news to it.
-        if (const auto account = ledger_.AccountOf(touch.customer)) {
-          more.push_back({.customer = *account, .late = touch.late});
-        }
-      } else if (!IsAccount(base_) && IsAccount(touch.customer)) {
-        for (const CustomerIndex member : ledger_.MembersOf(touch.customer)) {
-          more.push_back({.customer = member, .late = touch.late});
-        }
-      }
-    }
-    if (more.empty()) {
-      return;
-    }
-    touched_->insert(touched_->end(), more.begin(), more.end());
-    std::stable_sort(touched_->begin(), touched_->end(),
-                     [](const Touch& a, const Touch& b) { return a.customer < b.customer; });
-    std::vector<Touch> once;
-    for (const Touch& touch : *touched_) {
-      if (once.empty() || once.back().customer != touch.customer) {
-        once.push_back(touch);
-      } else {
-        once.back().late = once.back().late || touch.late;
-        once.back().merged = once.back().merged || touch.merged;
-      }
-    }
-    touched_ = std::move(once);
-  }
-
-  const Ledger& ledger_;
-  const Inputs& inputs_;
-  AccountInputs account_inputs_;
-  std::unique_ptr<Inputs> before_;
-  FactsRead reads_;
-  CustomerIndex base_;  // Number of the first whom the model is about.
-  Since since_;
-  TimePoint now_;
-  mutable std::optional<std::vector<Touch>> touched_;
-};
 
 std::set<int> TraitsInModels(const Workspace& workspace) {
   std::set<int> traits;
@@ -288,7 +124,36 @@ struct State::Inner {
     moments.Advance(columns.edge());
     for (std::size_t model = 0; model < workspace.models.size(); ++model) {
       reads.push_back(ReadsOf(static_cast<int>(model), workspace));
+      models_read.push_back(ModelsRead(workspace.models[model]));
     }
+    for (std::size_t model = 0; model < workspace.models.size(); ++model) {
+      FollowReads(model);  // Those that a model reads stand before it.
+    }
+  }
+
+  // By which versions the models that this one reads answer.
+  void FollowReads(std::size_t model) const {
+    std::string editions;
+    for (const int read : models_read[model]) {
+      const auto at = static_cast<std::size_t>(read);
+      editions += workspace.models[at].id + "=" +
+                  (segments[at] == nullptr ? "draft" : segments[at]->edition()) + ";";
+    }
+    if (segments[model] != nullptr && !editions.empty()) {
+      segments[model]->FollowReads(Sha256Hex(editions).substr(0, 8));
+    }
+  }
+
+  bool AnyLearned(const std::set<int>& models, TimePoint after) const {
+    return std::any_of(models.begin(), models.end(), [&](int model) {
+      const Segments* one = segments[static_cast<std::size_t>(model)].get();
+      return one != nullptr && one->RelearnedSince(after);
+    });
+  }
+
+  std::unique_ptr<Inputs> InputsWith(Fits fits, std::optional<TimePoint> learned_after) const {
+    return std::make_unique<StateInputs>(workspace, ledger, columns, processes, segments, moments,
+                                         std::move(fits), learned_after);
   }
 
   // A cycle that was cut off must find the windows where it left them, not where they are by now.
@@ -325,7 +190,9 @@ struct State::Inner {
   Moments moments;
   StateInputs inputs;
   Outbox outbox;
-  std::vector<FactsRead> reads;  // Per model.
+  std::vector<FactsRead> reads;               // Per model.
+  std::vector<std::set<int>> models_read;     // Per model, directly.
+  std::map<int, ModelPosition> slots_before;  // As of the last PopulationOf.
   std::unique_ptr<Host> host;
   std::unique_ptr<Playbooks> playbooks;
   std::map<std::string, std::string> common_names;  // For what is written to anybody.
@@ -410,24 +277,67 @@ Segments* State::segments(int model) {
 }
 
 std::unique_ptr<Population> State::PopulationOf(int model, TimePoint now) {
-  const Model& found = inner_->workspace.models[static_cast<std::size_t>(model)];
-  Statement position =
-      inner_->db.Prepare("SELECT sequence, now FROM model_position WHERE model = ?");
-  position.Bind(1, found.id);
-  LedgerPopulation::Since since;
-  if (position.Step()) {
-    since = {static_cast<Sequence>(position.Int(0)), FromMicros(position.Int(1))};
+  const auto at = static_cast<std::size_t>(model);
+  const Workspace& workspace = inner_->workspace;
+  inner_->FollowReads(at);
+  const std::optional<ModelPosition> position = PositionOf(inner_->db, workspace.models[at].id);
+  inner_->slots_before[model] = position.value_or(ModelPosition());
+  LedgerPopulation::Learned learned;
+  Fits fits = processes().Before(model);
+  learned.purchases = !fits.empty();
+  const bool lines =
+      position.has_value() && inner_->AnyLearned(inner_->models_read[at], position->time);
+  if (learned.purchases || lines) {
+    learned.before =
+        inner_->InputsWith(std::move(fits), lines ? std::optional(position->time) : std::nullopt);
   }
-  position.Reset();
-  std::unique_ptr<Inputs> before;
-  if (Fits fits = processes().Before(model); !fits.empty()) {
-    before = std::make_unique<StateInputs>(inner_->workspace, inner_->ledger, inner_->columns,
-                                           inner_->processes, inner_->segments, inner_->moments,
-                                           std::move(fits));
+  for (std::size_t reader = 0; reader < inner_->models_read.size(); ++reader) {
+    const auto last = inner_->models_read[reader].contains(model) && inner_->segments[reader]
+                          ? PositionOf(inner_->db, workspace.models[reader].id)
+                          : std::nullopt;
+    if (last) {
+      learned.readers_since = std::min(learned.readers_since.value_or(last->time), last->time);
+    }
   }
-  return std::make_unique<LedgerPopulation>(inner_->ledger, inner_->inputs, std::move(before),
-                                            inner_->reads[static_cast<std::size_t>(model)],
-                                            found.of, since, now);
+  return std::make_unique<LedgerPopulation>(inner_->ledger, inner_->inputs, std::move(learned),
+                                            inner_->reads[at], workspace.models[at].of,
+                                            position.value_or(ModelPosition()), now);
+}
+
+std::unique_ptr<Inputs> State::BeforeLearning(const Expr& expr, TimePoint now) const {
+  FactsRead reads;
+  std::set<int> models;
+  AddReads(expr, inner_->workspace, reads, models);
+  Fits fits = inner_->processes.BeforeCycle();
+  const TimePoint before = now - Duration(1);
+  const bool lines = inner_->AnyLearned(models, before);
+  if (fits.empty() && !lines) {
+    return nullptr;
+  }
+  return inner_->InputsWith(std::move(fits), lines ? std::optional(before) : std::nullopt);
+}
+
+std::vector<std::unique_ptr<Population>> State::FactsBehind(const Expr& expr, Subject of,
+                                                            const ModelPosition& since,
+                                                            TimePoint now) const {
+  FactsRead reads;
+  std::set<int> models;
+  AddReads(expr, inner_->workspace, reads, models);
+  std::vector<std::unique_ptr<Population>> all;
+  const auto add = [&](const FactsRead& of_these, const ModelPosition& from) {
+    all.push_back(std::make_unique<LedgerPopulation>(
+        inner_->ledger, inner_->inputs, LedgerPopulation::Learned(), of_these, of, from, now));
+  };
+  add(WithRefunds(std::move(reads), inner_->workspace.schema), since);
+  for (const int model : models) {
+    const auto at = static_cast<std::size_t>(model);
+    const auto last = PositionOf(inner_->db, inner_->workspace.models[at].id);
+    const auto before = inner_->slots_before.find(model);
+    if (last && last->time == now && before != inner_->slots_before.end()) {
+      add(inner_->reads[at], before->second);
+    }
+  }
+  return all;
 }
 
 double State::Evaluate(const Expr& expr, CustomerIndex customer, TimePoint now,

@@ -268,6 +268,10 @@ class PlaybookEngine {
   void FlagTurned(const FlagWatch& watch, CustomerIndex customer, bool on, TimePoint now);
   void TakeEvents(TimePoint now);
   void TakeEvery(TimePoint now);
+  // Those for whom `while` has come to hold by an edit, by what was learned again, by a merge or by
+  // late facts: they start nothing.  `seen`: how far the last cycle had looked.
+  std::set<CustomerIndex> ComeQuietly(int playbook, std::span<const CustomerIndex> starting,
+                                      const std::string& seen, TimePoint now);
   // Customers or accounts for whom `while` holds now.
   std::vector<CustomerIndex> HoldingWhile(int playbook, TimePoint now);
   void SetEvery(int playbook, CustomerIndex customer, TimePoint at);

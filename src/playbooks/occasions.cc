@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/model_reads.h"
 #include "playbooks/engine.h"
 
 namespace segue {
@@ -10,6 +11,22 @@ namespace {
 
 // "SEQUENCE MICROSECONDS": how far events were looked at.
 constexpr std::string_view kEventsSeen = "playbooks.events_seen";
+// The same of `while`.
+constexpr std::string_view kWhileSeen = "playbooks.while_seen";
+
+struct SeenUntil {
+  Sequence sequence = 0;
+  TimePoint now;
+};
+
+std::optional<SeenUntil> ParseSeen(const std::string& text) {
+  const std::size_t space = text.find(' ');
+  if (space == std::string::npos) {
+    return std::nullopt;
+  }
+  return SeenUntil{static_cast<Sequence>(std::stoull(text)),
+                   FromMicros(std::stoll(text.substr(space + 1)))};
+}
 
 }  // namespace
 
@@ -87,8 +104,9 @@ void PlaybookEngine::TakeFlag(FlagWatch& watch, TimePoint now) {
   const std::string name = FlagName(watch.model, watch.flag);
   const std::string& hash = workspace_.models[static_cast<std::size_t>(watch.model)].hash;
   // What turns at the first slot after an edit turns because of the edit, and starts nobody.
-  const bool edited = watch.known && watch.model_hash != hash && *slot > watch.slot;
+  const bool edited = watch.known && !SameModel(watch.model_hash, hash) && *slot > watch.slot;
   const bool silent = !watch.known || edited;
+  const std::vector<CustomerIndex> quiet = host_.QuietlyFlagged(watch.model, watch.flag);
   std::vector<bool> on = host_.FlagColumn(watch.model, watch.flag);
   watch.on.resize(std::max(watch.on.size(), on.size()));
   on.resize(watch.on.size());
@@ -100,7 +118,8 @@ void PlaybookEngine::TakeFlag(FlagWatch& watch, TimePoint now) {
     }
     const CustomerIndex customer = FirstOf(watch.model) + static_cast<CustomerIndex>(i);
     (on[i] ? add : take).Bind(1, name).Bind(2, Number(customer)).Run();
-    if (!silent || !on[i]) {
+    const bool hushed = silent || std::binary_search(quiet.begin(), quiet.end(), customer);
+    if (!hushed || !on[i]) {
       FlagTurned(watch, customer, on[i], now);
     }
   }
@@ -160,15 +179,14 @@ void PlaybookEngine::TakeEvents(TimePoint now) {
   if (!any || before.empty()) {
     return;  // The first look: what happened before starts nobody.
   }
-  const std::size_t space = before.find(' ');
-  const auto sequence = static_cast<Sequence>(std::stoull(before));
-  const TimePoint since = FromMicros(std::stoll(before.substr(space + 1)));
+  const SeenUntil seen_before = *ParseSeen(before);
   for (std::size_t i = 0; i < programs_.size(); ++i) {
     const Trigger& on = programs_[i].playbook->on;
     if (on.kind != Trigger::Kind::kEvent) {
       continue;
     }
-    for (const Happening& one : host_.Fresh(on.event, on.where, sequence, since, now)) {
+    for (const Happening& one :
+         host_.Fresh(on.event, on.where, seen_before.sequence, seen_before.now, now)) {
       // Those of one cycle are one start: of the first of them.
       const auto [found, fresh] =
           pending_[i].try_emplace(one.customer, PendingStart{.at = one.time, .due = now});
@@ -187,28 +205,75 @@ std::vector<CustomerIndex> PlaybookEngine::HoldingWhile(int index, TimePoint now
 
 void PlaybookEngine::TakeEvery(TimePoint now) {
   next_every_.reset();
+  const std::string before = db_.GetSetting(kWhileSeen).value_or("");
+  bool any = false;
   for (std::size_t i = 0; i < programs_.size(); ++i) {
     const Trigger& on = programs_[i].playbook->on;
     if (on.kind != Trigger::Kind::kEvery || !on.while_holds) {
       continue;
     }
-    const bool first_look = first_look_.contains(static_cast<int>(i));
-    for (const CustomerIndex customer : HoldingWhile(static_cast<int>(i), now)) {
+    any = true;
+    const int index = static_cast<int>(i);
+    const bool first_look = first_look_.contains(index);
+    std::vector<CustomerIndex> starting;
+    for (const CustomerIndex customer : HoldingWhile(index, now)) {
       const auto last = every_[i].find(customer);
       if (first_look && last == every_[i].end()) {
-        SetEvery(static_cast<int>(i), customer, now);
-        next_every_ = std::min(next_every_.value_or(now + on.every), now + on.every);
+        SetEvery(index, customer, now);
         continue;
       }
       const TimePoint due = last == every_[i].end() ? now : last->second + on.every;
-      if (due <= now) {
-        pending_[i].try_emplace(customer, PendingStart{.at = due, .due = now});
-      } else {
+      if (due > now) {
         next_every_ = std::min(next_every_.value_or(due), due);
+      } else if (!pending_[i].contains(customer)) {
+        starting.push_back(customer);
+      }
+    }
+    const std::set<CustomerIndex> quiet = ComeQuietly(index, starting, before, now);
+    for (const CustomerIndex customer : starting) {
+      const auto last = every_[i].find(customer);
+      if (quiet.contains(customer)) {
+        SetEvery(index, customer, now);
+      } else {
+        const TimePoint due = last == every_[i].end() ? now : last->second + on.every;
+        pending_[i].emplace(customer, PendingStart{.at = due, .due = now});
       }
     }
   }
   first_look_.clear();
+  const std::string seen =
+      any ? std::to_string(host_.LastSequence()) + " " + std::to_string(ToMicros(now)) : "";
+  if (seen != before) {
+    db_.SetSetting(kWhileSeen, seen);
+  }
+}
+
+std::set<CustomerIndex> PlaybookEngine::ComeQuietly(int index,
+                                                    std::span<const CustomerIndex> starting,
+                                                    const std::string& seen, TimePoint now) {
+  if (starting.empty()) {
+    return {};
+  }
+  const Condition& holds = *playbook(index).on.while_holds;
+  const std::vector<CustomerIndex> learned = host_.HoldingByLearning(holds, starting, now);
+  std::set<CustomerIndex> quiet(learned.begin(), learned.end());
+  const std::optional<SeenUntil> before = ParseSeen(seen);
+  if (!before) {
+    return quiet;
+  }
+  // Whoever held at the last cycle and was due by then has started: the others have just come.
+  const auto& every = every_[static_cast<std::size_t>(index)];
+  std::vector<CustomerIndex> come;
+  for (const CustomerIndex customer : starting) {
+    const auto last = every.find(customer);
+    if (last == every.end() || last->second + playbook(index).on.every <= before->now) {
+      come.push_back(customer);
+    }
+  }
+  const std::vector<CustomerIndex> disturbed =
+      host_.Disturbed(holds, come, before->sequence, before->now, now);
+  quiet.insert(disturbed.begin(), disturbed.end());
+  return quiet;
 }
 
 void PlaybookEngine::SetEvery(int index, CustomerIndex customer, TimePoint at) {

@@ -112,6 +112,27 @@ class PlaybookHost {
 
   virtual std::optional<CustomerIndex> AccountOf(CustomerIndex /*customer*/) { return {}; }
 
+  // Who got a flag in this cycle by what starts nobody: an edit, what was learned again, a merge, a
+  // late fact.  Ascending.
+  virtual std::vector<CustomerIndex> QuietlyFlagged(int /*model*/, int /*flag*/) { return {}; }
+
+  // Those of `whom` for whom it holds only because of an edit of a model, or of what was learned
+  // again, in this cycle.  Ascending, as `whom` is.
+  virtual std::vector<CustomerIndex> HoldingByLearning(const Condition& /*condition*/,
+                                                       std::span<const CustomerIndex> /*whom*/,
+                                                       TimePoint /*now*/) {
+    return {};
+  }
+
+  // Those of `whom` for whom a late fact or a merge that the condition looks at took effect by
+  // `now`: as Stirred says, or since the last slot of a model that it reads.
+  virtual std::vector<CustomerIndex> Disturbed(const Condition& /*condition*/,
+                                               std::span<const CustomerIndex> /*whom*/,
+                                               Sequence /*after*/, TimePoint /*since*/,
+                                               TimePoint /*now*/) {
+    return {};
+  }
+
   // Everybody who is in a segment of the model, ascending.
   virtual std::vector<Standing> StandingIn(int /*model*/) { return {}; }
 

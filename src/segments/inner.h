@@ -7,9 +7,12 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "config/model_reads.h"
+#include "segments/before.h"
 #include "segments/key_codes.h"
 #include "segments/learn.h"
 #include "segments/scorer.h"
@@ -46,6 +49,8 @@ struct Wishes {
   };
 
   std::vector<Wish> all;
+  std::vector<Relearned> relearned;
+  std::vector<std::pair<int, CustomerIndex>> quiet;  // Who got a flag, but not by themselves.
 };
 
 struct Segments::Inner {
@@ -56,7 +61,11 @@ struct Segments::Inner {
         model(workspace_in.models[static_cast<std::size_t>(model_in)]),
         base(model.of == Subject::kAccount ? kFirstAccount : 0),
         silent(db_in.thrown_away()),
-        state(db_in, model, FeaturesAreRead(workspace_in, model_in)) {
+        state(db_in, model, FeaturesAreRead(workspace_in, model_in)),
+        before_values(db_in, model, SameModel(model.hash, state.hash)),
+        is_read(IsReadByOthers(workspace_in, model_in, false)),
+        is_read_by_models(IsReadByOthers(workspace_in, model_in, true)),
+        quiet(model.flags.size()) {
     for (const std::string& id : state.segment_ids()) {
       workspace.pool->Intern(id);  // Readers on several threads must find it there.
     }
@@ -76,7 +85,9 @@ struct Segments::Inner {
   // Of a customer or account, its place in this model's columns.
   CustomerIndex At(CustomerIndex who) const { return who - base; }
 
-  bool Edited() const { return state.last_slot && state.hash != model.hash; }
+  std::string Hash() const { return reads.empty() ? model.hash : model.hash + "." + reads; }
+
+  bool Edited() const { return state.last_slot && !SameModel(state.hash, Hash()); }
 
   bool IsKnown(SegmentIndex segment) const { return segment < model.segments.size(); }
 
@@ -132,6 +143,7 @@ struct Segments::Inner {
   void Refit(Pass& pass);
   void RunBlocks(Pass& pass);
   void Grant(Pass& pass, std::vector<Wishes>& parts);
+  void GrantRelearned(const Pass& pass, std::vector<Wishes>& parts);
   // Only what every slot reads keeps its memory.
   void ForgetValues();
   void FollowKeys(const Population& people);
@@ -170,6 +182,24 @@ struct Segments::Inner {
     void DropWait(CustomerIndex customer);
     void StoreValues(CustomerIndex first);
     void ReadFlags();
+
+    // What the model says of a block: the segment, each score, each flag, each feature that is
+    // kept; of what nobody will ask about nothing.
+    using Said = std::vector<std::vector<double>>;
+
+    Said Says(CustomerIndex first) const;
+    void AskBefore(Scorer& before, CustomerIndex first);
+    // What it would say with the lines and fits of before.
+    Said WouldSay(const Said& was, const Said& is, const Scorer& before, std::size_t wishes_before,
+                  CustomerIndex first) const;
+    std::vector<double> FlagBefore(std::size_t flag, std::span<const double> was,
+                                   const Scorer& before) const;
+    void NoteFlags(const Said& was, const Said& would, CustomerIndex first);
+    // Notes what is only said because of an edit or of what was learned, and who got a flag
+    // quietly.
+    void Note(const Said& was, const Scorer* before, std::size_t wishes_before,
+              CustomerIndex first);
+    Cause PlacedBy(CustomerIndex customer) const;
   };
 
   Database& db;
@@ -179,6 +209,10 @@ struct Segments::Inner {
   const CustomerIndex base;  // Number of the first whom the model is about.
   bool silent;               // Nobody will ask why somebody moved.
   ModelState state;
+  BeforeValues before_values;
+  const bool is_read, is_read_by_models;
+  std::vector<std::vector<CustomerIndex>> quiet;  // By flag, of the last pass.
+  std::string reads;                              // Of the versions of the models that it reads.
   std::vector<std::string> basis;
   std::map<std::string, LineSet> pinned;
   Lines shown;

@@ -45,6 +45,11 @@ SlotResult Segments::RunSlot(const Population& people, TimePoint slot, TimePoint
   }
   state.Resize(people.count());
   inner_->FollowKeys(people);
+  if (pass.edited) {
+    inner_->before_values.Clear();
+  } else {
+    inner_->before_values.Trim(people.readers_since().value_or(now - Duration(1)));
+  }
   inner_->Refit(pass);
   inner_->RunBlocks(pass);
   inner_->ForgetValues();
@@ -54,7 +59,7 @@ SlotResult Segments::RunSlot(const Population& people, TimePoint slot, TimePoint
     state.baseline = now;
   }
   state.last_slot = slot;
-  state.hash = model.hash;
+  state.hash = inner_->Hash();
   state.known = people.count();
   inner_->forgotten = false;
   state.Store();
@@ -80,6 +85,9 @@ SlotResult Segments::PlaceNew(const Population& people, TimePoint now) {
     if (inner.AnyInside(people, now, first, waits)) {
       blocks.push_back(first);
     }
+  }
+  for (std::vector<CustomerIndex>& flagged : inner.quiet) {
+    flagged.clear();
   }
   if (blocks.empty() && !inner.forgotten) {
     return {};
@@ -107,6 +115,7 @@ SlotResult Segments::PlaceNew(const Population& people, TimePoint now) {
     scorer.ComputeScores(pass.lines, nullptr, pass.margins, inner.model.scores.size());
     scorer.ComputeAnswers();
     part.ReadFlags();
+    const Inner::Part::Said was = part.Says(first);
     const WhyContext why{inner.model, inner.workspace, scorer, pass.lines, pass.margins, state};
     for (std::size_t i = 0; i < here; ++i) {
       const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
@@ -117,6 +126,7 @@ SlotResult Segments::PlaceNew(const Population& people, TimePoint now) {
       }
     }
     part.StoreValues(first);
+    part.NoteFlags(was, {}, first);
   }
   inner.Grant(pass, wishes);
   if (!pass.result.moves.empty() || inner.forgotten) {
@@ -179,6 +189,22 @@ std::int64_t Segments::missed_slots() const {
 
 bool Segments::edited() const {
   return inner_->Edited();
+}
+
+std::string Segments::edition() const {
+  return inner_->Edited() ? inner_->state.hash : inner_->Hash();
+}
+
+void Segments::FollowReads(std::string editions) {
+  inner_->reads = std::move(editions);
+}
+
+bool Segments::RelearnedSince(TimePoint after) const {
+  return inner_->before_values.AnySince(after);
+}
+
+const std::vector<CustomerIndex>& Segments::QuietlyFlagged(int flag) const {
+  return inner_->quiet[static_cast<std::size_t>(flag)];
 }
 
 const Lines& Segments::lines() const {
@@ -273,6 +299,37 @@ void Segments::ReadFeature(int feature, CustomerIndex first, std::span<double> o
   }
 }
 
+void Segments::ReadBefore(const Leaf& leaf, CustomerIndex first, std::span<double> out,
+                          TextPool& pool, TimePoint after) const {
+  const ModelState& state = inner_->state;
+  const auto put_back = [&](Relearned::Of of) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const CustomerIndex customer = inner_->At(first) + static_cast<CustomerIndex>(i);
+      out[i] = inner_->before_values.Before(of, leaf.index, customer, out[i], after);
+    }
+  };
+  switch (leaf.kind) {
+    case Leaf::Kind::kScore:
+      ReadScore(leaf.index, first, out);
+      return put_back(Relearned::Of::kScore);
+    case Leaf::Kind::kFlag:
+      ReadFlag(leaf.index, first, out);
+      return put_back(Relearned::Of::kFlag);
+    case Leaf::Kind::kFeature:
+      ReadFeature(leaf.index, first, out);
+      return put_back(Relearned::Of::kFeature);
+    default:
+      break;
+  }
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const CustomerIndex customer = inner_->At(first) + static_cast<CustomerIndex>(i);
+    const SegmentIndex is = customer < state.count() ? state.settled(customer).segment : kNoSegment;
+    const auto was = static_cast<SegmentIndex>(
+        inner_->before_values.Before(Relearned::Of::kSegment, 0, customer, is, after));
+    out[i] = was == kNoSegment ? kMissing : pool.Intern(state.segment_ids()[was]);
+  }
+}
+
 std::vector<std::string> Segments::Explain(const Population& people, CustomerIndex who,
                                            TimePoint now, const TextPool& /*pool*/) const {
   const Inner& inner = *inner_;
@@ -312,6 +369,7 @@ void Segments::Forget(CustomerIndex who) {
   const CustomerIndex customer = inner_->At(who);
   if (customer < inner_->state.count()) {
     inner_->state.Clear(customer);
+    inner_->before_values.Forget(customer);
     inner_->forgotten = true;
   }
 }

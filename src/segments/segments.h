@@ -64,9 +64,15 @@ class Population {
   virtual const std::string& Key(CustomerIndex customer) const = 0;
   virtual const Inputs& inputs() const = 0;
 
-  // The same as it would be if what is learned outside the model (purchase processes) were still as
-  // at the model's last slot; null where it is.
+  // The same as it would be if what is learned outside the model (purchase processes, lines of
+  // models that it reads) were still as at the model's last slot; null where it is.
   virtual const Inputs* inputs_before() const { return nullptr; }
+
+  // Whether purchase processes are what was learned, and not lines of models that this one reads.
+  virtual bool purchases_learned() const { return inputs_before() != nullptr; }
+
+  // When the first of the models that read this one had its last slot; nothing where none does.
+  virtual std::optional<TimePoint> readers_since() const { return std::nullopt; }
 
   // Behaviour, import or merge, or none of them (time), since this model's last slot.
   virtual std::optional<Cause> CauseSince(CustomerIndex customer) const = 0;
@@ -101,6 +107,19 @@ class Segments {
   std::int64_t missed_slots() const;
   // Whether the model was edited since its last slot: the next one moves people with cause `edit`.
   bool edited() const;
+  // The version of the model, and of those that it reads, by which its answers are as of now.
+  std::string edition() const;
+  // The versions of the models that this one reads, by which they answer: with another one the next
+  // slot is the first after an edit.  To be said before a slot and before edited() is asked.
+  void FollowReads(std::string editions);
+
+  // Whether a slot after that moment said something that it would not have said without an edit or
+  // with the lines and fits of before.
+  bool RelearnedSince(TimePoint after) const;
+  // Who got a flag in the last RunSlot or PlaceNew by what no playbook listens to: an edit, lines
+  // learned again, a merge, a late fact.  Ascending.
+  const std::vector<CustomerIndex>& QuietlyFlagged(int flag) const;
+
   const Lines& lines() const;
   Membership Get(CustomerIndex customer) const;
   // One number per segment of the model; those in none are not counted.
@@ -112,6 +131,10 @@ class Segments {
   void ReadScore(int score, CustomerIndex first, std::span<double> out) const;
   void ReadFlag(int flag, CustomerIndex first, std::span<double> out) const;
   void ReadFeature(int feature, CustomerIndex first, std::span<double> out) const;
+
+  // Any of these, as it would be without what a slot after that moment learned anew, or an edit.
+  void ReadBefore(const Leaf& leaf, CustomerIndex first, std::span<double> out, TextPool& pool,
+                  TimePoint after) const;
 
   // Says line by line how the model comes to its answer for one customer now.
   std::vector<std::string> Explain(const Population& people, CustomerIndex customer, TimePoint now,

@@ -166,13 +166,17 @@ void Segments::Inner::Part::Place(const WhyContext& why, CustomerIndex customer,
       settled.segment = settled.answer;
       settled.since = ToMicros(pass.now);
     } else {
-      const Cause cause = pass.edited && customer < state.known    ? Cause::kEdit
-                          : pass.people.FirstFactWasLate(customer) ? Cause::kImport
-                                                                   : Cause::kBehaviour;
-      MoveTo(settled, customer, cause, inner.silent ? std::string() : WhyPlaced(why, i));
+      MoveTo(settled, customer, PlacedBy(customer),
+             inner.silent ? std::string() : WhyPlaced(why, i));
     }
   }
   state.Set(customer, settled);
+}
+
+Cause Segments::Inner::Part::PlacedBy(CustomerIndex customer) const {
+  return pass.edited && customer < inner.state.known ? Cause::kEdit
+         : pass.people.FirstFactWasLate(customer)    ? Cause::kImport
+                                                     : Cause::kBehaviour;
 }
 
 std::string Segments::Inner::Part::Changed(const WhyContext& why, CustomerIndex customer,
@@ -226,7 +230,7 @@ void Segments::Inner::Part::SettleOne(const WhyContext& why, CustomerIndex custo
   } else if (enough) {
     const std::string change = Changed(why, customer, i, settled.segment);
     const std::string_view learned = cause != Cause::kRefit ? ""
-                                     : pass.people.inputs_before() != nullptr
+                                     : pass.people.purchases_learned()
                                          ? "purchases were learned again: "
                                          : "lines were learned again: ";
     MoveTo(settled, customer, cause, std::string(learned) + change);
@@ -246,27 +250,27 @@ void Segments::Inner::Part::SettleBlock(Scorer* before, CustomerIndex first) {
   const Model& model = inner.model;
   const WhyContext why{model, inner.workspace, scorer, pass.lines, pass.margins, state};
   ReadFlags();
+  const Said was = Says(first);
+  const std::size_t wishes_before = wishes.all.size();
+  const bool asks = before != nullptr && !pass.edited && !pass.baseline;
+  const bool all_asked = asks && inner.is_read;
+  if (all_asked) {
+    AskBefore(*before, first);
+  }
   if (AllAsBefore(first)) {
     StoreValues(first);
+    Note(was, before, wishes_before, first);
     return;
   }
-  // The lines before are asked only where they can matter.
-  bool ask_before = false;
-  for (std::size_t i = 0; before != nullptr && !pass.edited && !pass.baseline && i < scorer.count();
-       ++i) {
+  // The lines before are asked only where they can matter: to those who may move, and to all where
+  // somebody else reads what is said of them.
+  bool ask_before = all_asked;
+  for (std::size_t i = 0; asks && !ask_before && i < scorer.count(); ++i) {
     const Settled& settled = state.settled(first + static_cast<CustomerIndex>(i));
-    ask_before = ask_before ||
-                 ((settled.bits & Settled::kPlaced) != 0 && settled.segment != scorer.answer(i));
+    ask_before = (settled.bits & Settled::kPlaced) != 0 && settled.segment != scorer.answer(i);
   }
-  if (ask_before) {
-    if (pass.people.inputs_before() != nullptr) {
-      before->Load(first, scorer.count());
-    } else {
-      before->LoadFrom(scorer);
-    }
-    before->ComputeScores(pass.lines_before, &state.steps(), pass.margins_before,
-                          model.scores.size());
-    before->ComputeAnswers();
+  if (ask_before && !all_asked) {
+    AskBefore(*before, first);
   }
   const bool all_alive = pass.people.AllAlive();
   for (std::size_t i = 0; i < scorer.count(); ++i) {
@@ -284,6 +288,18 @@ void Segments::Inner::Part::SettleBlock(Scorer* before, CustomerIndex first) {
     }
   }
   StoreValues(first);
+  Note(was, before, wishes_before, first);
+}
+
+void Segments::Inner::Part::AskBefore(Scorer& before, CustomerIndex first) {
+  if (pass.people.inputs_before() != nullptr) {
+    before.Load(first, scorer.count());
+  } else {
+    before.LoadFrom(scorer);
+  }
+  before.ComputeScores(pass.lines_before, &inner.state.steps(), pass.margins_before,
+                       inner.model.scores.size());
+  before.ComputeAnswers();
 }
 
 // Nearly everybody stays where they are: whether nobody of this block has anything to settle.
@@ -308,6 +324,7 @@ bool Segments::Inner::Part::AllAsBefore(CustomerIndex first) {
 
 // Everything that is to be stored, in the order of the customers.
 void Segments::Inner::Grant(Pass& pass, std::vector<Wishes>& parts) {
+  GrantRelearned(pass, parts);
   Statement insert = state.PrepareMove();
   for (Wishes& wishes : parts) {
     for (Wishes::Wish& wish : wishes.all) {

@@ -285,7 +285,7 @@ TEST_CASE("a hash changes with what decides and not with titles, tags, comments 
     return loaded.workspace->models.at(0).hash;
   };
   const std::string hash = hashes("", "");
-  CHECK(hash.size() == 16);
+  CHECK(hash.size() == 16 + 1 + 8);  // Of the document, and of what the tracking plan says of it.
   CHECK(hashes("model: rfm\n", "model: rfm   # comment\ntitle: Another title\ntags: [x]\n") ==
         hash);
   CHECK(hashes("cuts: [14d, 45d]", "cuts:  [2w,  45d]") == hash);
@@ -293,6 +293,10 @@ TEST_CASE("a hash changes with what decides and not with titles, tags, comments 
   CHECK(hashes("cuts: [14d, 45d]", "cuts: [15d, 45d]") != hash);
   CHECK(hashes("when: f >= 2}", "when: f > 2}") != hash);
   CHECK(hashes("day at 04:00", "day at 05:00") != hash);
+  // The tracking plan decides too, as far as the model looks at it.
+  CHECK(hashes(", reverses: order_placed, by: order_id", "") != hash);
+  CHECK(hashes("items: number}", "items: number, colour: text}") == hash);
+  CHECK(hashes("first_name: text, ", "first_name: text, nick: text, ") == hash);
 }
 
 TEST_CASE("two layouts of the same words have one normalised text") {

@@ -97,11 +97,13 @@ std::vector<Fact> KeptOrders() {
   const TimePoint begin = *ParseTime("2024-01-01T00:00:00Z", Zone());
   for (int who = 0; who < 300; ++who) {
     const double gap = 25 / dice.Gamma(1.5), leave = dice.Beta(0.8, 4);
+    // Each by their own measure: else all have one mean, and their own sums say nothing.
+    const double mean = 2000 + 3000 * dice.Gamma(2);
     double at = dice.Between(0, 250);
     for (int order = 0; at < 400 && (order < 2 || !dice.Chance(leave)); ++order) {
       const std::string id = fmt::format("{}/{}", who, order);
       const TimePoint time = begin + std::chrono::duration_cast<Duration>(at * kDay);
-      const std::int64_t amount = 1000 + dice.Below(9000);
+      const auto amount = static_cast<std::int64_t>(mean * dice.Gamma(4) / 4) + 1;
       facts.emplace_back(Event{.kind = 0,
                                .customer = fmt::format("c{:04}", who),
                                .time = time,

@@ -116,7 +116,7 @@ CustomerIndex Customers::InternHashed(std::uint64_t hash, std::string_view key) 
   keys_.emplace_back(key);
   survivors_.push_back(index);
   erased_.push_back(false);
-  if (used_ + 1 > table_.size() / 2) {
+  if (used_ + 1 > table_.size() / 8 * 5) {
     EnterAll();
   } else {
     Enter(hash, index);

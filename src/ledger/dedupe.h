@@ -34,6 +34,8 @@ class KeyIndex {
   std::vector<Sequence> Find(std::uint64_t hash) const;
   // Writes what was added since the last Flush, inside the caller's transaction.
   void Flush();
+  // Reads the runs, which else happens when they are first asked: a plan never does.
+  void Load() const;
 
   std::size_t recent() const { return recent_.size(); }  // Added since the last Flush.
 
@@ -62,7 +64,6 @@ class KeyIndex {
     void Note(std::uint64_t hash);
   };
 
-  void Load() const;  // The runs, when they are first asked: a plan never does.
   std::shared_ptr<const Part> ReadPart(std::int64_t run, std::size_t part) const;
   void FindInRun(const Run& run, std::uint64_t hash, std::vector<Sequence>& found) const;
   void WriteRun(const std::vector<Entry>& entries);

@@ -192,6 +192,10 @@ void Ledger::AdvanceTo(TimePoint now) {
   work.Commit();
 }
 
+void Ledger::WarmUp() {
+  inner_->index.Load();
+}
+
 void Ledger::Seal() {
   Transaction work(inner_->db);
   inner_->Seal();

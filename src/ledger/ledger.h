@@ -113,6 +113,8 @@ class Ledger {
   // Lets take effect what waited until `now`.  Columns::Advance calls it.
   void AdvanceTo(TimePoint now);
 
+  // Reads what the first event would wait for: the index of keys.  For a process that stays.
+  void WarmUp();
   // Moves journal rows into chunks, merges small chunks, rewrites those that hold erased rows.
   // Changes nothing that a reader sees.  For quiet moments; Append does it by itself when the
   // journal has grown large.

@@ -27,10 +27,10 @@ class Step:
 class Send:
     """One promise.  The label is the template, the task's title, the fields that are set, or the track."""
 
-    __slots__ = ("kind", "playbook", "customer", "step", "label", "created", "not_before", "address", "state", "sent")
+    __slots__ = ("kind", "run", "playbook", "customer", "step", "label", "created", "not_before", "address", "state", "sent")
 
-    def __init__(self, kind, playbook, customer, step, label, created, not_before, address):
-        self.kind, self.playbook, self.customer, self.step = kind, playbook, customer, step
+    def __init__(self, kind, run, step, label, created, not_before, address):
+        self.kind, self.run, self.playbook, self.customer, self.step = kind, run, run.playbook, run.customer, step
         self.label, self.created, self.not_before, self.address = label, created, not_before, address
         self.state, self.sent = "promised", None
 
@@ -159,6 +159,7 @@ class Playbooks:
         self.hear(moves)
         for run in [run for run in self.active if run.end is None]:
             self.goal_or_exit(run, now)
+        self.goal_or_exit_of_done(now)
         for run in [run for run in self.active if run.end is None]:
             if self.wake(run, now):
                 self.go_on(run, now)
@@ -187,7 +188,10 @@ class Playbooks:
     def goal_reached(self, run, now):
         playbook, goal = run.playbook, run.playbook.goal
         if playbook.goal_when:
-            return not run.goal_was and now <= run.start + playbook.within and playbook.goal_when.true(self.ask(run.customer, now, run.start))
+            if now > run.start + playbook.within:
+                return False
+            was, run.goal_was = run.goal_was, playbook.goal_when.true(self.ask(run.customer, now, run.start))
+            return run.goal_was and not was
         records, _ = self.world.store.view(run.customer, now).events(goal["event"])
         for record in records:
             if run.start < record.time <= min(now, run.start + playbook.within):
@@ -199,14 +203,32 @@ class Playbooks:
 
     def goal_or_exit(self, run, now):
         """True when the run ends here."""
+        how = self.what_ends(run, now)
+        if how is None:
+            return False
+        self.drop_messages(run)
+        return self.end(run, how)
+
+    def what_ends(self, run, now):
         playbook = run.playbook
         if playbook.goal and not run.goal_noted and self.goal_reached(run, now):
             run.goal_noted = True
             if playbook.ends_run:
-                return self.end(run, "goal")
-        if playbook.exit and playbook.exit.true(self.ask(run.customer, now, run.start)):
-            return self.end(run, "exit")
-        return False
+                return "goal"
+        return "exit" if playbook.exit and playbook.exit.true(self.ask(run.customer, now, run.start)) else None
+
+    def goal_or_exit_of_done(self, now):
+        """A run whose steps are all done, while a message of it waits."""
+        waiting = {id(send.run): send.run for send in self.open_sends if send.kind == "send" and send.run.end == "done"}
+        for run in waiting.values():
+            if self.what_ends(run, now):
+                self.drop_messages(run)
+
+    def drop_messages(self, run):
+        for send in self.open_sends:
+            if send.run is run and send.kind == "send":
+                send.state = "dropped"
+        self.open_sends = [send for send in self.open_sends if send.state == "promised"]
 
     def end(self, run, how):
         run.end = how
@@ -321,7 +343,7 @@ class Playbooks:
             return
         not_before = self.after_quiet(run.customer, self.channel(step), now) if step.what == "send" else now
         label = self.label(run, step, now)
-        send = Send(step.what, run.playbook, run.customer, step.name, label, now, not_before, address)
+        send = Send(step.what, run, step.name, label, now, not_before, address)
         self.sends.append(send)
         self.open_sends.append(send)
         if step.what == "send":

@@ -50,6 +50,7 @@ struct Payload {
   // Message
   std::string channel;
   std::string template_id;
+  std::string topic;  // Of the version that the run went by, whatever the files say later.
   std::string from, reply_to, to;  // Addresses as they stand in a mail header.
   std::string subject, html, text;
   std::string button, link;  // What to press, and where it leads; mails have them in their body.

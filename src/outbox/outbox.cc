@@ -72,6 +72,12 @@ CREATE INDEX IF NOT EXISTS outbox_message
   ON outbox(customer, changed, state, not_before, claimed, purpose, template) WHERE kind = 0;
 )";
 
+// Runs that may still have to take a message back, asked for in every cycle: fields and events can
+// wait by the thousand meanwhile.
+constexpr std::string_view kUnsentIndex = R"(
+CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox(run) WHERE kind = 0 AND state < 2;
+)";
+
 using State = DeliveryState;
 
 }  // namespace
@@ -79,6 +85,7 @@ using State = DeliveryState;
 Outbox::Outbox(Database& db) : db_(db) {
   db_.Ensure("outbox", kTables);
   db_.Ensure("outbox of messages", kMessageIndex);
+  db_.Ensure("outbox of unsent messages", kUnsentIndex);
   if (db_.thrown_away()) {
     db_.Execute("DROP INDEX IF EXISTS outbox_state");  // For people who ask how things stand.
   }

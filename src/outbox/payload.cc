@@ -18,9 +18,10 @@ namespace json = boost::json;
 using TextField = std::pair<const char*, std::string Payload::*>;
 using MapField = std::pair<const char*, std::map<std::string, std::string> Payload::*>;
 
-constexpr std::array<TextField, 16> kTexts = {{
+constexpr std::array<TextField, 17> kTexts = {{
     {"channel", &Payload::channel},
     {"template", &Payload::template_id},
+    {"topic", &Payload::topic},
     {"from", &Payload::from},
     {"reply_to", &Payload::reply_to},
     {"to", &Payload::to},

@@ -69,7 +69,9 @@ class Host final : public PlaybookHost {
   bool HasOpenTask(std::string_view playbook, std::string_view step,
                    CustomerIndex customer) override;
   bool Enqueue(const Delivery& delivery) override;
-  void DropOffers(std::int64_t run, std::string_view why, TimePoint now) override;
+  std::vector<std::int64_t> UnsentRuns() override;
+  void DropUnsent(std::int64_t run, std::string_view why, TimePoint now) override;
+  void DropJoins(std::int64_t run, std::string_view why, TimePoint now) override;
   bool AwaitsRemoval(const Delivery& removal) override;
   bool ForgetDeliveries(CustomerIndex customer, TimePoint now) override;
 

@@ -143,6 +143,10 @@ class State {
  private:
   friend class Cycle;
   struct Inner;
+
+  // What consent says to it: a word as above, or nothing.
+  std::string WithoutConsent(const Delivery& delivery) const;
+
   std::unique_ptr<Inner> inner_;
 };
 

@@ -96,6 +96,14 @@ std::vector<int> ConsentTraits(const Workspace& workspace) {
   return {traits.begin(), traits.end()};
 }
 
+// What was promised before topics were kept with it goes by what its playbook says today.
+std::string TopicOf(const Workspace& workspace, const Delivery& delivery) {
+  const std::optional<int> playbook = workspace.FindPlaybook(delivery.playbook);
+  return !delivery.payload.topic.empty() || !playbook
+             ? delivery.payload.topic
+             : workspace.playbooks[static_cast<std::size_t>(*playbook)].topic;
+}
+
 }  // namespace
 
 struct State::Inner {
@@ -408,24 +416,21 @@ std::optional<std::string> State::NewAddress(const Delivery& delivery) const {
 }
 
 std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
-  const Workspace& workspace = inner_->workspace;
   if (!Removes(delivery) && !inner_->ledger.IsAlive(delivery.customer)) {
     return "suppressed";  // An erased one still leaves the lists of the ad tools.
   }
   if (inner_->playbooks->offers().IsOver(delivery.key, now)) {
     return "no_code";
   }
-  if (delivery.kind != DeliveryKind::kMessage) {
+  // An ad reaches a person as a message does; tasks, fields and events reach colleagues and tools.
+  const bool joins = delivery.kind == DeliveryKind::kAudience && !Removes(delivery);
+  if (delivery.kind != DeliveryKind::kMessage && !joins) {
     return "";
   }
-  if (delivery.payload.to.empty()) {
+  if (!joins && delivery.payload.to.empty()) {
     return "no_address";
   }
-  if (!workspace.allow_only.empty() &&
-      std::none_of(workspace.allow_only.begin(), workspace.allow_only.end(),
-                   [&](const std::string& allowed) {
-                     return ToLower(allowed) == ToLower(delivery.payload.to);
-                   })) {
+  if (!AllowsAddress(inner_->workspace, delivery.payload.to)) {
     return "not_allowed";
   }
   if (!inner_->host->Suppressed(delivery.customer, delivery.payload.to).empty()) {
@@ -434,25 +439,25 @@ std::string State::MayNotSend(const Delivery& delivery, TimePoint now) const {
   if (now > delivery.stale_after) {
     return "stale";
   }
-  if (delivery.purpose == PurposeName(Purpose::kService)) {
+  return WithoutConsent(delivery);
+}
+
+std::string State::WithoutConsent(const Delivery& delivery) const {
+  const Workspace& workspace = inner_->workspace;
+  const bool service = delivery.purpose == PurposeName(Purpose::kService);
+  const auto topic = workspace.topic_consent.find(TopicOf(workspace, delivery));
+  if (!service && topic != workspace.topic_consent.end() &&
+      !inner_->host->YesNoTrait(delivery.customer, topic->second, nullptr).value_or(true)) {
+    return "no_topic_consent";
+  }
+  const auto channel = workspace.consent.find(delivery.payload.channel);
+  // A list at an ad tool is advertising, whatever the playbook is for.
+  const bool asked = !service || delivery.kind == DeliveryKind::kAudience;
+  if (!asked || channel == workspace.consent.end() ||
+      inner_->host->YesNoTrait(delivery.customer, channel->second, nullptr).value_or(false)) {
     return "";
   }
-  const std::optional<int> playbook = workspace.FindPlaybook(delivery.playbook);
-  const std::string topic =
-      playbook ? workspace.playbooks[static_cast<std::size_t>(*playbook)].topic : std::string();
-  if (const auto trait = workspace.topic_consent.find(topic);
-      trait != workspace.topic_consent.end()) {
-    if (!inner_->host->YesNoTrait(delivery.customer, trait->second, nullptr).value_or(true)) {
-      return "no_topic_consent";
-    }
-  }
-  const auto trait = workspace.consent.find(delivery.payload.channel);
-  if (trait == workspace.consent.end()) {
-    return "";
-  }
-  return inner_->host->YesNoTrait(delivery.customer, trait->second, nullptr).value_or(false)
-             ? ""
-             : "no_consent";
+  return "no_consent";
 }
 
 void State::Suppress(std::string_view address_or_key, std::string_view reason, TimePoint now) {

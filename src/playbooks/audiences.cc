@@ -33,7 +33,8 @@ void PlaybookEngine::Audience(ActiveRun& run, int index, TimePoint now) {
               !PassesPolicies(run, subject, {"audience_add"}, now) ||
               !PassesTopicConsent(run, subject, now) ||
               !PassesConsent(run, subject, std::string(kAudience), now) ||
-              !PassesSuppression(subject, AddressOf(person), now))) {
+              !PassesSuppression(subject, AddressOf(person), now) ||
+              !PassesAllowOnly(subject, AddressOf(person), now))) {
     return;
   }
   const std::string& audience = add ? step.audience_add : step.audience_remove;

@@ -1,6 +1,7 @@
 // Frequency caps: when the next message keeps within them.
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "playbooks/engine.h"
@@ -90,8 +91,9 @@ std::optional<TimePoint> PlaybookEngine::PassesCaps(const ActiveRun& run, const 
   }
   std::vector<CountedMessage> sent = host_.Messages(subject.customer, now - longest);
   if (run.held_out) {  // A ghost counts what it would have got.
-    Statement ghosts =
-        db_.Prepare("SELECT at, purpose, channel FROM ghost_message WHERE customer = ? AND at > ?");
+    Statement ghosts = db_.Prepare(
+        "SELECT at, purpose, channel FROM ghost_message WHERE customer = ? AND at > ? AND kind = "
+        "0");
     ghosts.Bind(1, std::int64_t{subject.customer}).Bind(2, ToMicros(now - longest));
     while (ghosts.Step()) {
       sent.push_back({FromMicros(ghosts.Int(0)), ghosts.Text(1), ghosts.Text(2)});
@@ -119,17 +121,39 @@ std::optional<TimePoint> PlaybookEngine::PassesCaps(const ActiveRun& run, const 
   return room.at;
 }
 
-void PlaybookEngine::RememberGhost(const Delivery& delivery) {
-  if (delivery.kind != DeliveryKind::kMessage) {
+void PlaybookEngine::RememberGhost(const Delivery& delivery, bool prints_offer) {
+  if (delivery.kind != DeliveryKind::kMessage && !prints_offer) {
     return;
   }
-  Statement keep =
-      db_.Prepare("INSERT INTO ghost_message(customer, at, purpose, channel) VALUES (?, ?, ?, ?)");
+  Statement keep = db_.Prepare(
+      "INSERT INTO ghost_message(customer, at, purpose, channel, run, kind, prints) VALUES (?, ?, "
+      "?, ?, ?, ?, ?)");
   keep.Bind(1, std::int64_t{delivery.customer})
       .Bind(2, ToMicros(delivery.not_before))
       .Bind(3, delivery.purpose)
       .Bind(4, delivery.payload.channel)
+      .Bind(5, delivery.run)
+      .Bind(6, static_cast<std::int64_t>(delivery.kind))
+      .Bind(7, std::int64_t{prints_offer})
       .Run();
+}
+
+// What is due at this very moment goes out after the cycle, if at all.
+void PlaybookEngine::ForgetGhosts(const ActiveRun& run, TimePoint now) {
+  std::set<CustomerIndex> printed;
+  Statement unsent = db_.Prepare(
+      "SELECT customer FROM ghost_message WHERE run = ?1 AND at >= ?2 AND prints = 1 AND NOT "
+      "EXISTS (SELECT 1 FROM ghost_message sent WHERE sent.run = ?1 AND sent.customer = "
+      "ghost_message.customer AND sent.at < ?2 AND sent.prints = 1)");
+  unsent.Bind(1, run.id).Bind(2, ToMicros(now));
+  while (unsent.Step()) {
+    printed.insert(static_cast<CustomerIndex>(unsent.Int(0)));
+  }
+  for (const CustomerIndex customer : printed) {
+    offers_.ForgetGhost(run.id, customer);
+  }
+  Statement forget = db_.Prepare("DELETE FROM ghost_message WHERE run = ? AND at >= ?");
+  forget.Bind(1, run.id).Bind(2, ToMicros(now)).Run();
 }
 
 }  // namespace segue

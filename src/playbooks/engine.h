@@ -100,7 +100,7 @@ struct ActiveRun {
   std::string hash;           // Of the version that it goes by.
   int step = StepNode::kEnd;  // The wait that it stands at.
   std::optional<TimePoint> wakes;
-  bool goal_was_true = false;  // `goal.when` held when the run began.
+  bool goal_was_true = false;  // `goal.when` held when the run began, and ever since.
   std::optional<TimePoint> goal_at;
   std::string arm;                   // treated, held_out; empty: in no experiment.
   std::string variant;               // Of the templates.
@@ -184,6 +184,10 @@ class PlaybookEngine {
   void Load();
   void LoadRuns();
   void LoadPending();
+  // A row of kRunColumns.
+  ActiveRun ReadRun(const Statement& row, int playbook) const;
+  // One whose steps are all done; nothing when it ended otherwise, or its playbook is gone.
+  std::optional<ActiveRun> FindDone(std::int64_t id) const;
   // Compares the files with what they were when the state was last used.
   void Reconcile(TimePoint now, std::string_view running);
   void ReconcileRuns(TimePoint now, std::string_view running,
@@ -194,6 +198,8 @@ class PlaybookEngine {
   std::string_view StepId(const ActiveRun& run) const;
   void SaveCounter();
   void SaveRun(const ActiveRun& run, TimePoint now);
+  // What is known of its goal, and nothing else.
+  void SaveGoal(const ActiveRun& run);
   void StorePending(int playbook, CustomerIndex customer, PendingStart& start);
   void DropPending(int playbook, CustomerIndex customer);
   void Say(TimePoint at, const Subject& subject, Gate gate, bool passed, std::string_view reason,
@@ -223,7 +229,9 @@ class PlaybookEngine {
                                       const std::string& channel, TimePoint now);
 
   // What a held-out run would have sent counts for its own later caps.
-  void RememberGhost(const Delivery& delivery);
+  void RememberGhost(const Delivery& delivery, bool prints_offer);
+  // What it would not have sent yet is forgotten, as a treated run's is dropped.
+  void ForgetGhosts(const ActiveRun& run, TimePoint now);
 
   // offering.cc
   // Finds what this step is to print, or says why it may not; takes nothing yet.
@@ -306,10 +314,24 @@ class PlaybookEngine {
   void ResumeWait(ActiveRun& run, TimePoint now);
   // False when the answer must be what it was in the last Advance.
   bool MayHaveTurned(const ActiveRun& run, bool by_events) const;
-  // Asks goal and exit; true when the run is over.
+
+  // Why a run is over.
+  struct Ending {
+    std::string_view reason, where;
+    std::string detail;
+  };
+
+  // Asks goal and exit.  A goal that the run goes on after is noted.
+  std::optional<Ending> FindEnd(ActiveRun& run, TimePoint now);
+  // The same; true when the run is over.
   bool AskEnd(ActiveRun& run, TimePoint now);
-  // What reached the goal, in words; nothing when it is not reached.
-  std::optional<std::string> GoalReached(const ActiveRun& run, TimePoint now);
+  // Asks runs whose steps are all done and one of whose messages still waits.
+  void AskDone(TimePoint now);
+  // Nobody is sent what they do not need any more, nor given a price for what they have done.
+  void DropUnsent(const ActiveRun& run, std::string_view why, TimePoint now);
+  // What reached the goal, in words; nothing when it is not reached.  Notes that `goal.when` does
+  // not hold any more.
+  std::optional<std::string> GoalReached(ActiveRun& run, TimePoint now);
   void Walk(ActiveRun& run, int index, TimePoint now);
   // True when the run stays at this step.
   bool BeginWait(ActiveRun& run, int index, TimePoint now);
@@ -345,6 +367,8 @@ class PlaybookEngine {
                      TimePoint now);
   bool PassesSuppression(const Subject& subject, const std::string& address, TimePoint now);
   bool PassesAddress(const Subject& subject, const std::string& address, TimePoint now);
+  // `sending.allow_only` alone; somebody without an address is not in it.
+  bool PassesAllowOnly(const Subject& subject, const std::string& address, TimePoint now);
   bool PassesSameAddress(const Subject& subject, const std::string& address,
                          const Template& message, TimePoint now);
   TimePoint HoldForQuietHours(const Subject& subject, const std::string& channel, TimePoint due,

@@ -56,6 +56,13 @@ std::string CarrierOf(const Workspace& workspace, const Template& message,
 
 }  // namespace
 
+bool AllowsAddress(const Workspace& workspace, std::string_view address) {
+  const std::vector<std::string>& only = workspace.allow_only;
+  return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& one) {
+           return ToLower(one) == ToLower(address);
+         });
+}
+
 bool PlaybookEngine::Refuse(const Subject& subject, Gate gate, std::string_view reason,
                             std::string_view detail, TimePoint now) {
   Say(now, subject, gate, false, reason, detail);
@@ -140,17 +147,18 @@ bool PlaybookEngine::PassesAddress(const Subject& subject, const std::string& ad
                                   : std::string("keys.email");
     return Refuse(subject, Gate::kAddress, "no_address", trait + " no data", now);
   }
-  const std::vector<std::string>& only = workspace_.allow_only;
-  const bool allowed =
-      only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& one) {
-        return ToLower(one) == ToLower(address);
-      });
-  if (!allowed) {
-    return Refuse(subject, Gate::kAddress, "not_allowed", address + " is not in sending.allow_only",
-                  now);
+  if (!PassesAllowOnly(subject, address, now)) {
+    return false;
   }
   Say(now, subject, Gate::kAddress, true, "", address);
   return true;
+}
+
+bool PlaybookEngine::PassesAllowOnly(const Subject& subject, const std::string& address,
+                                     TimePoint now) {
+  return AllowsAddress(workspace_, address) ||
+         Refuse(subject, Gate::kAddress, "not_allowed",
+                (address.empty() ? "no address" : address) + " is not in sending.allow_only", now);
 }
 
 bool PlaybookEngine::PassesSameAddress(const Subject& subject, const std::string& address,
@@ -382,6 +390,7 @@ bool PlaybookEngine::Promise(ActiveRun& run, const Subject& subject, const Wish&
   delivery.key = DeliveryKey(workspace_.id, delivery.customer_key, delivery.playbook, run.id,
                              delivery.step, connector);
   delivery.payload = std::move(payload);
+  delivery.payload.topic = playbook.topic;
   delivery.created = now;
   delivery.not_before = not_before;
   // Nobody stays in a list because the tool was away for a day.
@@ -412,7 +421,7 @@ bool PlaybookEngine::Promise(ActiveRun& run, const Subject& subject, const Wish&
     run.entered = run.entered.value_or(now);
   }
   if (run.held_out) {
-    RememberGhost(delivery);
+    RememberGhost(delivery, at.prints_offer);
     if (grant && grant->id == 0) {
       offers_.RememberGhost(*grant);
     }

@@ -253,6 +253,12 @@ void Offers::RememberGhost(const Grant& grant) {
   Reserve(ghost, "");
 }
 
+void Offers::ForgetGhost(std::int64_t run, CustomerIndex customer) {
+  Statement forget =
+      db_.Prepare("DELETE FROM offer_grant WHERE run = ? AND customer = ? AND state = 5");
+  forget.Bind(1, run).Bind(2, std::int64_t{customer}).Run();
+}
+
 void Offers::Print(const Grant& grant, std::string_view delivery_key) {
   Statement keep =
       db_.Prepare("INSERT INTO offer_print(delivery, grant_id, ended) VALUES (?, ?, 0)");

@@ -84,6 +84,8 @@ class Offers {
   // One more delivery prints it.
   void Print(const Grant& grant, std::string_view delivery_key);
   void RememberGhost(const Grant& grant);
+  // It would have gone back.
+  void ForgetGhost(std::int64_t run, CustomerIndex customer);
 
   // A delivery came to another state.  `unresolved`: an answer was lost, it may have arrived
   // whatever was said later.

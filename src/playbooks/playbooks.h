@@ -172,8 +172,15 @@ class PlaybookHost {
                            CustomerIndex customer) = 0;
   virtual bool Enqueue(const Delivery& delivery) = 0;
 
-  // Drops what a run promised, waits still, and prints its offer: `why` it is not wanted any more.
-  virtual void DropOffers(std::int64_t /*run*/, std::string_view /*why*/, TimePoint /*now*/) {}
+  // Runs one of whose messages was not sent yet, ascending.
+  virtual std::vector<std::int64_t> UnsentRuns() { return {}; }
+
+  // Drops what a run promised and what waits still: its messages, and what prints its offer.  `why`
+  // nobody wants them any more.
+  virtual void DropUnsent(std::int64_t /*run*/, std::string_view /*why*/, TimePoint /*now*/) {}
+
+  // Drops what would put somebody into a list for this run and waits still.
+  virtual void DropJoins(std::int64_t /*run*/, std::string_view /*why*/, TimePoint /*now*/) {}
 
   // Whether what waits takes the same person out of the same list.
   virtual bool AwaitsRemoval(const Delivery& /*removal*/) { return false; }
@@ -250,6 +257,9 @@ struct CapRoom {
 
 // Rolling stretches: a cap's time ending at any moment, that moment included and its beginning not,
 // holds at most `max`.
+// Whether `sending.allow_only` lets anything reach this address.
+bool AllowsAddress(const Workspace& workspace, std::string_view address);
+
 CapRoom RoomUnderCaps(const std::vector<Cap>& caps, std::string_view purpose,
                       std::string_view channel, const std::vector<CountedMessage>& sent,
                       TimePoint due);

@@ -103,6 +103,19 @@ CREATE TABLE playbook_state(
 ) STRICT, WITHOUT ROWID;
 )";
 
+// What a held-out run would have sent is forgotten where a treated one's is dropped.
+constexpr std::string_view kGhostRuns = R"(
+ALTER TABLE ghost_message ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ghost_message ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ghost_message ADD COLUMN prints INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX ghost_message_run ON ghost_message(run);
+CREATE INDEX ghost_message_at ON ghost_message(at);
+)";
+
+constexpr std::string_view kRunColumns =
+    "SELECT id, playbook, customer, move, hash, started, step, wakes, goal_was_true, goal_at, arm, "
+    "variant, entered FROM run ";
+
 constexpr std::string_view kLastRun = "playbooks.last_run";
 
 void BindTime(Statement& statement, int index, std::optional<TimePoint> time) {
@@ -121,6 +134,7 @@ std::optional<TimePoint> TimeAt(const Statement& row, int column) {
 
 void PlaybookEngine::Load() {
   db_.Ensure("playbooks", kRunTables);
+  db_.Ensure("playbooks of ghosts", kGhostRuns);
   VersionsInUse(db_);  // Makes their table.
   last_run_ = std::stoll(db_.GetSetting(kLastRun).value_or("0"));
   stored_last_run_ = last_run_;
@@ -131,38 +145,48 @@ void PlaybookEngine::Load() {
 }
 
 void PlaybookEngine::LoadRuns() {
-  Statement select = db_.Prepare(
-      "SELECT id, playbook, customer, move, hash, started, step, wakes, goal_was_true, goal_at, "
-      "arm, variant, entered FROM run "
-      "WHERE ended IS NULL ORDER BY id");
+  Statement select = db_.Prepare(std::string(kRunColumns) + "WHERE ended IS NULL ORDER BY id");
   while (select.Step()) {
     const std::optional<int> playbook = workspace_.FindPlaybook(select.Text(1));
     if (!playbook) {
       continue;  // Reconcile ends it.
     }
-    ActiveRun run;
-    run.id = select.Int(0);
-    run.playbook = *playbook;
-    run.customer = static_cast<CustomerIndex>(select.Int(2));
-    run.move = select.Int(3);
-    run.hash = select.Text(4);
-    run.started = FromMicros(select.Int(5));
-    if (run.hash != this->playbook(run.playbook).hash) {
-      run.earlier = FindEarlier(run.playbook, run.hash);
-    }
-    const auto& by_id = program(run).by_id;
-    const auto step = by_id.find(select.Text(6));
-    run.step = step == by_id.end() ? StepNode::kEnd : step->second;
-    run.wakes = TimeAt(select, 7);
-    run.goal_was_true = select.Int(8) != 0;
-    run.goal_at = TimeAt(select, 9);
-    run.arm = select.Text(10);
-    run.variant = select.Text(11);
-    run.entered = TimeAt(select, 12);
-    run.held_out = run.arm == kHeldOut;
+    ActiveRun run = ReadRun(select, *playbook);
     running_[static_cast<std::size_t>(*playbook)][run.customer] = run.id;
     active_.emplace(run.id, std::move(run));
   }
+}
+
+ActiveRun PlaybookEngine::ReadRun(const Statement& row, int playbook) const {
+  ActiveRun run;
+  run.id = row.Int(0);
+  run.playbook = playbook;
+  run.customer = static_cast<CustomerIndex>(row.Int(2));
+  run.move = row.Int(3);
+  run.hash = row.Text(4);
+  run.started = FromMicros(row.Int(5));
+  if (run.hash != this->playbook(run.playbook).hash) {
+    run.earlier = FindEarlier(run.playbook, run.hash);
+  }
+  const auto& by_id = program(run).by_id;
+  const auto step = by_id.find(row.Text(6));
+  run.step = step == by_id.end() ? StepNode::kEnd : step->second;
+  run.wakes = TimeAt(row, 7);
+  run.goal_was_true = row.Int(8) != 0;
+  run.goal_at = TimeAt(row, 9);
+  run.arm = row.Text(10);
+  run.variant = row.Text(11);
+  run.entered = TimeAt(row, 12);
+  run.held_out = run.arm == kHeldOut;
+  return run;
+}
+
+std::optional<ActiveRun> PlaybookEngine::FindDone(std::int64_t id) const {
+  Statement select = db_.Prepare(std::string(kRunColumns) + "WHERE id = ? AND reason = 'done'");
+  select.Bind(1, id);
+  const std::optional<int> playbook =
+      select.Step() ? workspace_.FindPlaybook(select.Text(1)) : std::nullopt;
+  return playbook ? std::optional(ReadRun(select, *playbook)) : std::nullopt;
 }
 
 void PlaybookEngine::LoadPending() {
@@ -277,6 +301,7 @@ void PlaybookEngine::ReconcileRuns(TimePoint now, std::string_view running,
     say.Bind(1, ToMicros(now)).Bind(2, name).Bind(3, select.Int(2)).Bind(4, select.Int(0));
     say.Bind(5, select.Text(3)).Bind(6, static_cast<std::int64_t>(Gate::kEnd)).Run();
     ++summary_.ended;
+    host_.DropJoins(select.Int(0), "stopped", now);
     LeaveAudiences({.run = select.Int(0), .customer = 0, .word = "end"}, now);
   }
   for (auto& [id, run] : active_) {
@@ -333,13 +358,13 @@ void PlaybookEngine::SaveRun(const ActiveRun& run, TimePoint now) {
   const bool over = !run.end_reason.empty();
   Statement update = db_.Prepare(
       "UPDATE run SET hash = ?, step = ?, wakes = ?, goal_at = ?, ended = ?, reason = ?, entered = "
-      "? WHERE id = ?");
+      "?, goal_was_true = ? WHERE id = ?");
   update.Bind(1, run.hash).Bind(2, StepId(run));
   BindTime(update, 3, over ? std::nullopt : run.wakes);
   BindTime(update, 4, run.goal_at);
   BindTime(update, 5, over ? std::optional(now) : std::nullopt);
   BindTime(update, 7, run.entered);
-  update.Bind(6, run.end_reason).Bind(8, run.id).Run();
+  update.Bind(6, run.end_reason).Bind(8, std::int64_t{run.goal_was_true}).Bind(9, run.id).Run();
 }
 
 void PlaybookEngine::StorePending(int index, CustomerIndex customer, PendingStart& start) {

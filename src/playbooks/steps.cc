@@ -50,11 +50,11 @@ void PlaybookEngine::End(ActiveRun& run, std::string_view reason, std::string_vi
        .where = where},
       Gate::kEnd, true, reason, detail);
   ++summary_.ended;
-  // Nobody is given a price for what they have done already: the code goes back.
   if (reason == "goal" || reason == "exit" || reason == "taken_over") {
-    host_.DropOffers(run.id, reason, now);
+    DropUnsent(run, reason, now);
   }
   if (reason != "done") {
+    host_.DropJoins(run.id, reason, now);  // Or it could come after what takes them out.
     LeaveAudiences({.run = run.id, .customer = run.customer, .word = "end"}, now);
   }
 }
@@ -63,7 +63,7 @@ void PlaybookEngine::RemoveOver() {
   std::erase_if(active_, [](const auto& entry) { return !entry.second.end_reason.empty(); });
 }
 
-std::optional<std::string> PlaybookEngine::GoalReached(const ActiveRun& run, TimePoint now) {
+std::optional<std::string> PlaybookEngine::GoalReached(ActiveRun& run, TimePoint now) {
   const Goal& goal = *playbook(run).goal;
   const TimePoint last = run.started + goal.within;
   if (goal.event) {
@@ -74,10 +74,14 @@ std::optional<std::string> PlaybookEngine::GoalReached(const ActiveRun& run, Tim
              FormatTime(*happened);
     }
   }
-  if (goal.when && !run.goal_was_true && now <= last &&
-      Holds(*goal.when, run.customer, now, run.started)) {
+  if (!goal.when || now > last) {
+    return std::nullopt;
+  }
+  const bool holds = Holds(*goal.when, run.customer, now, run.started);
+  if (holds && !run.goal_was_true) {
     return Looked(*goal.when, run.customer, now, run.started);
   }
+  run.goal_was_true = holds;  // What was so at the start is reached by becoming so again.
   return std::nullopt;
 }
 
@@ -86,15 +90,20 @@ bool PlaybookEngine::MayHaveTurned(const ActiveRun& run, bool by_events) const {
          std::binary_search(stirred_->begin(), stirred_->end(), run.customer);
 }
 
-bool PlaybookEngine::AskEnd(ActiveRun& run, TimePoint now) {
+void PlaybookEngine::DropUnsent(const ActiveRun& run, std::string_view why, TimePoint now) {
+  host_.DropUnsent(run.id, why, now);
+  if (run.held_out) {
+    ForgetGhosts(run, now);
+  }
+}
+
+std::optional<PlaybookEngine::Ending> PlaybookEngine::FindEnd(ActiveRun& run, TimePoint now) {
   const Playbook& playbook = this->playbook(run);
   if (playbook.goal && !run.goal_at && MayHaveTurned(run, program(run).goal_by_events)) {
-    if (const std::optional<std::string> reached = GoalReached(run, now)) {
+    if (std::optional<std::string> reached = GoalReached(run, now)) {
       run.goal_at = now;
       if (playbook.goal->ends_run) {
-        End(run, "goal", program(run).where_goal, *reached, now);
-        SaveRun(run, now);
-        return true;
+        return Ending{"goal", program(run).where_goal, std::move(*reached)};
       }
       Subject subject{.playbook = run.playbook,
                       .customer = run.customer,
@@ -103,17 +112,66 @@ bool PlaybookEngine::AskEnd(ActiveRun& run, TimePoint now) {
                       .where = ""};
       subject.where = program(run).where_goal;
       Say(now, subject, Gate::kGoalOrExit, true, "goal", *reached + "; the run goes on");
-      SaveRun(run, now);
     }
   }
   if (playbook.exit && MayHaveTurned(run, program(run).exit_by_events) &&
       Holds(*playbook.exit, run.customer, now, run.started)) {
-    End(run, "exit", program(run).where_exit,
-        Looked(*playbook.exit, run.customer, now, run.started), now);
-    SaveRun(run, now);
-    return true;
+    return Ending{"exit", program(run).where_exit,
+                  Looked(*playbook.exit, run.customer, now, run.started)};
   }
-  return false;
+  return std::nullopt;
+}
+
+bool PlaybookEngine::AskEnd(ActiveRun& run, TimePoint now) {
+  const std::pair goal_before(run.goal_at, run.goal_was_true);
+  const std::optional<Ending> ending = FindEnd(run, now);
+  if (ending) {
+    End(run, ending->reason, ending->where, ending->detail, now);
+  }
+  if (ending || std::pair(run.goal_at, run.goal_was_true) != goal_before) {
+    SaveRun(run, now);
+  }
+  return ending.has_value();
+}
+
+void PlaybookEngine::AskDone(TimePoint now) {
+  std::vector<std::int64_t> unsent = host_.UnsentRuns();
+  Statement ghosts = db_.Prepare("SELECT run FROM ghost_message WHERE at >= ?");
+  ghosts.Bind(1, ToMicros(now));
+  while (ghosts.Step()) {
+    unsent.push_back(ghosts.Int(0));
+  }
+  std::sort(unsent.begin(), unsent.end());
+  unsent.erase(std::unique(unsent.begin(), unsent.end()), unsent.end());
+  for (const std::int64_t id : unsent) {
+    std::optional<ActiveRun> run = active_.contains(id) ? std::nullopt : FindDone(id);
+    if (!run || StandsStill(run->playbook)) {
+      continue;
+    }
+    std::optional<Ending> ending;
+    const Playbook& playbook = this->playbook(*run);
+    if (run->goal_at && playbook.goal && playbook.goal->ends_run) {
+      // It was under way when the goal was reached, or nothing was asked of its playbook.
+      ending = {"goal", program(*run).where_goal, "since " + FormatTime(*run->goal_at)};
+    } else {
+      const std::pair goal_before(run->goal_at, run->goal_was_true);
+      ending = FindEnd(*run, now);
+      if (std::pair(run->goal_at, run->goal_was_true) != goal_before) {
+        SaveGoal(*run);
+      }
+    }
+    if (ending) {
+      Say(now,
+          {.playbook = run->playbook,
+           .customer = run->customer,
+           .run = id,
+           .step = "",
+           .where = ending->where},
+          Gate::kGoalOrExit, true, ending->reason,
+          ending->detail + "; what the run has not sent is dropped");
+      DropUnsent(*run, ending->reason, now);
+    }
+  }
 }
 
 void PlaybookEngine::EndRuns(TimePoint now) {
@@ -124,6 +182,7 @@ void PlaybookEngine::EndRuns(TimePoint now) {
   if (any) {
     RemoveOver();
   }
+  AskDone(now);
   WatchGoals(now);
 }
 
@@ -135,25 +194,39 @@ void PlaybookEngine::WatchGoals(TimePoint now) {
     if (!goal || !goal->when) {
       continue;
     }
-    std::vector<std::int64_t> reached;
+    std::vector<ActiveRun> turned;
     Statement select = db_.Prepare(
-        "SELECT id, customer, started FROM run WHERE playbook = ? AND started >= ? AND ended IS "
-        "NOT "
-        "NULL AND entered IS NOT NULL AND goal_at IS NULL AND goal_was_true = 0 ORDER BY id");
+        "SELECT id, customer, started, goal_was_true FROM run WHERE playbook = ? AND started >= ? "
+        "AND ended IS NOT NULL AND entered IS NOT NULL AND goal_at IS NULL ORDER BY id");
     select.Bind(1, program.playbook->id).Bind(2, ToMicros(now - goal->within));
     while (select.Step()) {
       const auto customer = static_cast<CustomerIndex>(select.Int(1));
-      if (host_.IsAlive(customer) && Holds(*goal->when, customer, now, FromMicros(select.Int(2)))) {
-        reached.push_back(select.Int(0));
+      const bool was_true = select.Int(3) != 0;
+      if (!host_.IsAlive(customer) ||
+          Holds(*goal->when, customer, now, FromMicros(select.Int(2))) == was_true) {
+        continue;
       }
+      ActiveRun run;
+      run.id = select.Int(0);
+      if (!was_true) {
+        run.goal_at = now;
+      }
+      turned.push_back(run);
     }
-    for (const std::int64_t id : reached) {
-      db_.Prepare("UPDATE run SET goal_at = ? WHERE id = ?")
-          .Bind(1, ToMicros(now))
-          .Bind(2, id)
-          .Run();
+    for (const ActiveRun& run : turned) {
+      SaveGoal(run);
     }
   }
+}
+
+void PlaybookEngine::SaveGoal(const ActiveRun& run) {
+  Statement update = db_.Prepare("UPDATE run SET goal_at = ?, goal_was_true = ? WHERE id = ?");
+  if (run.goal_at) {
+    update.Bind(1, ToMicros(*run.goal_at));
+  } else {
+    update.BindNull(1);
+  }
+  update.Bind(2, std::int64_t{run.goal_was_true}).Bind(3, run.id).Run();
 }
 
 void PlaybookEngine::ResumeWaits(TimePoint now) {

@@ -56,10 +56,19 @@ std::vector<PlaybookVersion> VersionsInUse(Database& db) {
     return versions;  // Nothing ever ran here.
   }
   known.Reset();
+  Statement promised =
+      db.Prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'outbox'");
+  const bool outbox = promised.Step();
+  promised.Reset();
+  // A run that is done is asked for its goal and exit as long as a message of it waits.
   Statement select = db.Prepare(
-      "SELECT playbook, hash, path, text, since FROM playbook_version v WHERE EXISTS (SELECT 1 "
-      "FROM "
-      "run r WHERE r.ended IS NULL AND r.playbook = v.playbook AND r.hash = v.hash) ORDER BY 1, 2");
+      std::string("SELECT playbook, hash, path, text, since FROM playbook_version v WHERE EXISTS "
+                  "(SELECT 1 FROM run r WHERE r.ended IS NULL AND r.playbook = v.playbook AND "
+                  "r.hash = v.hash)") +
+      (outbox ? " OR EXISTS (SELECT 1 FROM outbox o JOIN run r ON r.id = o.run WHERE o.state < 2 "
+                "AND o.kind = 0 AND r.playbook = v.playbook AND r.hash = v.hash)"
+              : "") +
+      " ORDER BY 1, 2");
   while (select.Step()) {
     versions.push_back({.playbook = select.Text(0),
                         .hash = select.Text(1),

@@ -96,8 +96,7 @@ TEST_CASE("a code that waits for the morning goes back when its run ends in the 
   CHECK(states() == "plain waiting ; code waiting ; ");
   CHECK(stock() == "1 reserved, 0 returned");
   take({happens(1)});
-  // What prints no code was promised, and stays promised.
-  CHECK(states() == "plain waiting ; code dropped exit; ");
+  CHECK(states() == "plain dropped exit; code dropped exit; ");
   CHECK(stock() == "0 reserved, 1 returned");
   CHECK(state.playbooks().offers().Problems().empty());
 }

@@ -319,6 +319,34 @@ TEST_CASE_FIXTURE(World, "a ghost is checked against what it would have got") {
   CHECK(Promised().size() == 1);  // What a ghost did not get does not count for others.
 }
 
+TEST_CASE_FIXTURE(World, "what a ghost would not have sent by its exit does not count for it") {
+  workspace.caps = {Capped("email", 1, kDay * 2)};
+  workspace.quiet_hours = Quiet(3 * 60, 5 * 60);
+  Playbook& winback = Add("winback", {SendStep("0", "hello")});
+  winback.holdout_percent = 100;
+  winback.exit = Says("gone");
+  Playbook& later = Add("later", {SendStep("0", "again")});
+  later.on.to = {kNew};
+  later.holdout_percent = 100;
+  later.on_cap_wait = Duration::zero();
+  std::string room;
+  SUBCASE("the run waits") {
+    playbook().steps.push_back(WaitStep("1", kDay));
+    SUBCASE("it would have gone out") {
+      room = "cap";
+    }
+    SUBCASE("it would not") {}
+  }
+  SUBCASE("the run is done") {}
+  Start();
+  host.truths[{kLara, "gone"}] = true;
+  RunAfter(room.empty() ? 30 * kMinute : 2 * kHour);
+  CHECK(Ends().front() == (playbook().steps.size() == 2 ? "lara exit" : "lara done"));
+  MoveTo(kLara, kNew);
+  RunAfter(2 * kHour);
+  CHECK(Row(Gate::kCap).reason == room);
+}
+
 TEST_CASE_FIXTURE(World,
                   "mirror writes every settled move, whatever its cause, and the newest wins") {
   workspace.mirror = {{.model = "rfv", .to = {"crm", "crm2"}, .field = "segue_rfv", .place = {}},

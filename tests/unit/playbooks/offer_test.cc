@@ -320,6 +320,30 @@ TEST_CASE("held-out people walk the same gates and take nothing") {
   CHECK(shop.Row(Gate::kOffer).detail == "winback: 1 per 180d, and they had 1");
 }
 
+TEST_CASE("what a held-out person would not have got by the exit of their run goes back too") {
+  Shop shop("A\n");
+  shop.playbook().steps.resize(1);
+  shop.playbook().holdout_percent = 100;
+  shop.playbook().exit = Says("gone");
+  shop.workspace.quiet_hours = Quiet(3 * 60, 5 * 60);
+  shop.Open();
+  shop.Start(kLara);
+  shop.host.truths[{kLara, "gone"}] = true;
+  int had = 0;
+  SUBCASE("before its message") {
+    shop.RunAfter(kMinute);
+  }
+  SUBCASE("after its message") {
+    had = 1;
+  }
+  shop.RunAfter(2 * kHour);
+  shop.host.truths[{kLara, "gone"}] = false;
+  shop.Leave(kLara);
+  shop.RunAfter(kHour);
+  shop.Start(kLara);
+  CHECK(shop.Row(Gate::kOffer).passed == (had == 0));
+}
+
 TEST_CASE("nothing is taken for a message that is not promised") {
   Shop shop("A\n");
   SUBCASE("it cannot be rendered") {

@@ -102,7 +102,7 @@ TEST_CASE_FIXTURE(World, "consent that is withdrawn during a wait stops the seco
   CHECK(Row(Gate::kConsent).reason == "no_consent");
 }
 
-TEST_CASE_FIXTURE(World, "exit ends a waiting run at once, and what was promised stays promised") {
+TEST_CASE_FIXTURE(World, "exit ends a waiting run at once, and what it has not sent is not sent") {
   Playbook& winback =
       Add("winback", {SendStep("0", "hello"), WaitStep("1", kDay * 9), SendStep("2", "again")});
   winback.exit = Says("gone");
@@ -111,7 +111,7 @@ TEST_CASE_FIXTURE(World, "exit ends a waiting run at once, and what was promised
   CHECK(RunAfter(kHour).ended == 1);
   CHECK(Ends() == Lines{"lara exit"});
   CHECK(Runs()[0].ended == now);
-  CHECK(Promised().size() == 1);
+  CHECK(host.dropped == Lines{"run 1 exit"});
   CHECK(playbooks->NextDue() == std::nullopt);
 }
 
@@ -145,6 +145,33 @@ TEST_CASE_FIXTURE(World, "a goal ends a waiting run at once, before its exit") {
   host.truths[{kLara, "gone"}] = reached;
   RunAt(start + kDay * 31);
   CHECK(Ends() == Lines{reached ? "lara goal" : "lara at 0"});
+}
+
+TEST_CASE_FIXTURE(World, "a goal that held at the start is reached when it holds again") {
+  Playbook& winback = Add("winback", {SendStep("0", "hello"), WaitStep("1", kDay * 90)});
+  winback.goal.emplace();
+  winback.goal->when = Says("active");
+  winback.goal->within = kDay * 30;
+  host.truths[{kLara, "active"}] = true;
+  SUBCASE("also noted of a run that is over") {
+    winback.steps.resize(1);
+  }
+  Start();
+  RunAfter(kHour);
+  const auto reached = [&] {
+    Statement goal = db->Prepare("SELECT goal_at IS NOT NULL FROM run");
+    REQUIRE(goal.Step());
+    return goal.Int(0) != 0;
+  };
+  CHECK_FALSE(reached());
+  host.truths[{kLara, "active"}] = false;
+  RunAfter(kHour);
+  CHECK_FALSE(reached());
+  Open();
+  host.truths[{kLara, "active"}] = true;
+  RunAfter(kHour);
+  CHECK(reached());
+  CHECK(Ends() == Lines{playbook().steps.size() == 2 ? "lara goal" : "lara done"});
 }
 
 // did(order_placed), from the start of the run.

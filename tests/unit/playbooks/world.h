@@ -64,6 +64,7 @@ class FakeHost final : public PlaybookHost {
   int evaluations = 0;
   std::vector<std::string> lists;  // What ad tools were told.
   std::set<CustomerIndex> forgotten;
+  std::vector<std::string> dropped;  // Of which runs nothing more is sent, and why.
   bool delivered = true;
   bool removal_waits = false;           // One that takes them out of the same list.
   std::vector<std::string> worded;      // The variant of each text.
@@ -250,6 +251,10 @@ class FakeHost final : public PlaybookHost {
                       " " + delivery.payload.to);
     }
     return fresh;
+  }
+
+  void DropUnsent(std::int64_t run, std::string_view why, TimePoint) override {
+    dropped.push_back("run " + std::to_string(run) + " " + std::string(why));
   }
 
   bool AwaitsRemoval(const Delivery&) override { return removal_waits; }

@@ -186,7 +186,9 @@ void Outbox::Record(const Delivery& delivery, const Outcome& outcome, const segu
   }
   switch (outcome.kind) {
     case Outcome::Kind::kAccepted:
-      row->vendor_id = outcome.vendor_id;
+      if (!row->erased) {
+        row->vendor_id = outcome.vendor_id;  // What a tool calls somebody is theirs too.
+      }
       Transition(*row, State::kAccepted, now, "accepted", outcome.detail);
       break;
     case Outcome::Kind::kRefused:

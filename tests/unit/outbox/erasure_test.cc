@@ -33,6 +33,19 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK_FALSE(outbox->Enqueue(Make("lara")));
 }
 
+TEST_CASE_FIXTURE(Fixture, "what a tool calls somebody who was erased meanwhile is not kept") {
+  outbox->Enqueue(Make("lara"));
+  const Delivery claimed = ClaimOne(kStart);
+  outbox->Erase(7, kStart);
+  Outcome accepted = Answer(Outcome::Kind::kAccepted);
+  accepted.vendor_id = "contact-lara";
+  Record(claimed, accepted, Dedupe::kNone, kStart);
+  CHECK(outbox->Count().accepted == 1);
+  Statement named = db->Prepare("SELECT count(*) FROM outbox WHERE vendor_id <> ''");
+  REQUIRE(named.Step());
+  CHECK(named.Int(0) == 0);
+}
+
 TEST_CASE_FIXTURE(
     Fixture, "an erasure leaves what takes them out of a list to be done, and blanks it then") {
   outbox->Enqueue(MakeList("lara", "add"));

@@ -51,6 +51,18 @@ std::size_t FindOutsideQuotes(std::string_view text, std::string_view sign, std:
   return std::string_view::npos;
 }
 
+// What exists() asks for, alone or joined by `and`: where that holds, these need no default.
+void CollectGuards(const Expr& expr, std::vector<std::string>& names) {
+  if (expr.op == Op::kExists && !expr.args.empty() && expr.args[0].op == Op::kLeaf) {
+    names.push_back(expr.args[0].leaf.name);
+  }
+  if (expr.op == Op::kAnd) {
+    for (const Expr& arg : expr.args) {
+      CollectGuards(arg, names);
+    }
+  }
+}
+
 }  // namespace
 
 // Parses one text.
@@ -61,7 +73,8 @@ class TextParser {
         workspace_(compiler.workspace_),
         source_(text),
         text_(text.text),
-        kind_(kind) {}
+        kind_(kind),
+        guarded_(compiler.assumed_) {}
 
   CompiledText Parse() {
     CompiledText compiled;
@@ -239,7 +252,7 @@ class TextParser {
         const std::size_t at = text_.find(word, token.inner_begin) + word.size();
         branch.condition = ParseValue(at, token.inner_end, true);
         if (branch.condition->expr) {
-          CollectGuards(*branch.condition->expr);
+          CollectGuards(*branch.condition->expr, guarded_);
         }
       }
       branch.nodes = ParseNodes(depth + 1);
@@ -248,19 +261,6 @@ class TextParser {
     Report(opening.begin, opening.end - opening.begin, "SG000", "this if has no {% endif %}", "",
            "write {% endif %} where it ends");
     return node;
-  }
-
-  // exists(customer.x), alone or joined by `and`, says that the branch needs no default for
-  // customer.x.
-  void CollectGuards(const Expr& expr) {
-    if (expr.op == Op::kExists && !expr.args.empty() && expr.args[0].op == Op::kLeaf) {
-      guarded_.push_back(expr.args[0].leaf.name);
-    }
-    if (expr.op == Op::kAnd) {
-      for (const Expr& arg : expr.args) {
-        CollectGuards(arg);
-      }
-    }
   }
 
   // Bytes [begin, end) hold an expression and its filters.
@@ -430,7 +430,7 @@ class TextParser {
   TextKind kind_;
   std::vector<Token> tokens_;
   std::size_t next_ = 0;
-  std::vector<std::string> guarded_;  // Names that an if around has asked for with exists().
+  std::vector<std::string> guarded_;  // Names that an if around, or whoever sends it, asked for.
 };
 
 namespace {
@@ -521,6 +521,28 @@ bool HostHasEnded(std::string_view begun) {
     return begun.size() > 1 && begun[1] != '/' && begun[1] != '\\';
   }
   return begun.starts_with('#') || begun.starts_with('?');
+}
+
+std::vector<std::string> AskedBySenders(const Workspace& workspace, std::string_view message) {
+  std::optional<std::vector<std::string>> asked;
+  for (const Playbook& playbook : workspace.playbooks) {
+    bool sends = false;
+    ForEachStep(playbook.steps, [&](const Step& step) { sends |= step.send == message; });
+    if (!sends) {
+      continue;
+    }
+    std::vector<std::string> names;
+    for (const Condition& when : playbook.when) {
+      CollectGuards(when.expr, names);
+    }
+    if (!asked) {
+      asked = names;
+    }
+    std::erase_if(*asked, [&](const std::string& name) {
+      return std::find(names.begin(), names.end(), name) == names.end();
+    });
+  }
+  return asked.value_or(std::vector<std::string>());
 }
 
 TextCompiler::TextCompiler(const Workspace& workspace, Diagnostics& diagnostics,

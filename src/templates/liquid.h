@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/zone.h"
@@ -120,14 +121,31 @@ class TextCompiler {
 
   CompiledText Compile(const TextWithValues& text, TextKind kind);
 
+  // From here on nobody is written to who has not these: they need no default (SG021).
+  void Assume(std::vector<std::string> names) { assumed_ = std::move(names); }
+
  private:
   friend class TextParser;
 
   const Workspace& workspace_;
   Diagnostics& diagnostics_;
   bool tolerate_unbuilt_;
+  std::vector<std::string> assumed_;
   AggregateCatalog aggregates_;  // A copy: a text may read a column that exists, and can make none.
 };
+
+// Also those in branches.
+template <typename Visit>
+void ForEachStep(const std::vector<Step>& steps, const Visit& visit) {
+  for (const Step& step : steps) {
+    visit(step);
+    ForEachStep(step.then_steps, visit);
+    ForEachStep(step.else_steps, visit);
+  }
+}
+
+// What the `when` of every playbook that sends the message asks for with exists().
+std::vector<std::string> AskedBySenders(const Workspace& workspace, std::string_view message);
 
 // Where byte `offset` of the text stands in its file.
 Place PlaceIn(const TextWithValues& text, std::size_t offset, std::size_t length);

@@ -317,15 +317,6 @@ bool Names(const CompiledText& text, std::string_view beginning) {
   return found;
 }
 
-template <typename Visit>
-void ForEachStep(const std::vector<Step>& steps, const Visit& visit) {
-  for (const Step& step : steps) {
-    visit(step);
-    ForEachStep(step.then_steps, visit);
-    ForEachStep(step.else_steps, visit);
-  }
-}
-
 }  // namespace
 
 const std::string* RenderContext::Named(const std::string& name) const {
@@ -404,6 +395,7 @@ void Templates::Inner::CompileAll(Diagnostics& diagnostics) {
   CompileLayouts(compiler, diagnostics);
   for (const Template& source : workspace.templates) {
     CompiledTemplate compiled;
+    compiler.Assume(AskedBySenders(workspace, source.id));
     compiled.source = &source;
     compiled.body = CompileBody(compiler, source.body);
     for (const auto& [name, body] : source.variants) {
@@ -415,6 +407,7 @@ void Templates::Inner::CompileAll(Diagnostics& diagnostics) {
     compiled.reply_to = compiler.Compile(source.reply_to, TextKind::kWords);
     templates.insert_or_assign(source.id, std::move(compiled));
   }
+  compiler.Assume({});
   for (const Playbook& playbook : workspace.playbooks) {
     ForEachStep(playbook.steps, [&](const Step& step) {
       words.insert_or_assign(step.title.text, compiler.Compile(step.title, TextKind::kWords));

@@ -119,6 +119,30 @@ TEST_CASE(
   CHECK(fixture.ProblemsOf("{{ customer.plan }} {{ customer.mrr }}").empty());
 }
 
+TEST_CASE("texts: SG021 leaves alone what the `when` of everybody who sends the text asked for") {
+  TemplateFixture fixture;
+  fixture.AddMail("mail", "S", "Hi {{ customer.first_name }}");
+  const auto asks = [&](Playbook& playbook) {
+    Condition when;
+    when.expr.op = Op::kExists;
+    when.expr.args.resize(1);
+    when.expr.args[0].op = Op::kLeaf;
+    when.expr.args[0].leaf.name = "customer.first_name";
+    playbook.when.push_back(when);
+  };
+  const auto warns = [&] {
+    fixture.Compile();
+    return fixture.Problems().find("SG021") != std::string::npos;
+  };
+  CHECK(warns());
+  asks(fixture.AddPlaybook("one", "mail", Purpose::kService));
+  CHECK_FALSE(warns());
+  fixture.AddPlaybook("other", "mail", Purpose::kService);
+  CHECK(warns());
+  asks(fixture.workspace.playbooks[1]);
+  CHECK_FALSE(warns());
+}
+
 TEST_CASE("texts: SG022 wants a way out in the layout of a mail that a marketing playbook sends") {
   TemplateFixture fixture;
   fixture.UseBareLayout();

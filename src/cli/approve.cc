@@ -182,6 +182,7 @@ int ShowPlan(const Common& common, const std::string& path) {
 }
 
 int RunApprove(const Common& common, const ApproveOptions& options) {
+  RequireNotLost(common);
   const Checked folder = OpenWorkspace(common);
   const Workspace& workspace = *folder.workspace;
   const PlanInFile file = ReadPlan(options.plan, workspace);

@@ -2,6 +2,7 @@
 // day on which they want to be forgotten.
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include <boost/json.hpp>
@@ -300,6 +301,16 @@ void Show(const OneCustomer& subject) {
   ShowRows(all);
 }
 
+// An ad tool must still be told whom to let go.
+std::vector<Delivery> RemovalsThatWait(const OneCustomer& subject, const std::string& key) {
+  OutboxFilter filter;
+  filter.customer_key = key;
+  filter.limit = std::numeric_limits<int>::max();
+  std::vector<Delivery> all = subject.state->outbox().List(filter);
+  std::erase_if(all, [](const Delivery& one) { return !Removes(one); });
+  return all;
+}
+
 int EraseOne(const Common& common, const CustomerOptions& options) {
   if (options.note.empty()) {
     throw Failure{kUsage, "say why with --note; it is kept as proof, without the customer's key\n"};
@@ -311,6 +322,7 @@ int EraseOne(const Common& common, const CustomerOptions& options) {
       EraseCustomer(*subject.state, subject.customer, options.note, subject.now);
   const bool clean = proof.key_cells == 0 && proof.address_cells == 0 && proof.after.traits == 0 &&
                      proof.after.events == 0;
+  const std::vector<Delivery> removals = RemovalsThatWait(subject, proof.key);
   if (common.json) {
     fmt::print("{}\n", json::serialize(json::object{{"erased", clean},
                                                     {"at", FormatTime(subject.now)},
@@ -319,6 +331,7 @@ int EraseOne(const Common& common, const CustomerOptions& options) {
                                                     {"events_before", proof.before.events},
                                                     {"events_after", proof.after.events},
                                                     {"tables_searched", proof.tables},
+                                                    {"removals_waiting", removals.size()},
                                                     {"cells_with_key", proof.key_cells},
                                                     {"cells_with_address", proof.address_cells}}));
   } else {
@@ -329,6 +342,15 @@ int EraseOne(const Common& common, const CustomerOptions& options) {
     fmt::print("  {} deliveries stay as rows without content, as proof\n", proof.after.deliveries);
     fmt::print("  searched {} tables: the key stands in {} cells, the address in {}\n",
                proof.tables, proof.key_cells, proof.address_cells);
+    for (const Delivery& removal : removals) {
+      fmt::print(
+          "  a promise waits that takes them out of the list {}: delivery {} through {} ({})\n"
+          "  it must name them to that tool, and is blanked by the first run after the tool took "
+          "it:\n  leave `segue serve` at work or say `segue run`, and `segue outbox show {}` tells "
+          "how it stands\n",
+          Visible(removal.payload.name), removal.id, removal.connector,
+          DeliveryStateName(removal.state), removal.id);
+    }
     fmt::print(
         "  kept: a hash of the key, so that nothing about them is taken in again, and the note\n"
         "  not reached: backups, files that connectors wrote, and the tools themselves\n");

@@ -76,27 +76,30 @@ void PrintPeople(State& state, int index, boost::json::object* json) {
   }
 }
 
-// A preview burns no code.
+// Also in branches.
+bool Sends(const std::vector<Step>& steps, const std::string& message) {
+  return std::any_of(steps.begin(), steps.end(), [&](const Step& step) {
+    return step.send == message || Sends(step.then_steps, message) ||
+           Sends(step.else_steps, message);
+  });
+}
+
+}  // namespace
+
 void AddSampleOffer(const Workspace& workspace, const Template& message, TimePoint now,
                     RenderContext& context) {
-  const auto sends = [&](const Playbook& playbook) {
-    return std::any_of(playbook.steps.begin(), playbook.steps.end(),
-                       [&](const Step& step) { return step.send == message.id; });
-  };
   context.names["offer.code"] = "SAMPLE";
   context.names["offer.expires"] = FormatTime(now + 14 * kDay);
   context.names["offer.terms"] = "SAMPLE";
   for (const Playbook& playbook : workspace.playbooks) {
     const Offer* offer = workspace.FindOffer(playbook.offer);
-    if (offer != nullptr && sends(playbook)) {
+    if (offer != nullptr && Sends(playbook.steps, message.id)) {
       context.names["offer.expires"] = FormatTime(ValidUntil(offer->valid, now, context.zone));
       context.names["offer.terms"] = offer->terms;
       return;
     }
   }
 }
-
-}  // namespace
 
 int RunSegments(const Common& common, const SegmentsOptions& options) {
   Opened opened(common);
@@ -158,7 +161,8 @@ int RunRender(const Common& common, const RenderOptions& options) {
     delivery.key = "sample";
     delivery.created = opened.now;
     delivery.payload.from = workspace.sender_from;
-    delivery.payload.reply_to = workspace.sender_reply_to;
+    delivery.payload.reply_to =
+        found->reply_to.text.empty() ? workspace.sender_reply_to : message->reply_to;
     delivery.payload.to = "sample@example.com";
     delivery.payload.subject = message->subject;
     delivery.payload.html = message->html;

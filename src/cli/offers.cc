@@ -92,6 +92,7 @@ int Load(Database& db, Offers& offers, const Workspace& workspace, const OffersO
 }  // namespace
 
 int RunOffers(const Common& common, const OffersOptions& options) {
+  RequireNotLost(common);
   const Checked checked = OpenWorkspace(common);
   const Workspace& workspace = *checked.workspace;
   // Codes may be loaded before the first run.

@@ -59,6 +59,7 @@ struct Planned {
   std::string hash;
   WhoGets before, after;
   Difference difference;
+  bool compared = false;  // With what the files that run would do.
 };
 
 // What a person asked for, in words that say so where it cannot be.
@@ -108,7 +109,9 @@ Planned MakePlan(Database& db, const Checked& checked, TimePoint at, const Apply
   planned.after = WhoGetsWhat(planned.plan, *checked.workspace);
   if (!planned.running) {
     planned.difference = Compare({}, planned.after);
-  } else if (planned.running->hash != planned.hash) {
+  } else if (planned.running->hash != planned.hash || !applying.running.empty() ||
+             !applying.backfill.empty()) {
+    planned.compared = true;
     const Checked old = CheckWorkspace(planned.running->files, false, VersionsInUse(db));
     if (old.workspace == nullptr) {
       throw Failure{kFindings,
@@ -176,6 +179,7 @@ int RunPlan(const Common& common, const PlanOptions& options) {
   if (!options.file.empty()) {
     return ShowPlan(common, options.file);
   }
+  RequireNotLost(common);
   Checked folder = OpenWorkspace(common);
   // The first plan of files that nobody may run without approvals is about nobody.
   const bool first = folder.workspace->approvals > 0 && !std::filesystem::exists(StateFile(common));
@@ -202,7 +206,8 @@ int RunPlan(const Common& common, const PlanOptions& options) {
       .running = planned.running ? planned.running->files : std::vector<SourceFile>(),
       .before = planned.before,
       .after = planned.after,
-      .difference = planned.difference};
+      .difference = planned.difference,
+      .compared = planned.compared};
   if (!options.out.empty()) {
     NotePlan(common, workspace, planned, WritePlan(options.out, planned, checked, asked, now), now);
   }
@@ -213,6 +218,7 @@ int RunPlan(const Common& common, const PlanOptions& options) {
 }
 
 int RunApply(const Common& common, const ApplyOptions& options) {
+  RequireNotLost(common);
   Checked folder = OpenWorkspace(common);
   std::filesystem::create_directories(common.state);
   Database db = Database::Open(StateFile(common));
@@ -270,6 +276,7 @@ int RunApply(const Common& common, const ApplyOptions& options) {
              planned.running ? " in place of " + planned.running->hash.substr(0, 8) : "",
              zone.Format(at), zone.name());
   fmt::print("{}", ApprovalLines(approvals, zone));
+  fmt::print("{}", RunsText(planned.plan));
   fmt::print("{}", planned.difference.empty()
                        ? "everybody would receive the same\n"
                        : DifferenceText(planned.difference, planned.before, planned.after, kNamed));

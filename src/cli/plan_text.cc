@@ -360,11 +360,45 @@ boost::json::object ToJson(const Foreseen& plan, const Workspace& workspace) {
                       {"moved", one.moved},
                       {"baseline", one.baseline}});
   }
-  return {{"at", FormatTime(plan.at)}, {"customers", plan.customers}, {"models", models},
-          {"playbooks", playbooks},    {"brake", plan.report.brake},  {"people", plan.people}};
+  boost::json::object runs;
+  for (const auto& [playbook, counts] : plan.edited) {
+    runs[playbook] = boost::json::value_from(counts);
+  }
+  boost::json::array leaving;
+  for (const ForeseenLeaving& one : plan.leaving) {
+    leaving.push_back(
+        {{"playbook", one.playbook}, {"customer", one.customer_key}, {"list", one.list}});
+  }
+  return {{"at", FormatTime(plan.at)},  {"customers", plan.customers},
+          {"models", models},           {"playbooks", playbooks},
+          {"runs", std::move(runs)},    {"leaving", std::move(leaving)},
+          {"brake", plan.report.brake}, {"people", plan.people}};
 }
 
 }  // namespace
+
+std::string RunsText(const Foreseen& plan) {
+  std::string text;
+  for (const auto& [playbook, counts] : plan.edited) {
+    for (const auto& [what, count] : counts) {
+      text += fmt::format("~ {}   {} {}\n", playbook, Counted(count, "run", "runs"),
+                          what == "stop"   ? "would end: --running stop"
+                          : what == "move" ? "would go on with the new version"
+                                           : "would end: the playbook or the wait is gone");
+    }
+  }
+  std::map<std::string, std::map<std::string, std::int64_t>> lists;
+  for (const ForeseenLeaving& one : plan.leaving) {
+    ++lists[one.playbook][one.list];
+  }
+  for (const auto& [playbook, counts] : lists) {
+    for (const auto& [list, count] : counts) {
+      text += fmt::format("~ {}   {} would leave {}\n", playbook,
+                          Counted(count, "person", "people"), Visible(list));
+    }
+  }
+  return text;
+}
 
 std::string DifferenceText(const Difference& difference, const WhoGets& before,
                            const WhoGets& after, std::size_t shown) {
@@ -409,7 +443,10 @@ std::string PlanText(const PlanScreen& screen) {
       text += PlaybookText(screen, one, wanted);
     }
   }
-  if (!screen.from.empty() && screen.from != screen.to) {
+  if (screen.people.empty()) {
+    text += RunsText(plan);
+  }
+  if (screen.compared) {
     text += "compared with the files that run now:\n";
     text += screen.difference.empty()
                 ? "      everybody would receive the same\n"
@@ -455,11 +492,11 @@ std::string PlanMarkdown(const PlanScreen& screen) {
                         Cell(parts[0] + (both ? "; " : "") + parts[1]), Cell(steps),
                         Cell(OfferLine(screen, one)));
   }
-  const std::string models = ModelsText(plan, screen.workspace);
+  const std::string models = ModelsText(plan, screen.workspace) + RunsText(plan);
   if (!models.empty()) {
     text += "\n```\n" + models + "```\n";
   }
-  if (!screen.from.empty() && screen.from != screen.to) {
+  if (screen.compared) {
     const Difference& difference = screen.difference;
     text += fmt::format(
         "\n**Compared with what runs now**: {} would newly receive, {} no longer, {} something "

@@ -19,13 +19,16 @@ struct PlanScreen {
   std::optional<TimePoint> data_as_of;  // When the oldest source was last read.
   std::string people;                   // A playbook: everybody in it, and only it.
   std::vector<SourceFile> running;      // The files that run.
-  WhoGets before, after;                // Only filled where `from` and `to` differ.
+  WhoGets before, after;                // Only filled where they are compared.
   Difference difference;
+  bool compared = false;  // With what the files that run would do.
 };
 
 std::string PlanText(const PlanScreen& screen);
 std::string PlanMarkdown(const PlanScreen& screen);
 std::string PlanJson(const PlanScreen& screen);
+// What becomes of runs that are under way, and who leaves a list with them; empty: nothing.
+std::string RunsText(const Foreseen& plan);
 // What an apply changed, `at` being the cycle in which it shows.
 std::string AppliedJson(const std::string& to, const std::string& from, TimePoint at,
                         const Difference& difference, const Approvals& approvals);

@@ -98,6 +98,7 @@ std::string IntakeLine(const CycleReport& report) {
 namespace {
 
 int OneCycle(const Common& common, bool past_brake, bool ahead) {
+  RequireNotLost(common);
   if (!std::filesystem::exists(StateFile(common))) {
     OpenWorkspace(common);  // No state is made for files that are wrong.
   }

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "base/visible.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
 #include "connectors/connector.h"
@@ -23,10 +24,20 @@ constexpr Duration kReplyPatience = std::chrono::minutes(2);
 // Throws where a message to this address could reach a customer.
 void RequireOurs(State& state, const std::string& to) {
   const Workspace& workspace = state.workspace();
-  if (to.find('@') == std::string::npos) {
-    throw Failure{kUsage, fmt::format("--to {}: a mail address is wanted\n", to)};
+  const auto compared = [](const std::string& text) {
+    return ToLower(BareAddress(text).value_or(std::string(Trim(text))));
+  };
+  const std::string bare = BareAddress(to) ? compared(to) : std::string();
+  // A list, a second line or a spelling of its own could reach somebody whom the rest does not
+  // name.
+  const bool one = std::count(bare.begin(), bare.end(), '@') == 1 && !bare.ends_with('.') &&
+                   bare.find_first_of(" \t\"'(),:;<>[]\\") == std::string::npos &&
+                   std::count(to.begin(), to.end(), '@') == 1 &&
+                   to.find_first_of(",;:\r\n") == std::string::npos;
+  if (!one) {
+    throw Failure{kUsage, fmt::format("--to {}: one plain mail address is wanted\n", Visible(to))};
   }
-  const auto same = [&](const std::string& other) { return ToLower(other) == ToLower(to); };
+  const auto same = [&](const std::string& other) { return compared(other) == bare; };
   if (!workspace.allow_only.empty()) {
     if (std::none_of(workspace.allow_only.begin(), workspace.allow_only.end(), same)) {
       throw Failure{kUsage, fmt::format("{} is not in sending.allow_only: a test goes to these "
@@ -73,6 +84,7 @@ Delivery MakeTest(State& state, const Template& message, const SendTestOptions& 
   const Workspace& workspace = state.workspace();
   RenderContext context = state.ContextOf(FindPerson(state, options.as), now);
   context.variant = options.variant;
+  AddSampleOffer(workspace, message, now, context);
   // Whoever clicks here must not sign the customer off whom it is worded for.
   context.names["links.unsubscribe"] = workspace.serve_url + "/unsubscribe/test";
   context.names["links.preferences"] = workspace.serve_url + "/preferences/test";
@@ -90,7 +102,7 @@ Delivery MakeTest(State& state, const Template& message, const SendTestOptions& 
   payload.channel = message.channel;
   payload.template_id = message.id;
   payload.from = workspace.sender_from;
-  payload.reply_to = workspace.sender_reply_to;
+  payload.reply_to = message.reply_to.text.empty() ? workspace.sender_reply_to : rendered->reply_to;
   payload.to = options.to;
   payload.subject = "[TEST] " + rendered->subject;
   payload.html = rendered->html;

@@ -19,6 +19,7 @@ int RunServe(const Common& common) {
   // The journal writes times of its own; a terminal does not.
   spdlog::set_default_logger(spdlog::stderr_color_mt("segue"));
   spdlog::set_pattern(ErrorHasColour() ? "%Y-%m-%dT%H:%M:%S %^%l%$ %v" : "%l %v");
+  RequireNotLost(common);
   if (!std::filesystem::exists(StateFile(common))) {
     OpenWorkspace(common);  // No state is made for files that are wrong.
   }

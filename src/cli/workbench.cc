@@ -146,7 +146,17 @@ std::string StateFile(const Common& common) {
   return common.state + "/segue.db";
 }
 
+void RequireNotLost(const Common& common) {
+  const std::string file = StateFile(common);
+  std::error_code none;
+  if (std::filesystem::exists(file + ".mark", none) &&
+      (!std::filesystem::exists(file, none) || std::filesystem::file_size(file, none) == 0)) {
+    throw Failure{kCannotReach, LostState(file) + "\n"};
+  }
+}
+
 void RequireState(const Common& common) {
+  RequireNotLost(common);
   if (!std::filesystem::exists(StateFile(common))) {
     throw Failure{kCannotReach,
                   fmt::format("there is no state in {} yet: `segue run` makes one, or name another "

@@ -64,8 +64,11 @@ class StateLock {
 
 // The state file below the folder, made where it is missing.
 std::string StateFile(const Common& common);
-// `must_exist`: a verb that only looks does not make a state.
+// A verb that only looks does not make a state.
 void RequireState(const Common& common);
+// Throws Failure where a state worked here and its file is missing or empty: nobody is to take a
+// new one for it.
+void RequireNotLost(const Common& common);
 
 // Throws Failure where the state is a copy of another: see daemon/home.h.
 std::unique_ptr<Home> RequireHome(Database& db, const Common& common);
@@ -81,6 +84,10 @@ struct Opened {
   TimePoint now;
   std::unique_ptr<State> state;
 };
+
+// What {{ }} prints of an offer in previews and tests, which burn no code.
+void AddSampleOffer(const Workspace& workspace, const Template& message, TimePoint now,
+                    RenderContext& context);
 
 // Performs what is due now, until nothing more is, and returns the number of calls.  What a rate
 // limit frees within two seconds is waited for; a longer pause is left to the next run.

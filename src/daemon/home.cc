@@ -36,6 +36,14 @@ std::string HomeOf(const std::string& state_file) {
 
 }  // namespace
 
+std::string LostState(const std::string& state_file) {
+  return fmt::format(
+      "{0} is missing or empty, although {0}.mark says that a state worked here: it knows who was "
+      "written to.  Put a backup back and say `segue adopt --note \"why\"`, or, if a new state is "
+      "to begin here, remove {0} and {0}.mark",
+      state_file);
+}
+
 Home::Home(Database& db, const std::string& state_file)
     : db_(db), home_(HomeOf(state_file)), mark_path_(state_file + ".mark") {
   db_.Ensure("home", kTable);
@@ -67,6 +75,9 @@ Result<void> Home::Require(TimePoint now) {
   if (stored.home.empty() && MarkBeside() == 0) {
     Store(home_, 0, now);
     return {};
+  }
+  if (stored.home.empty()) {
+    return Error(LostState(mark_path_.substr(0, mark_path_.size() - std::string(".mark").size())));
   }
   if (stored.home != home_) {
     return Error(

@@ -13,6 +13,9 @@
 
 namespace segue {
 
+// That the state is missing although its mark is there, and what to do.
+std::string LostState(const std::string& state_file);
+
 class Home {
  public:
   // `state_file` is that of `db`.  Requires: this process holds the state's lock.

@@ -155,6 +155,10 @@ Result<Backtest> RunBacktest(const Workspace& workspace, const Templates& templa
       options.from ? *options.from
                    : Dawn(*feed.first(), 0, zone) + (options.every ? kTimerHour : Duration::zero());
   result.to = options.to ? *options.to : Dawn(*feed.last(), 2, zone);
+  if (result.from > result.to) {
+    return Error("from " + zone.Format(result.from) + " to " + zone.Format(result.to) +
+                 " is no time to live through: --from must lie before --to");
+  }
   const Workspace staged = Staged(workspace, options.playbooks);
   Database db = Database::OpenThrownAway();
   State state(db, staged, templates, FromMicros(0), state_options);

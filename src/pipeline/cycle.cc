@@ -160,6 +160,7 @@ void AddUp(const PlaybookSummary& one, PlaybookSummary& all) {
   all.promised += one.promised;
   all.skipped += one.skipped;
   all.messages += one.messages;
+  all.edited.insert(all.edited.end(), one.edited.begin(), one.edited.end());
 }
 
 // The stored now of a cycle that was cut off.  It is finished before any fact is taken in that it

@@ -94,6 +94,17 @@ class Summary {
     for (std::size_t i = 0; i < state_.workspace().playbooks.size(); ++i) {
       AddPlaybook(static_cast<int>(i));
     }
+    for (const FollowedEdit& run : report_.playbooks.edited) {
+      ++plan_.edited[run.playbook][run.what];
+      people_.insert(run.customer);
+    }
+    for (const auto& [playbook, decisions] : decisions_) {
+      for (const Decision& decision : decisions) {
+        if (decision.gate == Gate::kEnd) {
+          AddLeaving(decision);
+        }
+      }
+    }
     plan_.people = static_cast<std::int64_t>(people_.size());
     plan_.report = report_;
     return std::move(plan_);
@@ -244,6 +255,20 @@ class Summary {
         step.person = delivery.payload.to;
       }
       one.steps.push_back(std::move(step));
+    }
+  }
+
+  void AddLeaving(const Decision& end) {
+    OutboxFilter filter;
+    filter.run = end.run;
+    for (const Delivery& delivery : state_.outbox().List(filter)) {
+      if (delivery.created == at_ && Removes(delivery) && shown_.insert(delivery.id).second) {
+        people_.insert(delivery.customer);
+        plan_.leaving.push_back(
+            {delivery.playbook, delivery.customer_key,
+             delivery.payload.to.empty() ? delivery.customer_key : delivery.payload.to,
+             delivery.payload.name});
+      }
     }
   }
 

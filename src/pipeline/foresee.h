@@ -54,12 +54,20 @@ struct ForeseenModel {
   std::map<std::string, std::int64_t> by_cause;
 };
 
+// Who leaves a list of an ad tool because their run ends.
+struct ForeseenLeaving {
+  std::string playbook, customer_key, person, list;
+};
+
 struct Foreseen {
   TimePoint at;
   std::int64_t customers = 0;
-  std::int64_t people = 0;  // Who would start or get something.
+  std::int64_t people = 0;  // Who would start or get something, leave a list or a run.
   std::vector<ForeseenModel> models;
   std::vector<ForeseenPlaybook> playbooks;
+  // By playbook, also of those that are gone: what becomes of its runs, as FollowedEdit says.
+  std::map<std::string, std::map<std::string, std::int64_t>> edited;
+  std::vector<ForeseenLeaving> leaving;
   CycleReport report;
 };
 

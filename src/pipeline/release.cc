@@ -120,6 +120,11 @@ WhoGets WhoGetsWhat(const Foreseen& plan, const Workspace& workspace) {
       }
     }
   }
+  for (const ForeseenLeaving& one : plan.leaving) {
+    Gets& gets = all[one.customer_key];
+    gets.person = gets.person.empty() ? one.person : gets.person;
+    gets.what[one.playbook + ": leaves " + one.list] = "";
+  }
   return all;
 }
 

@@ -203,10 +203,19 @@ struct RunInfo {
   std::optional<TimePoint> version_since;  // … and since when that is known.
 };
 
+// What became of one run when its playbook was edited or taken away.
+struct FollowedEdit {
+  std::string playbook;
+  CustomerIndex customer = 0;  // Or account.
+  std::string what;            // stop move; gone: the wait it stood at, or the playbook.
+};
+
 // What one Advance did, for progress and tests.
 struct PlaybookSummary {
   std::int64_t started = 0, ended = 0, promised = 0, skipped = 0;
   std::int64_t messages = 0;  // Of those promised.
+  // Runs that an edit ended or took over to the new version.
+  std::vector<FollowedEdit> edited = {};
 };
 
 class Playbooks {
@@ -248,6 +257,9 @@ class Playbooks {
 // quiet hours that it falls in.
 TimePoint AfterQuietHours(const QuietHours& quiet, TimePoint due, const Zone& zone);
 
+// Whether `sending.allow_only` lets anything reach this address.
+bool AllowsAddress(const Workspace& workspace, std::string_view address);
+
 // When one more message keeps within the caps that are about it.
 struct CapRoom {
   bool asked = false;  // Whether any cap is about this purpose and channel.
@@ -257,9 +269,6 @@ struct CapRoom {
 
 // Rolling stretches: a cap's time ending at any moment, that moment included and its beginning not,
 // holds at most `max`.
-// Whether `sending.allow_only` lets anything reach this address.
-bool AllowsAddress(const Workspace& workspace, std::string_view address);
-
 CapRoom RoomUnderCaps(const std::vector<Cap>& caps, std::string_view purpose,
                       std::string_view channel, const std::vector<CountedMessage>& sent,
                       TimePoint due);

@@ -301,6 +301,7 @@ void PlaybookEngine::ReconcileRuns(TimePoint now, std::string_view running,
     say.Bind(1, ToMicros(now)).Bind(2, name).Bind(3, select.Int(2)).Bind(4, select.Int(0));
     say.Bind(5, select.Text(3)).Bind(6, static_cast<std::int64_t>(Gate::kEnd)).Run();
     ++summary_.ended;
+    summary_.edited.push_back({name, static_cast<CustomerIndex>(select.Int(2)), "gone"});
     host_.DropJoins(select.Int(0), "stopped", now);
     LeaveAudiences({.run = select.Int(0), .customer = 0, .word = "end"}, now);
   }

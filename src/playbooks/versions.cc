@@ -120,6 +120,7 @@ void PlaybookEngine::FollowEdit(ActiveRun& run, std::string_view choice, TimePoi
   if (choice == "stop") {
     End(run, "stopped", program(run).where, "the playbook was edited: apply --running stop", now);
     SaveRun(run, now);
+    summary_.edited.push_back({playbook(run.playbook).id, run.customer, "stop"});
     return;
   }
   if (choice != "move" && run.earlier >= 0) {
@@ -137,6 +138,8 @@ void PlaybookEngine::FollowEdit(ActiveRun& run, std::string_view choice, TimePoi
   } else {
     run.hash = playbook(run.playbook).hash;
   }
+  summary_.edited.push_back(
+      {playbook(run.playbook).id, run.customer, run.end_reason.empty() ? "move" : "gone"});
   SaveRun(run, now);
 }
 

@@ -79,6 +79,7 @@ class Traits {
 
   // Keeps the columns that were asked for, for the next start.  In the caller's transaction.
   void Snapshot();
+
   // What was kept by the last start is not to be believed.
   void DropSnapshot() { snapshot_.Drop(); }
 

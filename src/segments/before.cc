@@ -57,10 +57,10 @@ BeforeValues::BeforeValues(Database& db, const Model& model, bool load) : db_(db
                     .after = find.IsNull(4) ? kMissing : find.Real(4),
                     .at = find.Int(5)});
   }
-  Put(std::move(rows));
+  Put(rows);
 }
 
-void BeforeValues::Put(std::vector<Relearned> rows) {
+void BeforeValues::Put(const std::vector<Relearned>& rows) {
   for (const Relearned& row : rows) {
     rows_[{row.of, row.index}].push_back(row);
   }
@@ -71,7 +71,7 @@ void BeforeValues::Put(std::vector<Relearned> rows) {
   }
 }
 
-void BeforeValues::Add(std::vector<Relearned> rows, bool keep) {
+void BeforeValues::Add(const std::vector<Relearned>& rows, bool keep) {
   Statement add = db_.Prepare(
       "INSERT INTO segment_before(model, at, of, item, customer, before, after) VALUES (?, ?, ?, "
       "?, ?, ?, ?)");
@@ -84,7 +84,7 @@ void BeforeValues::Add(std::vector<Relearned> rows, bool keep) {
       add.Run();
     }
   }
-  Put(std::move(rows));
+  Put(rows);
 }
 
 void BeforeValues::Trim(TimePoint until) {

@@ -33,7 +33,7 @@ class BeforeValues {
   BeforeValues(Database& db, const Model& model, bool load);
 
   // Of one slot; `keep` them for readers whose slots come later.  In the caller's transaction.
-  void Add(std::vector<Relearned> rows, bool keep);
+  void Add(const std::vector<Relearned>& rows, bool keep);
   // Nobody asks about slots up to then any more.
   void Trim(TimePoint until);
   // The indexes stand for something else now.
@@ -46,7 +46,7 @@ class BeforeValues {
                 TimePoint after) const;
 
  private:
-  void Put(std::vector<Relearned> rows);
+  void Put(const std::vector<Relearned>& rows);
 
   Database& db_;
   const Model& model_;

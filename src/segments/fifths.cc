@@ -41,7 +41,7 @@ struct Standing {
   std::size_t person = 0;
 };
 
-constexpr auto IsBefore = [](const Bound& a, const Bound& b) {
+constexpr auto kIsBefore = [](const Bound& a, const Bound& b) {
   return a.value != b.value ? a.value < b.value : a.code < b.code;
 };
 
@@ -115,8 +115,8 @@ class Places {
     std::vector<Range> ranges;
     for (std::size_t i = 0; i < places.size(); ++i) {
       const auto& [low, high] = bounds[i];
-      if (!ranges.empty() && !IsBefore(ranges.back().high, low)) {
-        ranges.back().high = std::max(ranges.back().high, high, IsBefore);
+      if (!ranges.empty() && !kIsBefore(ranges.back().high, low)) {
+        ranges.back().high = std::max(ranges.back().high, high, kIsBefore);
         ranges.back().places.push_back(places[i]);
       } else {
         ranges.push_back({{low, high}, {places[i]}, 0, {}});
@@ -133,7 +133,7 @@ class Places {
         sample.push_back(BoundOf(person));
       }
     }
-    std::sort(sample.begin(), sample.end(), IsBefore);
+    std::sort(sample.begin(), sample.end(), kIsBefore);
     FitHint bounds;
     for (const std::size_t place : places) {
       const auto middle =
@@ -200,7 +200,7 @@ class Places {
       for (const std::uint16_t lane : found) {
         const Standing one{BoundOf(first + lane), first + lane};
         std::size_t i = 0;
-        while (IsBefore(ranges[i].high, one.bound)) {
+        while (kIsBefore(ranges[i].high, one.bound)) {
           ++i;
         }
         share.people[i].push_back(one);
@@ -214,7 +214,7 @@ class Places {
     std::nth_element(
         range.people.begin(), at, range.people.end(), [&](const Standing& a, const Standing& b) {
           if (a.bound.value != b.bound.value || a.bound.code != b.bound.code || keys_ == nullptr) {
-            return IsBefore(a.bound, b.bound);
+            return kIsBefore(a.bound, b.bound);
           }
           return KeyLess(keys_->key(a.person), keys_->key(b.person), keys_->numeric);
         });

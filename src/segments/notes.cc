@@ -164,7 +164,7 @@ void Segments::Inner::GrantRelearned(const Pass& pass, std::vector<Wishes>& part
     std::sort(flagged.begin(), flagged.end());
   }
   // What an edit changed is one of its readers too, whenever their slot is.
-  before_values.Add(std::move(all), is_read_by_models && !pass.edited);
+  before_values.Add(all, is_read_by_models && !pass.edited);
 }
 
 }  // namespace segue

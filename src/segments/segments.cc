@@ -10,7 +10,6 @@
 #include "segments/inner.h"
 
 namespace segue {
-namespace {}  // namespace
 
 Segments::Segments(Database& db, const Workspace& workspace, int model)
     : inner_(std::make_unique<Inner>(db, workspace, model)) {}

@@ -129,7 +129,8 @@ limits: {reenter: always}
 """
 
 
-def runs_that_end():
+def somebody_in_a_list():
+    """A shop whose customer bela has been put into the ad list Slipping by a run that waits."""
     bench = shop([])
     text = (bench.folder / "config/segue.yaml").read_text()
     bench.write("config/segue.yaml", text.replace("{email: box}", "{email: box, audience: box}") + "audiences: {slipping: Slipping}\n")
@@ -138,6 +139,11 @@ def runs_that_end():
     (bench.state / "inbox/people_2.csv").write_text(PEOPLE + "bela,2026-03-01 00:00,bela@post.example,yes\n")
     (bench.state / "inbox/orders_2.csv").write_text(ORDERS + f"bela,{now()},o7,10\n")
     bench.run("run")
+    return bench
+
+
+def runs_that_end():
+    bench = somebody_in_a_list()
     said = bench.run("plan", "--running", "stop", codes=(0, 2))
     check("ads   1 run" not in said, "whom no edit meets, nobody stops")
     bench.write("rules/ads.yaml", ADS.replace("30d", "40d"))
@@ -184,14 +190,7 @@ def lost_state():
 
 
 def erase_from_a_list():
-    bench = shop([])
-    text = (bench.folder / "config/segue.yaml").read_text()
-    bench.write("config/segue.yaml", text.replace("{email: box}", "{email: box, audience: box}") + "audiences: {slipping: Slipping}\n")
-    bench.write("rules/ads.yaml", ADS)
-    bench.run("run")
-    (bench.state / "inbox/people_2.csv").write_text(PEOPLE + "bela,2026-03-01 00:00,bela@post.example,yes\n")
-    (bench.state / "inbox/orders_2.csv").write_text(ORDERS + f"bela,{now()},o7,10\n")
-    bench.run("run")
+    bench = somebody_in_a_list()
     said = bench.run("customer", "erase", "bela", "--note", "asked for it", codes=(1,))
     check("a promise waits that takes them out of the list Slipping" in said and "segue run" in said, f"an erasure says what still names them: {said}")
 

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/parallel.h"
 #include "expression/execute.h"
 #include "ledger/bytes.h"
 #include "ledger/column.h"
@@ -84,6 +85,8 @@ struct Columns::Inner {
   void Apply(const Ledger::Changes& changes);
   void ApplyOne(const StoredEvent& event, bool added);
   void ApplyRows(const Ledger::AddedRows& added);
+  void ApplyRows(const Ledger::AddedRows& added, const std::vector<int>& asking);
+  bool ReadsTexts(int aggregate) const;
   EventParts PartsOf(const std::vector<int>& which) const;
   void MoveWindows(std::int64_t now, const std::vector<int>& which);
   void Recompute(const std::vector<int>& which);
@@ -208,10 +211,37 @@ EventParts Columns::Inner::PartsOf(const std::vector<int>& which) const {
   return parts;
 }
 
-// All of a long import at once: only what somebody asks for is made of a row.
+// Whether the pool of texts is written to when an event is added: then only one may at a time.
+bool Columns::Inner::ReadsTexts(int aggregate) const {
+  const std::vector<FieldSpec>& fields =
+      schema.events[static_cast<std::size_t>(aggregates[static_cast<std::size_t>(aggregate)].event)]
+          .fields;
+  const std::vector<int> read = PartsOf({aggregate}).fields;
+  return std::any_of(read.begin(), read.end(), [&](int field) {
+    const Type type = fields[static_cast<std::size_t>(field)].type;
+    return type == Type::kText || type == Type::kChoice;
+  });
+}
+
 void Columns::Inner::ApplyRows(const Ledger::AddedRows& added) {
+  std::vector<std::vector<int>> lanes(1);
+  for (const int aggregate : by_kind[static_cast<std::size_t>(added.rows->kind)]) {
+    if (ReadsTexts(aggregate)) {
+      lanes.front().push_back(aggregate);
+    } else {
+      lanes.push_back({aggregate});
+    }
+  }
+  InParallel(lanes.size(), [&](std::size_t lane) {
+    if (!lanes[lane].empty()) {
+      ApplyRows(added, lanes[lane]);
+    }
+  });
+}
+
+// All of a long import at once: only what somebody asks for is made of a row.
+void Columns::Inner::ApplyRows(const Ledger::AddedRows& added, const std::vector<int>& asking) {
   const EventRows& rows = *added.rows;
-  const std::vector<int>& asking = by_kind[static_cast<std::size_t>(rows.kind)];
   const EventParts parts = PartsOf(asking);
   std::vector<Span> windows;
   for (const int aggregate : asking) {
@@ -221,7 +251,7 @@ void Columns::Inner::ApplyRows(const Ledger::AddedRows& added) {
   event.kind = rows.kind;
   event.fields.resize(rows.fields.size());
   std::string room;
-  for (std::size_t row = 0; row < rows.size(); ++row) {
+  for (const std::uint32_t row : added.order) {
     event.customer = ledger.Survivor(added.customers[row]);
     if (dirty_all.contains(event.customer)) {
       continue;

@@ -13,7 +13,8 @@ namespace segue {
 
 namespace {
 
-constexpr std::size_t kHashedAtOnce = 64 * 1024;
+constexpr CustomerIndex kNobody = ~CustomerIndex{0};
+constexpr std::size_t kHashedAtOnce = 16 * 1024;
 // Keys whose places are on their way from memory.
 constexpr std::size_t kFetchedAhead = 12;
 
@@ -128,31 +129,41 @@ CustomerIndex Customers::Intern(std::string_view key) {
   return InternHashed(KeyedHash(hash_key_, key), key);
 }
 
-std::vector<CustomerIndex> Customers::InternAll(const TextRows& keys) {
-  std::vector<std::uint64_t> hashes(keys.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    hashes[i] = KeyedHash(hash_key_, keys[i]);
+// Those of rows that stand next to each other, or kNobody.
+void Customers::FindSome(const TextRows& keys, std::size_t begin, std::size_t end,
+                         std::vector<CustomerIndex>& found) const {
+  std::vector<std::uint64_t> hashes(end - begin);
+  for (std::size_t i = begin; i < end; ++i) {
+    hashes[i - begin] = KeyedHash(hash_key_, keys[i]);
   }
+  const auto place = [&](std::size_t i) {
+    return &table_[hashes[i - begin] & (table_.size() - 1)];
+  };
+  for (std::size_t i = begin; i < end; ++i) {
+    if (i + 2 * kFetchedAhead < end) {
+      __builtin_prefetch(place(i + 2 * kFetchedAhead));
+    }
+    // What stands at the first place is mostly who is meant.
+    if (i + kFetchedAhead < end && *place(i + kFetchedAhead) != 0) {
+      __builtin_prefetch(&keys_[NumberIn(*place(i + kFetchedAhead))]);
+    }
+    if (i + kFetchedAhead / 2 < end && *place(i + kFetchedAhead / 2) != 0) {
+      __builtin_prefetch(keys_[NumberIn(*place(i + kFetchedAhead / 2))].data());
+    }
+    found[i] = FindHashed(hashes[i - begin], keys[i]).value_or(kNobody);
+  }
+}
+
+std::vector<CustomerIndex> Customers::InternAll(const TextRows& keys) {
   std::vector<CustomerIndex> all(keys.size());
+  InParallel((keys.size() + kHashedAtOnce - 1) / kHashedAtOnce, [&](std::size_t part) {
+    const std::size_t begin = part * kHashedAtOnce;
+    FindSome(keys, begin, std::min(keys.size(), begin + kHashedAtOnce), all);
+  });
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const std::size_t mask = table_.size() - 1;
-    if (i + 2 * kFetchedAhead < keys.size()) {
-      __builtin_prefetch(&table_[hashes[i + 2 * kFetchedAhead] & mask]);
+    if (all[i] == kNobody) {
+      all[i] = Intern(keys[i]);
     }
-    if (i + kFetchedAhead < keys.size()) {
-      // What stands at the first place is mostly who is meant.
-      const std::uint64_t likely = table_[hashes[i + kFetchedAhead] & mask];
-      if (likely != 0) {
-        __builtin_prefetch(&keys_[NumberIn(likely)]);
-      }
-    }
-    if (i + kFetchedAhead / 2 < keys.size()) {
-      const std::uint64_t likely = table_[hashes[i + kFetchedAhead / 2] & mask];
-      if (likely != 0) {
-        __builtin_prefetch(keys_[NumberIn(likely)].data());
-      }
-    }
-    all[i] = InternHashed(hashes[i], keys[i]);
   }
   return all;
 }

@@ -60,6 +60,8 @@ class Customers {
   void Enter(std::uint64_t hash, CustomerIndex customer);
   void EnterAll();
   std::optional<CustomerIndex> FindHashed(std::uint64_t hash, std::string_view key) const;
+  void FindSome(const TextRows& keys, std::size_t begin, std::size_t end,
+                std::vector<CustomerIndex>& found) const;
   CustomerIndex InternHashed(std::uint64_t hash, std::string_view key);
 
   Database& db_;

@@ -10,14 +10,18 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <stdexcept>
 
+#include "base/parallel.h"
 #include "ledger/chunk.h"
 
 namespace segue {
 namespace {
 
 constexpr std::size_t kPartEntries = 4096;
+constexpr std::size_t kPartsAtOnce = 256;  // Encoded, before they are written.
+constexpr std::size_t kAskedAtOnce = 8 * 1024;
 constexpr std::size_t kCachedParts = 256;
 constexpr std::size_t kMergeWays = 4;
 // A merge holds both sides in memory: 16 bytes for each entry.
@@ -38,6 +42,12 @@ std::uint64_t Mixed(std::uint64_t hash) {
   hash ^= hash >> 29U;
   hash *= 0x9e3779b97f4a7c15U;
   return hash ^ (hash >> 32U);
+}
+
+KeyIndex::Part Merged(const KeyIndex::Part& a, const KeyIndex::Part& b) {
+  KeyIndex::Part merged(a.size() + b.size());
+  std::merge(a.begin(), a.end(), b.begin(), b.end(), merged.begin());
+  return merged;
 }
 
 std::string EncodePart(const KeyIndex::Entry* entries, std::size_t count) {
@@ -177,23 +187,84 @@ void KeyIndex::Add(std::uint64_t hash, Sequence sequence) {
   }
 }
 
-bool KeyIndex::AddNew(std::uint64_t hash, Sequence sequence) {
-  Load();
-  hash &= mask_;
-  const auto [found, added] = recent_.emplace(hash, sequence);
-  if (!added) {
-    recent_more_.emplace(hash, sequence);
-    return false;
+std::size_t KeyIndex::recent() const {
+  std::size_t count = recent_.size();
+  for (const Part& part : sorted_) {
+    count += part.size();
   }
-  return std::none_of(runs_.begin(), runs_.end(),
-                      [&](const Run& run) { return run.MayHold(hash); });
+  return count;
 }
 
-void KeyIndex::Expect(std::uint64_t hash) const {
-  hash &= mask_;
-  for (const Run& run : runs_) {
-    __builtin_prefetch(&run.bloom[run.Group(hash)]);
+// Hashes are even: of as many buckets as there are entries nearly each holds one or two.
+std::vector<KeyIndex::Entry> KeyIndex::Sorted(std::span<const std::uint64_t> hashes,
+                                              Sequence first) const {
+  const int width = std::min(bits_, BitWidth(hashes.size()));
+  const auto bucket_of = [&](std::uint64_t hash) {
+    return (hash & mask_) >> static_cast<unsigned>(bits_ - width);
+  };
+  std::vector<std::uint32_t> ends((std::size_t{1} << static_cast<unsigned>(width)) + 1, 0);
+  for (const std::uint64_t hash : hashes) {
+    ++ends[bucket_of(hash) + 1];
   }
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
+  std::vector<Entry> entries(hashes.size());
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    entries[ends[bucket_of(hashes[i])]++] = {hashes[i] & mask_, first + i};
+  }
+  std::uint32_t begin = 0;
+  for (const std::uint32_t end : ends) {
+    if (end - begin > 1) {
+      std::sort(entries.begin() + begin, entries.begin() + end);
+    }
+    begin = end;
+  }
+  return entries;
+}
+
+// For each whether its hash is here already, or was the one before it.
+std::vector<std::uint8_t> KeyIndex::Known(const std::vector<Entry>& entries) const {
+  std::vector<std::uint8_t> known(entries.size(), 0);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    known[i] = (i > 0 && entries[i - 1].hash == entries[i].hash) ||
+               (!recent_.empty() && recent_.contains(entries[i].hash));
+  }
+  for (const Part& part : sorted_) {
+    auto at = part.begin();
+    for (std::size_t i = 0; i < entries.size() && at != part.end(); ++i) {
+      while (at != part.end() && at->hash < entries[i].hash) {
+        ++at;
+      }
+      known[i] |= static_cast<std::uint8_t>(at != part.end() && at->hash == entries[i].hash);
+    }
+  }
+  // In the order of the hashes the filters are gone through from one end to the other.
+  InParallel((entries.size() + kAskedAtOnce - 1) / kAskedAtOnce, [&](std::size_t part) {
+    const std::size_t end = std::min(entries.size(), (part + 1) * kAskedAtOnce);
+    for (const Run& run : runs_) {
+      for (std::size_t i = part * kAskedAtOnce; i < end; ++i) {
+        known[i] |= static_cast<std::uint8_t>(run.MayHold(entries[i].hash));
+      }
+    }
+  });
+  return known;
+}
+
+std::vector<std::size_t> KeyIndex::AddAll(std::span<const std::uint64_t> hashes, Sequence first) {
+  Load();
+  Part entries = Sorted(hashes, first);
+  const std::vector<std::uint8_t> known = Known(entries);
+  std::vector<std::size_t> look;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (known[i] != 0) {
+      look.push_back(entries[i].sequence - first);
+    }
+  }
+  std::sort(look.begin(), look.end());
+  for (; !sorted_.empty() && sorted_.back().size() < 2 * entries.size(); sorted_.pop_back()) {
+    entries = Merged(sorted_.back(), entries);
+  }
+  sorted_.push_back(std::move(entries));
+  return look;
 }
 
 std::shared_ptr<const KeyIndex::Part> KeyIndex::ReadPart(std::int64_t run, std::size_t part) const {
@@ -229,6 +300,12 @@ std::vector<Sequence> KeyIndex::Find(std::uint64_t hash) const {
       found.push_back(more->second);
     }
   }
+  for (const Part& part : sorted_) {
+    auto at = std::lower_bound(part.begin(), part.end(), Entry{hash, 0});
+    for (; at != part.end() && at->hash == hash; ++at) {
+      found.push_back(at->sequence);
+    }
+  }
   for (const Run& run : runs_) {
     if (run.MayHold(hash)) {
       FindInRun(run, hash, found);
@@ -245,14 +322,23 @@ void KeyIndex::WriteRun(const std::vector<Entry>& entries) {
   run.bits = bits_;
   run.count = entries.size();
   run.bloom.assign(BloomWords(entries.size()), 0);
-  for (std::size_t begin = 0; begin < entries.size(); begin += kPartEntries) {
-    const std::size_t count = std::min(kPartEntries, entries.size() - begin);
-    db_.Prepare("INSERT INTO ledger_key_run(run, part, data) VALUES (?, ?, ?)")
-        .Bind(1, run.id)
-        .Bind(2, static_cast<std::int64_t>(run.first.size()))
-        .BindBlob(3, EncodePart(&entries[begin], count))
-        .Run();
-    run.first.push_back(entries[begin].hash);
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin < entries.size(); begin += kPartsAtOnce * kPartEntries) {
+    parts.resize(
+        std::min(kPartsAtOnce, (entries.size() - begin + kPartEntries - 1) / kPartEntries));
+    const auto start = [&](std::size_t part) { return begin + part * kPartEntries; };
+    InParallel(parts.size(), [&](std::size_t part) {
+      parts[part] =
+          EncodePart(&entries[start(part)], std::min(kPartEntries, entries.size() - start(part)));
+    });
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      db_.Prepare("INSERT INTO ledger_key_run(run, part, data) VALUES (?, ?, ?)")
+          .Bind(1, run.id)
+          .Bind(2, static_cast<std::int64_t>(run.first.size()))
+          .BindBlob(3, parts[part])
+          .Run();
+      run.first.push_back(entries[start(part)].hash);
+    }
   }
   for (const Entry& entry : entries) {
     run.Note(entry.hash);
@@ -280,29 +366,31 @@ void KeyIndex::MergeRuns() {
     }
     all.reserve(total);
     for (const std::int64_t run : merged) {
+      const std::size_t before = all.size();
       Statement parts = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? ORDER BY part");
       parts.Bind(1, run);
       while (parts.Step()) {
         const Part part = DecodePart(parts.BlobView(0));
         all.insert(all.end(), part.begin(), part.end());
       }
+      const auto middle = all.begin() + static_cast<std::ptrdiff_t>(before);
+      std::inplace_merge(all.begin(), middle, all.end());
       db_.Prepare("DELETE FROM ledger_key_run WHERE run = ?").Bind(1, run).Run();
     }
     std::erase_if(runs_, [&](const Run& run) {
       return std::find(merged.begin(), merged.end(), run.id) != merged.end();
     });
-    std::sort(all.begin(), all.end());
     all.erase(std::unique(all.begin(), all.end()), all.end());
     WriteRun(all);
   }
 }
 
 void KeyIndex::Flush() {
-  if (recent_.empty()) {
+  if (recent() == 0) {
     return;
   }
   Load();
-  std::vector<Entry> entries;
+  Part entries;
   entries.reserve(recent_.size() + recent_more_.size());
   for (const auto& [hash, sequence] : recent_) {
     entries.push_back({hash, sequence});
@@ -311,6 +399,9 @@ void KeyIndex::Flush() {
     entries.push_back({hash, sequence});
   }
   std::sort(entries.begin(), entries.end());
+  for (; !sorted_.empty(); sorted_.pop_back()) {
+    entries = Merged(sorted_.back(), entries);
+  }
   entries.erase(std::unique(entries.begin(), entries.end()), entries.end());
   recent_.clear();
   recent_more_.clear();

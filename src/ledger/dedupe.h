@@ -2,7 +2,7 @@
 // name them with.
 //
 // It only proposes: hashes are cut to a few bytes, entries are never taken out, and the caller
-// reads the event and compares the full text.  New entries are kept in memory (the journal has them
+// reads the event and compares the full text.  New entries are kept in memory (the ledger has them
 // all) until Flush writes them as a sorted run; runs of one size are merged, and a Bloom filter per
 // run answers most questions about keys that are not there.
 
@@ -10,6 +10,8 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -26,10 +28,10 @@ class KeyIndex {
   KeyIndex(Database& db, int bits);
 
   void Add(std::uint64_t hash, Sequence sequence);
-  // Adds it too.  True: nothing of this hash was there, for certain.
-  bool AddNew(std::uint64_t hash, Sequence sequence);
-  // Has the memory that AddNew will look at fetched meanwhile.
-  void Expect(std::uint64_t hash) const;
+  // Adds many at once, under `first`, `first` + 1, …  Where in `hashes` the caller must look
+  // closer, ascending: a hash that was there before, or that stands there twice (each but its
+  // first).  All others are new, for certain.
+  std::vector<std::size_t> AddAll(std::span<const std::uint64_t> hashes, Sequence first);
   // Ascending, without repetitions.
   std::vector<Sequence> Find(std::uint64_t hash) const;
   // Writes what was added since the last Flush, inside the caller's transaction.
@@ -37,7 +39,7 @@ class KeyIndex {
   // Reads the runs, which else happens when they are first asked: a plan never does.
   void Load() const;
 
-  std::size_t recent() const { return recent_.size(); }  // Added since the last Flush.
+  std::size_t recent() const;  // Added since the last Flush.
 
   struct Entry {
     std::uint64_t hash = 0;
@@ -64,6 +66,9 @@ class KeyIndex {
     void Note(std::uint64_t hash);
   };
 
+  // Those of AddAll, by hash.
+  std::vector<Entry> Sorted(std::span<const std::uint64_t> hashes, Sequence first) const;
+  std::vector<std::uint8_t> Known(const std::vector<Entry>& entries) const;
   std::shared_ptr<const Part> ReadPart(std::int64_t run, std::size_t part) const;
   void FindInRun(const Run& run, std::uint64_t hash, std::vector<Sequence>& found) const;
   void WriteRun(const std::vector<Entry>& entries);
@@ -75,6 +80,7 @@ class KeyIndex {
   std::uint64_t mask_;
   boost::unordered_flat_map<std::uint64_t, Sequence> recent_;
   std::multimap<std::uint64_t, Sequence> recent_more_;  // Those whose hash is in recent_ already.
+  std::vector<Part> sorted_;  // Of AddAll, each less than half as long as the one before.
   mutable bool loaded_ = false;
   mutable std::vector<Run> runs_;
   mutable std::int64_t next_run_ = 1;

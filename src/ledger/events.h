@@ -54,8 +54,9 @@ class EventStore {
   // once, in one transaction; whatever else than Add and Find is to happen, EndBulk comes first.
   void BeginBulk(std::size_t count);
   void EndBulk();
-  // New records as rows, past the journal.
-  void AddRows(const StoredRows& rows);
+  // New records as rows, past the journal.  Their numbers in the order in which they are stored:
+  // mostly by customer.
+  std::vector<std::uint32_t> AddRows(const StoredRows& rows);
   // Other content of a record that is there; kind, sequence and time stay.
   void Update(const Record& record);
   // It is as if it had never been.
@@ -122,11 +123,11 @@ class EventStore {
   void WriteChunks(int kind, bool again, Pointers records);
   void WriteChunk(int kind, bool again, std::span<const Record*> records);
   std::vector<std::size_t> WriteBlocks(Chunk& chunk, std::span<const Record* const> records);
-  void WriteRowChunk(const StoredRows& rows, std::span<const std::uint32_t> which);
+  std::vector<std::uint32_t> WriteRowChunk(const StoredRows& rows,
+                                           std::span<const std::uint32_t> which);
   BlockDraft DraftRows(const StoredRows& rows, std::span<const std::uint32_t> which) const;
   void WriteBlock(Chunk& chunk, CustomerIndex first, const std::string& bytes);
-  // (sequence, block) of each record, in any order.
-  void FinishChunk(Chunk chunk, std::vector<std::pair<std::int64_t, std::int64_t>> places);
+  void FinishChunk(Chunk chunk, const Directory& directory);
   void RewriteChunks(int kind);
   void MergeChunks(int kind, bool again);
   void Replace(int kind, bool again, const std::vector<std::int64_t>& ids);

@@ -27,9 +27,9 @@ constexpr std::int64_t kLastTime = std::numeric_limits<std::int64_t>::max();
 // The journal stands in memory: about 400 bytes a row.
 constexpr std::size_t kJournalMax = 128 * 1024;
 // As many facts at once go into chunks of their own, without a row each in the journal.
-constexpr std::size_t kBulkMin = 16 * 1024;
-// New entries of the key index that are kept in memory: about 40 bytes each.
-constexpr std::size_t kKeysMax = 512 * 1024;
+constexpr std::size_t kBulkMin = 4 * 1024;
+// New entries of the key index that are kept in memory: 16 bytes each of a long import, else 40.
+constexpr std::size_t kKeysMax = 1024 * 1024;
 // Above this it is cheaper to scan the ledger again than to keep the list.
 constexpr std::size_t kChangesMax = 1'000'000;
 

@@ -209,6 +209,8 @@ class Ledger {
   struct AddedRows {
     std::shared_ptr<const EventRows> rows;
     std::vector<CustomerIndex> customers;  // As the rows name them.
+    // Their numbers, mostly by customer: a column goes through memory once then.
+    std::vector<std::uint32_t> order;
     Sequence first = 0;
   };
 

@@ -9,6 +9,7 @@ namespace segue {
 namespace {
 
 constexpr std::size_t kPlacesMax = 128;  // Longer texts of one length are no ids.
+constexpr std::size_t kFetchedAhead = 8;
 
 // Letters that occur at one place or more, and how they are numbered.
 struct Letters {
@@ -17,26 +18,57 @@ struct Letters {
   std::array<std::uint8_t, 256> number{};
 };
 
+// Places next to each other whose numbers fit one word together.
+struct Word {
+  struct Place {
+    std::size_t at = 0;
+    const std::uint8_t* number = nullptr;  // Of each letter.
+    unsigned shift = 0;
+  };
+
+  std::vector<Place> places;
+  int width = 0;
+};
+
+constexpr int kWordBits = 64;
+
+// Only those places that cost something.
+std::vector<Word> WordsOf(const std::vector<Letters>& sets,
+                          const std::vector<std::size_t>& set_of) {
+  std::vector<Word> words;
+  for (std::size_t place = 0; place < set_of.size(); ++place) {
+    const Letters& letters = sets[set_of[place]];
+    if (letters.width == 0) {
+      continue;
+    }
+    if (words.empty() || words.back().width + letters.width > kWordBits) {
+      words.emplace_back();
+    }
+    words.back().places.push_back(
+        {place, letters.number.data(), static_cast<unsigned>(words.back().width)});
+    words.back().width += letters.width;
+  }
+  return words;
+}
+
 // The letters' numbers, text by text; the last byte is filled with zeros.
 void PackPlaces(ByteWriter& out, std::span<const std::string_view> texts,
-                const std::vector<Letters>& sets, const std::vector<std::size_t>& set_of) {
-  std::vector<std::pair<std::size_t, const Letters*>> places;  // Those that cost something.
-  for (std::size_t place = 0; place < set_of.size(); ++place) {
-    if (sets[set_of[place]].width > 0) {
-      places.emplace_back(place, &sets[set_of[place]]);
-    }
-  }
+                const std::vector<Word>& words) {
   std::uint64_t buffer = 0;
   int used = 0;
   for (const std::string_view text : texts) {
-    for (const auto& [place, letters] : places) {
-      const std::uint64_t number = letters->number[static_cast<unsigned char>(text[place])];
-      buffer |= number << static_cast<unsigned>(used);
-      used += letters->width;
-      if (used >= 64) {
+    for (const Word& word : words) {
+      std::uint64_t numbers = 0;
+      for (const Word::Place& place : word.places) {
+        const auto letter = static_cast<unsigned char>(text[place.at]);
+        numbers |= std::uint64_t{place.number[letter]} << place.shift;
+      }
+      buffer |= numbers << static_cast<unsigned>(used);
+      used += word.width;
+      if (used >= kWordBits) {
         out.Fixed64(buffer);
-        used -= 64;
-        buffer = number >> static_cast<unsigned>(letters->width - used);
+        used -= kWordBits;
+        buffer = used == 0 ? 0 : numbers >> static_cast<unsigned>(word.width - used);
       }
     }
   }
@@ -56,7 +88,11 @@ bool WritePlaces(ByteWriter& out, std::span<const std::string_view> texts) {
     return false;
   }
   std::vector<std::array<bool, 256>> seen(length);
-  for (const std::string_view text : texts) {
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (i + kFetchedAhead < texts.size()) {
+      __builtin_prefetch(texts[i + kFetchedAhead].data());  // They lie all over a long import.
+    }
+    const char* text = texts[i].data();
     for (std::size_t place = 0; place < length; ++place) {
       seen[place][static_cast<unsigned char>(text[place])] = true;
     }
@@ -87,7 +123,7 @@ bool WritePlaces(ByteWriter& out, std::span<const std::string_view> texts) {
   for (const std::size_t set : set_of) {
     out.Byte(static_cast<std::uint8_t>(set));
   }
-  PackPlaces(out, texts, sets, set_of);
+  PackPlaces(out, texts, WordsOf(sets, set_of));
   return true;
 }
 

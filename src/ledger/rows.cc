@@ -2,29 +2,39 @@
 // every row is new and nothing hangs on it; otherwise they are taken in one by one.
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
-#include "base/hash.h"
-#include "ledger/bytes.h"
+#include "base/parallel.h"
 #include "ledger/intake.h"
 
 namespace segue {
 namespace {
 
-// Rows whose place in the key index is on its way from memory.
-constexpr std::size_t kLookAhead = 12;
+constexpr std::size_t kHashedAtOnce = 8 * 1024;
 
 // Row numbers, sorted by customer; of one customer in the order in which they are given.
 std::vector<std::uint32_t> ByCustomer(std::span<const std::uint32_t> rows,
                                       std::span<const CustomerIndex> customers) {
-  std::vector<std::uint64_t> keys(rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    keys[i] = std::uint64_t{customers[rows[i]]} << 32U | i;
+  CustomerIndex largest = 0;
+  for (const std::uint32_t row : rows) {
+    largest = std::max(largest, customers[row]);
   }
-  std::sort(keys.begin(), keys.end());
-  std::vector<std::uint32_t> sorted(rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    sorted[i] = rows[keys[i] & 0xffffffffU];
+  // Digit by digit, the lowest first, each time keeping the order of equal ones.
+  constexpr unsigned kDigitBits = 11;
+  constexpr std::uint32_t kDigits = 1U << kDigitBits;
+  std::vector<std::uint32_t> sorted(rows.begin(), rows.end()), from(rows.size());
+  for (unsigned shift = 0; shift < 32 && (largest >> shift) != 0; shift += kDigitBits) {
+    const auto digit = [&](std::uint32_t row) { return (customers[row] >> shift) % kDigits; };
+    std::array<std::uint32_t, kDigits + 1> begins{};
+    for (const std::uint32_t row : sorted) {
+      ++begins[digit(row) + 1];
+    }
+    std::partial_sum(begins.begin(), begins.end(), begins.begin());
+    from.swap(sorted);
+    for (const std::uint32_t row : from) {
+      sorted[begins[digit(row)]++] = row;
+    }
   }
   return sorted;
 }
@@ -39,7 +49,7 @@ std::size_t TextBytes(const EventRows& rows, std::size_t row) {
 
 }  // namespace
 
-void EventStore::AddRows(const StoredRows& in) {
+std::vector<std::uint32_t> EventStore::AddRows(const StoredRows& in) {
   EndBulk();
   const std::vector<std::int64_t>& times = in.rows.times;
   std::vector<std::uint32_t> order(in.rows.size());
@@ -49,23 +59,31 @@ void EventStore::AddRows(const StoredRows& in) {
                      [&](std::uint32_t a, std::uint32_t b) { return times[a] < times[b]; });
   }
   std::size_t begin = 0, bytes = 0;
+  std::vector<std::uint32_t> stored;
+  const auto write = [&](std::size_t end) {
+    const std::vector<std::uint32_t> rows =
+        WriteRowChunk(in, std::span(order).subspan(begin, end - begin));
+    stored.insert(stored.end(), rows.begin(), rows.end());
+  };
   for (std::size_t i = 0; i < order.size(); ++i) {
     const std::size_t size = TextBytes(in.rows, order[i]);
     if (i - begin >= kChunkRecordsMax || (i > begin && bytes + size > kChunkBytesMax)) {
-      WriteRowChunk(in, std::span(order).subspan(begin, i - begin));
+      write(i);
       begin = i;
       bytes = 0;
     }
     bytes += size;
   }
   if (begin < order.size()) {
-    WriteRowChunk(in, std::span(order).subspan(begin));
+    write(order.size());
   }
   sealed_until_ = std::max<Sequence>(sealed_until_, in.first + in.rows.size() - 1);
+  return stored;
 }
 
-void EventStore::WriteRowChunk(const StoredRows& in, std::span<const std::uint32_t> which) {
-  const std::vector<std::uint32_t> rows = ByCustomer(which, in.customers);
+std::vector<std::uint32_t> EventStore::WriteRowChunk(const StoredRows& in,
+                                                     std::span<const std::uint32_t> which) {
+  std::vector<std::uint32_t> rows = ByCustomer(which, in.customers);
   const auto [low, high] = std::minmax_element(rows.begin(), rows.end());
   Chunk chunk;
   chunk.id = next_chunk_++;
@@ -76,26 +94,42 @@ void EventStore::WriteRowChunk(const StoredRows& in, std::span<const std::uint32
   chunk.min_sequence = in.first + *low;
   chunk.max_sequence = in.first + *high;
   chunk.last = in.customers[rows.back()];
-  std::vector<std::pair<std::int64_t, std::int64_t>> places;
-  places.reserve(rows.size());
-  std::size_t begin = 0, bytes = 0;
-  const auto finish = [&](std::size_t end) {
-    const std::span<const std::uint32_t> some = std::span(rows).subspan(begin, end - begin);
-    WriteBlock(chunk, in.customers[some.front()], EncodeBlock(DraftRows(in, some)));
-    begin = end;
-    bytes = 0;
-  };
+  std::vector<std::size_t> begins = {0};
+  std::size_t bytes = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::size_t size = TextBytes(in.rows, rows[i]);
-    if (i > begin && (i - begin >= kBlockRecordsMax || bytes + size > kBlockBytesMax)) {
-      finish(i);
+    if (i > begins.back() &&
+        (i - begins.back() >= kBlockRecordsMax || bytes + size > kBlockBytesMax)) {
+      begins.push_back(i);
+      bytes = 0;
     }
     bytes += size;
-    places.emplace_back(static_cast<std::int64_t>(in.first + rows[i]),
-                        static_cast<std::int64_t>(chunk.first.size()));
   }
-  finish(rows.size());
-  FinishChunk(std::move(chunk), std::move(places));
+  const auto rows_of = [&](std::size_t block) {
+    const std::size_t end = block + 1 < begins.size() ? begins[block + 1] : rows.size();
+    return std::span(rows).subspan(begins[block], end - begins[block]);
+  };
+  std::vector<std::string> blocks(begins.size());
+  InParallel(blocks.size(), [&](std::size_t block) {
+    blocks[block] = EncodeBlock(DraftRows(in, rows_of(block)));
+  });
+  constexpr std::int64_t kElsewhere = -1;
+  std::vector<std::int64_t> block_of(*high - *low + 1, kElsewhere);
+  for (std::size_t block = 0; block < blocks.size(); ++block) {
+    for (const std::uint32_t row : rows_of(block)) {
+      block_of[row - *low] = static_cast<std::int64_t>(block);
+    }
+    WriteBlock(chunk, in.customers[rows_of(block).front()], blocks[block]);
+  }
+  Directory directory;
+  for (std::size_t row = 0; row < block_of.size(); ++row) {
+    if (block_of[row] != kElsewhere) {
+      directory.sequences.push_back(static_cast<std::int64_t>(in.first + *low + row));
+      directory.blocks.push_back(block_of[row]);
+    }
+  }
+  FinishChunk(std::move(chunk), directory);
+  return rows;
 }
 
 BlockDraft EventStore::DraftRows(const StoredRows& in, std::span<const std::uint32_t> which) const {
@@ -167,14 +201,14 @@ bool Ledger::Inner::AddRows(const std::shared_ptr<const EventRows>& added, const
   }
   std::vector<CustomerIndex> owners = customers.InternAll(rows.customers);
   traits.Grow();
-  events.AddRows({.rows = rows,
-                  .kind = kind,
-                  .customers = owners,
-                  .first = sequence + 1,
-                  .recipe = recipe,
-                  .late_before = arrival.late_before});
+  std::vector<std::uint32_t> stored = events.AddRows({.rows = rows,
+                                                      .kind = kind,
+                                                      .customers = owners,
+                                                      .first = sequence + 1,
+                                                      .recipe = recipe,
+                                                      .late_before = arrival.late_before});
+  NoteRows({added, std::move(owners), std::move(stored), sequence + 1});
   sequence += rows.size();
-  NoteRows({added, std::move(owners), sequence - rows.size() + 1});
   if (index.recent() >= kKeysMax) {
     FlushKeys();
   }
@@ -195,22 +229,21 @@ bool Ledger::Inner::IsAwaited(int kind, std::string_view name) const {
 bool Ledger::Inner::AreNew(const EventRows& rows, int kind) {
   std::string room, other;
   std::vector<std::uint64_t> hashes(rows.size());
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    hashes[row] = keys.Dedupe(kind, rows.DedupeAt(row, room));
-  }
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    if (row + kLookAhead < rows.size()) {
-      index.Expect(hashes[row + kLookAhead]);
+  InParallel((rows.size() + kHashedAtOnce - 1) / kHashedAtOnce, [&](std::size_t part) {
+    std::string text;
+    const std::size_t end = std::min(rows.size(), (part + 1) * kHashedAtOnce);
+    for (std::size_t row = part * kHashedAtOnce; row < end; ++row) {
+      hashes[row] = keys.Dedupe(kind, rows.DedupeAt(row, text));
     }
-    const std::string_view text = rows.DedupeAt(row, room);
-    const std::uint64_t hash = hashes[row];
-    if (IsAwaited(kind, text)) {
+  });
+  for (std::size_t row = 0; row < rows.size() && !names.relations().empty(); ++row) {
+    if (IsAwaited(kind, rows.DedupeAt(row, room))) {
       return false;
     }
-    if (index.AddNew(hash, sequence + 1 + row)) {
-      continue;
-    }
-    for (const Sequence at : index.Find(hash)) {
+  }
+  for (const std::size_t row : index.AddAll(hashes, sequence + 1)) {
+    const std::string_view text = rows.DedupeAt(row, room);
+    for (const Sequence at : index.Find(hashes[row])) {
       if (at > sequence) {
         const std::size_t earlier = at - sequence - 1;
         if (earlier < row && rows.DedupeAt(earlier, other) == text) {

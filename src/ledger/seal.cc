@@ -118,11 +118,6 @@ void EventStore::WriteChunk(int kind, bool again, std::span<const Record*> recor
     places.emplace_back(static_cast<std::int64_t>(records[i]->sequence),
                         static_cast<std::int64_t>(block_of[i]));
   }
-  FinishChunk(std::move(chunk), std::move(places));
-}
-
-void EventStore::FinishChunk(Chunk chunk,
-                             std::vector<std::pair<std::int64_t, std::int64_t>> places) {
   std::sort(places.begin(), places.end());
   Directory directory;
   directory.sequences.reserve(places.size());
@@ -131,6 +126,10 @@ void EventStore::FinishChunk(Chunk chunk,
     directory.sequences.push_back(sequence);
     directory.blocks.push_back(block);
   }
+  FinishChunk(std::move(chunk), directory);
+}
+
+void EventStore::FinishChunk(Chunk chunk, const Directory& directory) {
   db_.Prepare("INSERT INTO ledger_block(chunk, block, data) VALUES (?, -1, ?)")
       .Bind(1, chunk.id)
       .BindBlob(2, EncodeDirectory(directory))

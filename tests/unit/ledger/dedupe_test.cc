@@ -3,7 +3,9 @@
 
 #include "ledger/dedupe.h"
 
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 
@@ -58,6 +60,51 @@ TEST_CASE(
     Statement runs = db.Prepare("SELECT count(DISTINCT run) FROM ledger_key_run");
     REQUIRE(runs.Step());
     CHECK(runs.Int(0) < 10);
+  }
+}
+
+TEST_CASE("dedupe: of many at once, all are looked at closer that were known, and hardly another") {
+  for (const int bits : {64, 48, 12, 1}) {
+    CAPTURE(bits);
+    Database db = LedgerDatabase();
+    auto index = std::make_unique<KeyIndex>(db, bits);
+    const std::uint64_t mask = ~std::uint64_t{0} >> static_cast<unsigned>(64 - bits);
+    std::mt19937_64 random(6);
+    std::map<std::uint64_t, std::set<Sequence>> known;
+    std::vector<std::uint64_t> all;
+    Sequence sequence = 0;
+    std::size_t needless = 0;
+    for (int round = 0; round < 40; ++round) {
+      std::vector<std::uint64_t> hashes(1 + random() % 300);
+      std::set<std::size_t> expected;
+      for (std::size_t i = 0; i < hashes.size(); ++i) {
+        hashes[i] = !all.empty() && random() % 20 == 0 ? all[random() % all.size()] : random();
+        all.push_back(hashes[i]);
+        if (!known[hashes[i] & mask].empty()) {
+          expected.insert(i);
+        }
+        known[hashes[i] & mask].insert(sequence + 1 + i);
+      }
+      const std::vector<std::size_t> look = index->AddAll(hashes, sequence + 1);
+      sequence += hashes.size();
+      REQUIRE(std::is_sorted(look.begin(), look.end()));
+      REQUIRE(std::includes(look.begin(), look.end(), expected.begin(), expected.end()));
+      needless += look.size() - expected.size();
+      index->Add(all.emplace_back(random()), ++sequence);
+      known[all.back() & mask].insert(sequence);
+      if (round % 7 == 6) {
+        index->Flush();
+        CHECK(index->recent() == 0);
+      }
+      if (round % 14 == 13) {
+        index = std::make_unique<KeyIndex>(db, bits);
+      }
+    }
+    CHECK((bits < 48 || needless < all.size() / 500));
+    for (const auto& [hash, sequences] : known) {
+      const std::vector<Sequence> found = index->Find(hash);
+      REQUIRE(std::set<Sequence>(found.begin(), found.end()) == sequences);
+    }
   }
 }
 

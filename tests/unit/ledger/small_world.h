@@ -11,6 +11,7 @@
 
 #include <doctest/doctest.h>
 
+#include "domain/event_rows.h"
 #include "domain/fact.h"
 #include "domain/schema.h"
 #include "domain/text_pool.h"
@@ -97,6 +98,42 @@ inline TraitChange Consent(std::string_view customer, double hour, std::int64_t 
       .customer = std::string(customer), .trait = kConsentTrait, .value = yes, .time = Hour(hour)};
 }
 
+// False: the fact is no event of the rows' kind, or the text in its first field is not its dedupe
+// text.
+inline bool AddRow(const Fact& fact, const Schema& schema, EventRows& rows) {
+  const auto* event = std::get_if<Event>(&fact);
+  const auto* id = event == nullptr || event->fields.empty()
+                       ? nullptr
+                       : std::get_if<std::string>(&event->fields.front());
+  if (id == nullptr || id->empty() || *id != event->dedupe ||
+      (rows.size() > 0 && event->kind != rows.kind)) {
+    return false;
+  }
+  if (rows.size() == 0) {
+    rows.kind = event->kind;
+    rows.dedupe = {0};
+    for (const FieldSpec& field : schema.events[static_cast<std::size_t>(event->kind)].fields) {
+      rows.fields.emplace_back().is_text = field.type == Type::kText;
+    }
+  }
+  rows.customers.Add(event->customer);
+  rows.times.push_back(ToMicros(event->time));
+  rows.versions.push_back(event->version.value_or(0));
+  rows.has_version.push_back(event->version ? 1 : 0);
+  for (std::size_t i = 0; i < rows.fields.size(); ++i) {
+    EventRows::Field& column = rows.fields[i];
+    const auto* text = std::get_if<std::string>(&event->fields[i]);
+    const auto* number = std::get_if<std::int64_t>(&event->fields[i]);
+    column.present.push_back(IsMissing(event->fields[i]) ? 0 : 1);
+    if (column.is_text) {
+      column.texts.Add(text == nullptr ? std::string_view() : std::string_view(*text));
+    } else {
+      column.numbers.push_back(number == nullptr ? 0 : *number);
+    }
+  }
+  return true;
+}
+
 // A ledger in a file (or in memory) that can be thrown away and opened again.
 struct Home {
   explicit Home(std::string at = ":memory:") : path(std::move(at)) { Open(); }
@@ -114,6 +151,15 @@ struct Home {
 
   Intake Add(Fact fact, double arrived = 1000) {
     return ledger->Append(std::vector<Fact>{std::move(fact)}, "test", Hour(arrived), kDay).front();
+  }
+
+  // As rows of a long import.  Requires: orders with an id each.
+  std::vector<Intake> AddRows(const std::vector<Event>& orders, double arrived = 1000) {
+    auto rows = std::make_shared<EventRows>();
+    for (const Event& order : orders) {
+      REQUIRE(AddRow(order, schema, *rows));
+    }
+    return ledger->Append(rows, "test", Hour(arrived), kDay);
   }
 
   std::vector<StoredEvent> Orders(std::string_view key) const {

@@ -207,42 +207,6 @@ class Stream {
   Random random_;
 };
 
-// False: the fact is no event of the rows' kind, or the text in its first field is not its dedupe
-// text.
-bool AddRow(const Fact& fact, const Schema& schema, EventRows& rows) {
-  const auto* event = std::get_if<Event>(&fact);
-  const auto* id = event == nullptr || event->fields.empty()
-                       ? nullptr
-                       : std::get_if<std::string>(&event->fields.front());
-  if (id == nullptr || id->empty() || *id != event->dedupe ||
-      (rows.size() > 0 && event->kind != rows.kind)) {
-    return false;
-  }
-  if (rows.size() == 0) {
-    rows.kind = event->kind;
-    rows.dedupe = {0};
-    for (const FieldSpec& field : schema.events[static_cast<std::size_t>(event->kind)].fields) {
-      rows.fields.emplace_back().is_text = field.type == Type::kText;
-    }
-  }
-  rows.customers.Add(event->customer);
-  rows.times.push_back(ToMicros(event->time));
-  rows.versions.push_back(event->version.value_or(0));
-  rows.has_version.push_back(event->version ? 1 : 0);
-  for (std::size_t i = 0; i < rows.fields.size(); ++i) {
-    EventRows::Field& column = rows.fields[i];
-    const auto* text = std::get_if<std::string>(&event->fields[i]);
-    const auto* number = std::get_if<std::int64_t>(&event->fields[i]);
-    column.present.push_back(IsMissing(event->fields[i]) ? 0 : 1);
-    if (column.is_text) {
-      column.texts.Add(text == nullptr ? std::string_view() : std::string_view(*text));
-    } else {
-      column.numbers.push_back(number == nullptr ? 0 : *number);
-    }
-  }
-  return true;
-}
-
 // One stream, and the three who follow it.
 class Play {
  public:

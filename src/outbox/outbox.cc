@@ -239,9 +239,6 @@ int Outbox::Rescue(std::string_view connector, const DedupeOf& dedupe, TimePoint
     row.unresolved = true;
     row.delivery.detail = "Segue stopped before the answer came";
     const bool again = dedupe(row.delivery) != Dedupe::kNone;
-    if (again) {
-      row.delivery.not_before = now;
-    }
     Transition(row, again ? State::kWaiting : State::kUnknown, now, "lease_over",
                row.delivery.detail);
   }
@@ -336,7 +333,6 @@ void Outbox::Release(std::int64_t id, TimePoint not_before) {
       db_.Prepare("SELECT max(id) FROM attempt WHERE delivery = ? AND what = 'claimed'");
   last.Bind(1, id);
   const std::int64_t claim = last.Step() ? last.Int(0) : 0;
-  last.Reset();
   db_.Prepare("DELETE FROM attempt WHERE id = ?").Bind(1, claim).Run();
   // What was noted meanwhile was noted of a delivery that waits.
   db_.Prepare("UPDATE attempt SET from_state = 0, to_state = 0 WHERE delivery = ? AND id > ?")

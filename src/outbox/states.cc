@@ -26,7 +26,7 @@ bool MayBecome(State from, State to) {
     case State::kRefused:
     case State::kSuppressed:
     case State::kDropped:
-      return false;
+      break;
   }
   return false;
 }

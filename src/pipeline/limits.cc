@@ -35,7 +35,7 @@ int TokenBucket::Room(const ConnectorSettings& settings, TimePoint now) const {
 }
 
 void TokenBucket::Spend() {
-  tokens_ -= started_ ? 1 : 0;
+  --tokens_;
 }
 
 TimePoint TokenBucket::Refilled(const ConnectorSettings& settings) const {

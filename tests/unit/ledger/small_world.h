@@ -156,9 +156,11 @@ struct Home {
   // As rows of a long import.  Requires: orders with an id each.
   std::vector<Intake> AddRows(const std::vector<Event>& orders, double arrived = 1000) {
     auto rows = std::make_shared<EventRows>();
+    bool fit = true;
     for (const Event& order : orders) {
-      REQUIRE(AddRow(order, schema, *rows));
+      fit = fit && AddRow(order, schema, *rows);
     }
+    REQUIRE(fit);
     return ledger->Append(rows, "test", Hour(arrived), kDay);
   }
 

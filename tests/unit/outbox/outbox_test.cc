@@ -249,6 +249,23 @@ TEST_CASE_FIXTURE(
         "accepted>accepted late_answer: 250 again\n");
 }
 
+TEST_CASE_FIXTURE(
+    Fixture, "in a copied state, what its tool cannot tell from a second time becomes unknown") {
+  outbox->Enqueue(Make("goes out"));
+  ClaimOne(kStart);
+  outbox->Enqueue(Make("waits"));
+  Delivery elsewhere = Make("elsewhere");
+  elsewhere.connector = "crm";
+  outbox->Enqueue(elsewhere);
+  CHECK(outbox->Doubt("smtp", Always(Dedupe::kKey), "moved to a new machine", kStart) == 0);
+  CHECK(outbox->Doubt("smtp", Always(Dedupe::kNone), "moved to a new machine", kStart) == 2);
+  const std::vector<Delivery> unknown = outbox->List({.state = State::kUnknown});
+  REQUIRE(unknown.size() == 2);
+  CHECK(unknown[0].detail == "the state was copied: moved to a new machine");
+  CHECK(outbox->List({.state = State::kWaiting}).front().customer_key == "elsewhere");
+  CHECK(outbox->Claim("smtp", kStart + kHour, kLease, 10).empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "a claim that is given back counts no attempt and leaves no trace") {
   outbox->Enqueue(Make("lara"));
   const Delivery claimed = ClaimOne(kStart);

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include <boost/json.hpp>
 #include <doctest/doctest.h>
 
 #include "pipeline/pipeline.h"
@@ -17,7 +18,9 @@ timezone: UTC
 currency: EUR
 traits: {customer: {name: text, mail: text}}
 keys: {email: customer.mail}
-channels: {analytics: [one, two], profile: crm}
+sender: {from: "firm@example.com", postal: "1 Street"}
+serve: {url: "https://segue.example", sign: env:SIGN}
+channels: {analytics: [one, two], email: one, profile: crm}
 tracks: [seen]
 ---
 connector: one
@@ -38,14 +41,19 @@ type: hubspot
 auth: {token: env:CRM}
 writes: [level]
 events: pe1_
+CRM_MORE
 )";
 
 const TimePoint kStart = *ParseTime("2026-03-02T12:00:00Z", Zone());
 
 struct World {
-  explicit World(const std::string& more = "") {
+  // What `one`, `crm` and the workspace have besides.
+  explicit World(const std::string& more = "", const std::string& of_crm = "",
+                 const std::string& of_all = "") {
     std::string text(kDispatcherFiles);
+    text.insert(text.find("channels:"), of_all);
     text.replace(text.find("ONE\n---"), 4, more);
+    text.replace(text.find("CRM_MORE\n"), 9, of_crm);
     checked = CheckWorkspace({{"config/segue.yaml", text}});
     INFO(FormatDiagnostics(checked.diagnostics, checked.files, false));
     REQUIRE(checked.workspace != nullptr);
@@ -77,14 +85,16 @@ struct World {
         });
   }
 
-  void Promise(const std::string& connector, DeliveryKind kind, int number, TimePoint at = kStart) {
+  // To a customer each, or all to one.
+  void Promise(const std::string& connector, DeliveryKind kind, int number, TimePoint at = kStart,
+               const std::string& customer = "") {
     for (int i = 0; i < number; ++i) {
       Delivery delivery;
       delivery.key = connector + "-" + std::to_string(++promised);
       delivery.kind = kind;
       delivery.connector = connector;
       delivery.purpose = "product";
-      delivery.customer_key = "c" + std::to_string(promised);
+      delivery.customer_key = customer.empty() ? "c" + std::to_string(promised) : customer;
       delivery.playbook = "p";
       delivery.step = "0";
       delivery.payload.to = delivery.customer_key + "@example.com";
@@ -249,19 +259,52 @@ TEST_CASE(
   world.Promise("crm", DeliveryKind::kSet, 64);
   std::vector<std::size_t> sizes;
   const auto answer = [&](const Call& call) {
-    std::size_t size = 0;
-    for (std::size_t at = 0; (at = call.request.body.find("\"level\"", at)) != std::string::npos;
-         ++at) {
-      ++size;
+    const boost::json::value asked = boost::json::parse(call.request.body);
+    boost::json::array results;
+    for (const boost::json::value& input : asked.at("inputs").as_array()) {
+      results.push_back({{"id", "7"}, {"properties", {{"email", input.at("id")}}}});
     }
-    sizes.push_back(size);
-    return size > 20 ? Answered(413)
-                     : Answered(200, {}, "{\"status\":\"COMPLETE\",\"results\":[]}");
+    sizes.push_back(results.size());
+    const boost::json::object body = {{"status", "COMPLETE"}, {"results", results}};
+    return results.size() > 20 ? Answered(413) : Answered(200, {}, boost::json::serialize(body));
   };
   world.Serve(kStart, answer);
   CHECK(*std::max_element(sizes.begin(), sizes.end()) == 64);
   CHECK(std::count(sizes.begin(), sizes.end(), 16) == 4);
-  CHECK(world.state->outbox().Count().waiting + world.state->outbox().Count().accepted == 64);
+  CHECK(world.state->outbox().Count().accepted == 64);
+  // The next ones begin where it worked, and grow again when it does.
+  world.Promise("crm", DeliveryKind::kSet, 64);
+  sizes.clear();
+  world.Serve(kStart + kMinute, answer);
+  CHECK(*std::max_element(sizes.begin(), sizes.end()) == 32);
+}
+
+TEST_CASE("what was claimed for a batch that it does not fit goes back, and waits for room") {
+  World world("", "rate: 1 per 1s\n");
+  world.Promise("crm", DeliveryKind::kSet, 2);
+  world.Promise("crm", DeliveryKind::kTrack, 2);
+  const auto fine = [](const Call&) {
+    return Answered(200, {}, "{\"status\":\"COMPLETE\",\"results\":[]}");
+  };
+  CHECK(world.Serve(kStart, fine) == 1);
+  CHECK(world.state->outbox().Count().waiting >= 2);
+  CHECK(world.state->outbox().List({.state = DeliveryState::kRunning}).empty());
+}
+
+TEST_CASE("a message that a cap holds until it is too late is dropped, and another waits") {
+  World world("", "", "caps: [{purpose: product, channel: any, max: 1 per 20d}]\n");
+  const auto fine = [](const Call&) { return Answered(200); };
+  world.Moves("c1", "c1@example.com");
+  world.Promise("one", DeliveryKind::kMessage, 1);
+  CHECK(world.Serve(kStart, fine) == 1);
+  world.Promise("one", DeliveryKind::kMessage, 1, kStart + kHour, "c1");  // Too late in ten days.
+  world.Promise("one", DeliveryKind::kMessage, 1, kStart + 15 * kDay, "c1");  // In 25.
+  CHECK(world.Serve(kStart + kHour, fine) == 0);
+  CHECK(world.state->outbox().Get(2)->state == DeliveryState::kDropped);
+  CHECK(world.state->outbox().Get(2)->detail == "cap");
+  CHECK(world.Serve(kStart + 16 * kDay, fine) == 0);
+  CHECK(world.state->outbox().Get(3)->state == DeliveryState::kWaiting);
+  CHECK(world.Serve(kStart + 20 * kDay, fine) == 1);
 }
 
 TEST_CASE(

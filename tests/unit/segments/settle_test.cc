@@ -254,6 +254,16 @@ TEST_CASE(
   CHECK_FALSE(story.Run(32).refitted);
 }
 
+TEST_CASE("lines that were learned from a hundred people come without a warning") {
+  for (const int people : {99, 100}) {
+    Story story(Spenders(Refit::kMonthly, 2));
+    for (int i = 0; i < people; ++i) {
+      story.people.Add("p" + std::to_string(i), {{"spent", i * 1000.0}});
+    }
+    CHECK(story.Run(0).warnings.empty() == (people == 100));
+  }
+}
+
 TEST_CASE("lines are learned at every run, each quarter, or once") {
   const std::vector<std::pair<Refit, std::string>> rows = {{Refit::kEveryRun, "0 1 20 31 70 95 "},
                                                            {Refit::kMonthly, "0 31 70 95 "},

@@ -69,6 +69,17 @@ TEST_CASE(
   CHECK(story.Run(2).moves.empty());
 }
 
+TEST_CASE("who is gone when a slot runs leaves the state then") {
+  Story story(Silence(1, 0));
+  story.people.Add("a", {{"silence", Days(1)}});
+  story.people.Add("b", {{"silence", Days(1)}});
+  story.Run(0);
+  story.people[0].alive = false;
+  CHECK(story.Run(1).moves.empty());
+  CHECK_FALSE(story.segments->Get(0).placed);
+  CHECK(story.segments->CountBySegment() == std::vector<std::int64_t>{1, 0, 0});
+}
+
 TEST_CASE("a slot stores who changed, and a block anew once many of it have") {
   World world;
   world.AddFeature("visits", "customer.visits");

@@ -116,7 +116,7 @@ boost::json::object CycleTimes(const std::string& workspace, const std::string& 
   boost::json::object out;
   const Watch::time_point start = Watch::now();
   const Opened opened = Open(workspace, folder, At("2025-01-01T00:00:00Z"));
-  opened.state->ledger().WarmUp();
+  opened.state->WarmUp(At("2025-01-01T00:00:00Z"));
   out["ready"] = Since(start);
   out["ready_mb"] = Megabytes("VmRSS");
   out["ready_peak_mb"] = Megabytes("VmHWM");

@@ -271,7 +271,7 @@ void Service::Inner::Turn() {
   try {
     if (running == nullptr && now >= not_before) {
       running = std::make_unique<Running>(db, files, parts, now);
-      running->state.ledger().WarmUp();
+      running->state.WarmUp(now);
       front->SetAtWork(true);
       TellAlarms();
       sd_notify(0, "READY=1");

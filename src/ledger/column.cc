@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/room.h"
 #include "expression/execute.h"
 
 namespace segue {
@@ -42,7 +43,7 @@ Int128 LoadWide(ByteReader& in) {
 
 class CountColumn final : public Column {
  public:
-  void Resize(CustomerIndex count) override { counts_.resize(count, 0); }
+  void Resize(CustomerIndex count) override { ResizeWithRoom(counts_, count); }
 
   void Clear(CustomerIndex customer) override { counts_[customer] = 0; }
 
@@ -98,8 +99,8 @@ class SumColumn final : public Column {
       : field_(static_cast<std::size_t>(field)), type_(type), average_(average) {}
 
   void Resize(CustomerIndex count) override {
-    sums_.resize(count, 0);
-    counts_.resize(average_ ? count : 0, 0);
+    ResizeWithRoom(sums_, count);
+    ResizeWithRoom(counts_, average_ ? count : 0);
   }
 
   void Clear(CustomerIndex customer) override {
@@ -243,7 +244,7 @@ class DistinctColumn final : public Column {
   DistinctColumn(int field, Type type, TextPool& pool)
       : field_(static_cast<std::size_t>(field)), coded_(type, pool) {}
 
-  void Resize(CustomerIndex count) override { values_.resize(count); }
+  void Resize(CustomerIndex count) override { ResizeWithRoom(values_, count); }
 
   void Clear(CustomerIndex customer) override { values_[customer] = {}; }
 
@@ -344,8 +345,8 @@ class ExtremeColumn final : public Column {
       : last_(last), field_(field), type_(type), pool_(pool), coded_(type, pool) {}
 
   void Resize(CustomerIndex count) override {
-    times_.resize(count, kNone);
-    fields_.resize(field_ >= 0 ? count : 0);
+    ResizeWithRoom(times_, count, kNone);
+    ResizeWithRoom(fields_, field_ >= 0 ? count : 0);
   }
 
   void Clear(CustomerIndex customer) override {

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "base/room.h"
 
 namespace segue {
 
@@ -37,8 +38,8 @@ Customers::Customers(Database& db, std::string_view secret)
     : db_(db), secret_(secret), hash_key_(HashKeyFromHex(secret)) {
   Statement size = db_.Prepare("SELECT coalesce(max(id) + 1, 0) FROM ledger_customer");
   const auto known = size.Step() ? static_cast<std::size_t>(size.Int(0)) : 0;
-  keys_.reserve(known);
-  survivors_.reserve(known);
+  keys_.reserve(WithRoom(known));
+  survivors_.reserve(WithRoom(known));
   Statement all = db_.Prepare("SELECT id, key, survivor FROM ledger_customer ORDER BY id");
   while (all.Step()) {
     const auto index = static_cast<CustomerIndex>(keys_.size());

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/room.h"
 #include "base/text.h"
 #include "expression/execute.h"
 
@@ -72,7 +73,7 @@ std::size_t Traits::RowsOf(std::size_t schema_trait) const {
 void Traits::Grow() {
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (loaded_[i]) {
-      columns_[i].resize(RowsOf(i), kMissing);
+      ResizeWithRoom(columns_[i], RowsOf(i), kMissing);
     }
   }
 }

@@ -249,7 +249,7 @@ void Cycle::PullSource(const Source& source, TimePoint now, const Progress& prog
     work.Commit();
   };
   Reading reading(source, state_.workspace(), files_, databases_, false, web_);
-  Result<Batch> batch = reading.Next(position.cursor, kRowsPerBatch);
+  Result<Batch> batch = reading.Next(position.cursor, kRowsPerBatch, true);
   while (true) {
     if (!batch) {
       finish(batch.error().message());

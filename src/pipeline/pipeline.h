@@ -105,6 +105,9 @@ class State {
   Processes& processes();
   // Keeps columns, traits and purchase sums for the next start.
   void Snapshot();
+  // For a process that stays: reads and prepares now what the first events and slots would else
+  // wait for.
+  void WarmUp(TimePoint now);
   const Inputs& inputs()
       const;  // Every leaf of every expression but those of a run and of an event.
   Playbooks& playbooks();

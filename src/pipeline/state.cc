@@ -284,6 +284,16 @@ Segments* State::segments(int model) {
   return inner_->segments[static_cast<std::size_t>(model)].get();
 }
 
+void State::WarmUp(TimePoint now) {
+  inner_->ledger.WarmUp();
+  for (std::size_t model = 0; model < inner_->segments.size(); ++model) {
+    if (inner_->segments[model] != nullptr) {
+      const std::unique_ptr<Population> people = PopulationOf(static_cast<int>(model), now);
+      inner_->segments[model]->WarmUp(*people, now);
+    }
+  }
+}
+
 std::unique_ptr<Population> State::PopulationOf(int model, TimePoint now) {
   const auto at = static_cast<std::size_t>(model);
   const Workspace& workspace = inner_->workspace;

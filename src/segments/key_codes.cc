@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/room.h"
 #include "segments/score.h"
 
 namespace segue {
@@ -81,7 +82,7 @@ void KeyCodes::Rebuild(const Population& people) {
     prefix_.erase(end, prefix_.end());
   }
   codes_.clear();
-  codes_.reserve(people.count());
+  codes_.reserve(WithRoom(people.count()));
   for (CustomerIndex customer = 0; customer < people.count(); ++customer) {
     codes_.push_back(Of(people.Key(customer)));
   }

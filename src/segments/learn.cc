@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/parallel.h"
+#include "base/room.h"
 #include "expression/parse.h"
 #include "segments/lanes.h"
 #include "segments/score.h"
@@ -99,7 +100,7 @@ std::vector<std::size_t> Collect(const Learning& learning, const std::vector<std
   std::vector<std::atomic<std::size_t>> have(wanted.size());
   const CustomerIndex count = learning.people.count();
   for (const std::size_t score : wanted) {
-    values.by_score[score].resize(count);
+    ResizeWithRoom(values.by_score[score], count);
   }
   const bool all_alive = learning.people.AllAlive();
   InParallel((count + kPartCustomers - 1) / kPartCustomers, [&](std::size_t part) {

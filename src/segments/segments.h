@@ -97,6 +97,9 @@ class Segments {
   // transaction. `slot` is the scheduled time; `now` is what the expressions see.  A slot that is
   // not after the last one does nothing.
   SlotResult RunSlot(const Population& people, TimePoint slot, TimePoint now);
+  // For a process that stays: prepares what its first slot would, so that it is as quick as the
+  // next ones.  Stores nothing and changes no answer.
+  void WarmUp(const Population& people, TimePoint now);
 
   // Between slots: places customers whom the model has never placed (no hold, no margin).  Before
   // the baseline: nothing. After an edit: only those first seen since the last slot, so that an

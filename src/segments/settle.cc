@@ -61,6 +61,31 @@ void Segments::Inner::Refit(Pass& pass) {
   ShowLines();
 }
 
+// Where the lines lie now is where the next slot looks for them first.
+void Segments::WarmUp(const Population& people, TimePoint now) {
+  Inner& in = *inner_;
+  if (!in.state.last_slot || in.state.count() != people.count()) {
+    return;
+  }
+  in.FollowKeys(people);
+  std::vector<bool> often(in.model.scores.size(), false);
+  for (std::size_t score = 0; score < often.size(); ++score) {
+    const Score& spec = in.model.scores[score];
+    often[score] =
+        spec.learned() && !in.pinned.contains(spec.name) && spec.refit == segue::Refit::kEveryRun;
+  }
+  if (std::find(often.begin(), often.end(), true) == often.end()) {
+    return;
+  }
+  in.values.by_score.resize(often.size());
+  in.values.read.resize(often.size());
+  in.hints.resize(often.size());
+  std::vector<LineSet> lines = in.LinesInForce();
+  Learn({in.model, people, {now, in.model.timezone}, &in.state.steps(), in.keys, in.hints}, often,
+        in.Margins(), lines, in.values);
+  in.values.read.assign(often.size(), false);  // They are of now, not of the slot.
+}
+
 void Segments::Inner::Part::ReadFlags() {
   const Model& model = inner.model;
   flag_on.resize(model.flags.size(), std::vector<double>(kBlock));

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "base/room.h"
 #include "base/text.h"
 #include "expression/execute.h"
 #include "segments/blob.h"
@@ -334,21 +335,21 @@ void ModelState::Resize(CustomerIndex count) {
     return;
   }
   const std::size_t old = settled_.size();
-  settled_.resize(count);
+  ResizeWithRoom(settled_, count);
   for (std::size_t i = 0; i < model_.scores.size(); ++i) {
     if (model_.scores[i].steps() > 0) {
-      steps_[i].resize(count, 0);
+      ResizeWithRoom(steps_[i], count);
     } else {
-      values_[i].resize(count, kMissing);
+      ResizeWithRoom(values_[i], count, kMissing);
     }
   }
   for (std::vector<std::uint8_t>& flag : flags_) {
-    flag.resize(count, 0);
+    ResizeWithRoom(flag, count);
   }
   for (std::vector<double>& feature : features_) {
-    feature.resize(keeps_features_ ? count : 0, kMissing);
+    ResizeWithRoom(feature, keeps_features_ ? count : 0, kMissing);
   }
-  changed_.resize(count, 0);
+  ResizeWithRoom(changed_, count);
   dirty_.resize((count + kBlockCustomers - 1) / kBlockCustomers, 0);
   beside_.resize(dirty_.size(), 0);
   for (std::size_t block = old / kBlockCustomers; block < dirty_.size(); ++block) {

@@ -264,6 +264,34 @@ TEST_CASE("lines that were learned from a hundred people come without a warning"
   }
 }
 
+TEST_CASE("a start that prepared itself learns the same lines and moves the same people") {
+  std::vector<std::string> told;
+  for (const bool prepared : {false, true}) {
+    Story story(Spenders(Refit::kEveryRun, 1));
+    for (int i = 0; i < 500; ++i) {
+      story.people.Add("p" + std::to_string(i), {{"spent", i * 7919 % 500 * 100.0}});
+    }
+    story.Run(0);
+    story.Open();
+    const std::vector<std::string> stored = story.Rows("SELECT quote(settled) FROM segment_block");
+    if (prepared) {
+      story.segments->WarmUp(story.people, Day(0) + kHour);
+    }
+    CHECK(story.Rows("SELECT quote(settled) FROM segment_block") == stored);
+    // Some buy so much since that the lines lie elsewhere.
+    for (std::size_t i = 0; i < 200; ++i) {
+      story.people[i].traits["spent"] = 1e6 + static_cast<double>(i);
+      story.people[i].cause = Cause::kBehaviour;
+    }
+    told.push_back(Told(story.Run(1)));
+    for (const double line : story.segments->lines().by_score.at("m")) {
+      told.back() += " " + std::to_string(line);
+    }
+  }
+  CHECK(told[0].size() > 1000);
+  CHECK(told[0] == told[1]);
+}
+
 TEST_CASE("lines are learned at every run, each quarter, or once") {
   const std::vector<std::pair<Refit, std::string>> rows = {{Refit::kEveryRun, "0 1 20 31 70 95 "},
                                                            {Refit::kMonthly, "0 31 70 95 "},

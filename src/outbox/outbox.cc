@@ -468,7 +468,7 @@ void Outbox::Transition(Stored& row, DeliveryState to, TimePoint at, std::string
   if (to != State::kRunning) {
     row.lease.reset();
   }
-  SEGUE_CHECK(to != State::kRunning || row.lease.has_value());
+  SEGUE_CHECK((to == State::kRunning) == row.lease.has_value());
   Statement update = db_.Prepare(
       "UPDATE outbox SET state = ?, changed = ?, not_before = ?, stale_after = ?, attempts = ?, "
       "first_attempt = ?, "

@@ -30,14 +30,24 @@ CREATE TABLE insight_found(
 ) STRICT, WITHOUT ROWID;
 )";
 
-// The trait that says so, else the first event.
+// What a trait says about it, where one does.
+std::optional<TimePoint> SaidToJoin(const Workspace& workspace, const Ledger& ledger,
+                                    CustomerIndex customer) {
+  if (!workspace.joined_trait) {
+    return std::nullopt;
+  }
+  const std::span<const double> column = ledger.TraitColumn(*workspace.joined_trait);
+  if (customer >= column.size() || std::isnan(column[customer])) {
+    return std::nullopt;
+  }
+  return FromMicros(static_cast<std::int64_t>(column[customer]));
+}
+
+// When one customer joined: the trait that says so, else the first event.
 std::optional<TimePoint> JoinedOf(const Workspace& workspace, const Ledger& ledger,
                                   CustomerIndex customer, TimePoint now) {
-  if (workspace.joined_trait) {
-    const std::span<const double> column = ledger.TraitColumn(*workspace.joined_trait);
-    if (customer < column.size() && !std::isnan(column[customer])) {
-      return FromMicros(static_cast<std::int64_t>(column[customer]));
-    }
+  if (const auto said = SaidToJoin(workspace, ledger, customer)) {
+    return said;
   }
   for (const StoredEvent& event : ledger.Timeline(customer, -1, TimePoint::min(), now)) {
     if (event.counts && !event.orphan) {
@@ -45,6 +55,35 @@ std::optional<TimePoint> JoinedOf(const Workspace& workspace, const Ledger& ledg
     }
   }
   return std::nullopt;
+}
+
+// The same of everybody alive.  To ask for one after the other would look into each chunk for each.
+std::vector<std::optional<TimePoint>> JoinedOfAll(const Workspace& workspace, const Ledger& ledger,
+                                                  TimePoint now) {
+  std::vector<std::optional<TimePoint>> joined(ledger.customer_count());
+  bool all_said = true;
+  for (CustomerIndex customer = 0; customer < joined.size(); ++customer) {
+    joined[customer] = SaidToJoin(workspace, ledger, customer);
+    all_said = all_said && (joined[customer] || !ledger.IsAlive(customer));
+  }
+  if (all_said) {
+    return joined;
+  }
+  std::vector<TimePoint> first(joined.size(), TimePoint::max());
+  for (std::size_t kind = 0; kind < workspace.schema.events.size(); ++kind) {
+    ledger.Scan(static_cast<int>(kind), TimePoint::min(), now, EventParts(),
+                [&](const StoredEvent& event) {
+                  if (event.counts && !event.orphan) {
+                    first[event.customer] = std::min(first[event.customer], event.time);
+                  }
+                });
+  }
+  for (CustomerIndex customer = 0; customer < joined.size(); ++customer) {
+    if (!joined[customer] && first[customer] != TimePoint::max()) {
+      joined[customer] = first[customer];
+    }
+  }
+  return joined;
 }
 
 AhaRank RankOf(std::string_view word) {
@@ -69,6 +108,7 @@ Cohort CohortOf(State& state, const Insight& insight, TimePoint now) {
   const Moment moment{now, state.workspace().schema.timezone};
   Cohort cohort;
   cohort.person.assign(count, -1);
+  const std::vector<std::optional<TimePoint>> all = JoinedOfAll(state.workspace(), ledger, now);
   std::vector<double> block(kBlock);
   for (CustomerIndex first = 0; first < count; first += static_cast<CustomerIndex>(kBlock)) {
     const std::span<double> who(block.data(), std::min<std::size_t>(kBlock, count - first));
@@ -81,7 +121,7 @@ Cohort CohortOf(State& state, const Insight& insight, TimePoint now) {
       if (!IsTrue(who[i]) || !ledger.IsAlive(customer)) {
         continue;
       }
-      const auto joined = JoinedOf(state.workspace(), ledger, customer, now);
+      const std::optional<TimePoint>& joined = all[customer];
       if (joined && *joined >= now - insight.joined && *joined + insight.outcome_to <= now) {
         cohort.person[customer] = static_cast<int>(cohort.whom.size());
         cohort.joined.push_back(*joined);
@@ -291,10 +331,7 @@ void Moments::CountAll(Rule& rule, TimePoint now) {
   if (!rule.rule) {
     return;
   }
-  std::vector<std::optional<TimePoint>> joined(count);
-  for (CustomerIndex customer = 0; customer < count; ++customer) {
-    joined[customer] = JoinedOf(workspace_, ledger_, customer, now);
-  }
+  const std::vector<std::optional<TimePoint>> joined = JoinedOfAll(workspace_, ledger_, now);
   const Duration within = rule.insight->within[static_cast<std::size_t>(rule.rule->within)];
   const auto scan = [&](int action, int most, std::vector<std::uint8_t>& counts) {
     if (action < 0) {

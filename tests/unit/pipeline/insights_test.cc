@@ -111,11 +111,13 @@ struct InsightsShop {
   }
 
   // p0 … are there, joined at this moment, and the models have had their baseline.
-  void Begin(int people) {
+  // They joined now: a trait says so, or their first visit.
+  void Begin(int people, bool said = true) {
     std::vector<Fact> facts;
     for (int i = 0; i < people; ++i) {
       facts.emplace_back(TraitChange{Key(i), 0, Key(i) + "@example.com", now});
-      facts.emplace_back(TraitChange{Key(i), 1, ToMicros(now), now});
+      facts.push_back(said ? Fact(TraitChange{Key(i), 1, ToMicros(now), now})
+                           : Happens(i, kInsightsVisit, now));
     }
     Take(facts);
     now += kHour;
@@ -333,9 +335,14 @@ TEST_CASE("aha: nobody starts on an insight that is not in force") {
 }
 
 TEST_CASE("aha: a planted moment is found on a schedule, approved, and kept up to date") {
+  bool said = true;
+  SUBCASE("of people whose joining a trait tells") {}
+  SUBCASE("of people who joined with the first that they did") {
+    said = false;
+  }
   InsightsShop shop;
   constexpr int kPeople = 400;
-  shop.Begin(kPeople);
+  shop.Begin(kPeople, said);
   const TimePoint joined = shop.now - kHour;
   std::vector<Fact> facts;
   for (int i = 0; i < kPeople; ++i) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -34,7 +35,11 @@ void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work)
   static const std::size_t kCores = std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
   std::vector<std::thread> others;
   for (std::size_t i = 1; i < std::min({kCores, parts, kThreadsMax}); ++i) {
-    others.emplace_back(run);
+    try {
+      others.emplace_back(run);
+    } catch (const std::system_error&) {
+      break;  // No more are to be had: those that are there do it all.
+    }
   }
   run();
   for (std::thread& other : others) {

@@ -249,22 +249,33 @@ std::vector<std::uint8_t> KeyIndex::Known(const std::vector<Entry>& entries) con
   return known;
 }
 
-std::vector<std::size_t> KeyIndex::AddAll(std::span<const std::uint64_t> hashes, Sequence first) {
+std::span<const KeyIndex::Entry> KeyIndex::Asked::Of(std::uint64_t hash) const {
+  const auto begin = std::lower_bound(entries.begin(), entries.end(), Entry{hash, 0});
+  const auto end = std::find_if(begin, entries.end(),
+                                [&](const Entry& entry) { return entry.hash != hash; });
+  return {begin, end};
+}
+
+KeyIndex::Asked KeyIndex::Ask(std::span<const std::uint64_t> hashes, Sequence first) const {
   Load();
-  Part entries = Sorted(hashes, first);
-  const std::vector<std::uint8_t> known = Known(entries);
-  std::vector<std::size_t> look;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
+  Asked asked;
+  asked.entries = Sorted(hashes, first);
+  const std::vector<std::uint8_t> known = Known(asked.entries);
+  for (std::size_t i = 0; i < known.size(); ++i) {
     if (known[i] != 0) {
-      look.push_back(entries[i].sequence - first);
+      asked.look.push_back(asked.entries[i].sequence - first);
     }
   }
-  std::sort(look.begin(), look.end());
+  std::sort(asked.look.begin(), asked.look.end());
+  return asked;
+}
+
+void KeyIndex::Add(Asked asked) {
+  Part entries = std::move(asked.entries);
   for (; !sorted_.empty() && sorted_.back().size() < 2 * entries.size(); sorted_.pop_back()) {
     entries = Merged(sorted_.back(), entries);
   }
   sorted_.push_back(std::move(entries));
-  return look;
 }
 
 std::shared_ptr<const KeyIndex::Part> KeyIndex::ReadPart(std::int64_t run, std::size_t part) const {

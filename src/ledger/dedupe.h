@@ -28,19 +28,6 @@ class KeyIndex {
   KeyIndex(Database& db, int bits);
 
   void Add(std::uint64_t hash, Sequence sequence);
-  // Adds many at once, under `first`, `first` + 1, …  Where in `hashes` the caller must look
-  // closer, ascending: a hash that was there before, or that stands there twice (each but its
-  // first).  All others are new, for certain.
-  std::vector<std::size_t> AddAll(std::span<const std::uint64_t> hashes, Sequence first);
-  // Ascending, without repetitions.
-  std::vector<Sequence> Find(std::uint64_t hash) const;
-  // Writes what was added since the last Flush, inside the caller's transaction.
-  void Flush();
-  // Reads the runs, which else happens when they are first asked: a plan never does.
-  void Load() const;
-
-  std::size_t recent() const;  // Added since the last Flush.
-
   struct Entry {
     std::uint64_t hash = 0;
     Sequence sequence = 0;
@@ -50,6 +37,31 @@ class KeyIndex {
   };
 
   using Part = std::vector<Entry>;
+
+  // Many that are to be added at once, under `first`, `first` + 1, …
+  struct Asked {
+    Part entries;  // By hash.
+    // Where in the hashes the caller must look closer, ascending: one that was there before, or
+    // that stands there twice (each but its first).  All others are new, for certain.
+    std::vector<std::size_t> look;
+
+    // Those of one hash.
+    std::span<const Entry> Of(std::uint64_t hash) const;
+  };
+
+  Asked Ask(std::span<const std::uint64_t> hashes, Sequence first) const;
+  void Add(Asked asked);
+  // As it is kept.
+  std::uint64_t Cut(std::uint64_t hash) const { return hash & mask_; }
+
+  // Ascending, without repetitions.
+  std::vector<Sequence> Find(std::uint64_t hash) const;
+  // Writes what was added since the last Flush, inside the caller's transaction.
+  void Flush();
+  // Reads the runs, which else happens when they are first asked: a plan never does.
+  void Load() const;
+
+  std::size_t recent() const;  // Added since the last Flush.
 
  private:
   struct Run {
@@ -66,7 +78,6 @@ class KeyIndex {
     void Note(std::uint64_t hash);
   };
 
-  // Those of AddAll, by hash.
   std::vector<Entry> Sorted(std::span<const std::uint64_t> hashes, Sequence first) const;
   std::vector<std::uint8_t> Known(const std::vector<Entry>& entries) const;
   std::shared_ptr<const Part> ReadPart(std::int64_t run, std::size_t part) const;
@@ -80,7 +91,7 @@ class KeyIndex {
   std::uint64_t mask_;
   boost::unordered_flat_map<std::uint64_t, Sequence> recent_;
   std::multimap<std::uint64_t, Sequence> recent_more_;  // Those whose hash is in recent_ already.
-  std::vector<Part> sorted_;  // Of AddAll, each less than half as long as the one before.
+  std::vector<Part> sorted_;  // What was added at once, each at most half as long as the one before.
   mutable bool loaded_ = false;
   mutable std::vector<Run> runs_;
   mutable std::int64_t next_run_ = 1;

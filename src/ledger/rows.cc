@@ -224,8 +224,7 @@ bool Ledger::Inner::IsAwaited(int kind, std::string_view name) const {
                      });
 }
 
-// Puts all into the key index under the sequences that they will have.  When one of them turns out
-// to be known, these entries lead nowhere, which costs a look each and nothing else.
+// Puts all into the key index under the sequences that they will have, or none.
 bool Ledger::Inner::AreNew(const EventRows& rows, int kind) {
   std::string room, other;
   std::vector<std::uint64_t> hashes(rows.size());
@@ -241,20 +240,23 @@ bool Ledger::Inner::AreNew(const EventRows& rows, int kind) {
       return false;
     }
   }
-  for (const std::size_t row : index.AddAll(hashes, sequence + 1)) {
+  KeyIndex::Asked asked = index.Ask(hashes, sequence + 1);
+  for (const std::size_t row : asked.look) {
     const std::string_view text = rows.DedupeAt(row, room);
+    for (const KeyIndex::Entry& entry : asked.Of(index.Cut(hashes[row]))) {
+      const std::size_t earlier = entry.sequence - sequence - 1;
+      if (earlier < row && rows.DedupeAt(earlier, other) == text) {
+        return false;
+      }
+    }
     for (const Sequence at : index.Find(hashes[row])) {
-      if (at > sequence) {
-        const std::size_t earlier = at - sequence - 1;
-        if (earlier < row && rows.DedupeAt(earlier, other) == text) {
-          return false;
-        }
-      } else if (const std::optional<Record> known = events.Find(kind, at);
-                 known && known->dedupe == text) {
+      const std::optional<Record> known = events.Find(kind, at);
+      if (known && known->dedupe == text) {
         return false;
       }
     }
   }
+  index.Add(std::move(asked));
   return true;
 }
 

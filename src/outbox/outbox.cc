@@ -239,6 +239,7 @@ int Outbox::Rescue(std::string_view connector, const DedupeOf& dedupe, TimePoint
     row.unresolved = true;
     row.delivery.detail = "Segue stopped before the answer came";
     const bool again = dedupe(row.delivery) != Dedupe::kNone;
+    row.delivery.not_before = std::min(row.delivery.not_before, now);  // A clock was set back.
     Transition(row, again ? State::kWaiting : State::kUnknown, now, "lease_over",
                row.delivery.detail);
   }

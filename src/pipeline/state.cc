@@ -285,6 +285,7 @@ Segments* State::segments(int model) {
 }
 
 void State::WarmUp(TimePoint now) {
+  Transaction work(inner_->db);  // Purchase sums of somebody who is gone may go with it.
   inner_->ledger.WarmUp();
   for (std::size_t model = 0; model < inner_->segments.size(); ++model) {
     if (inner_->segments[model] != nullptr) {
@@ -292,6 +293,7 @@ void State::WarmUp(TimePoint now) {
       inner_->segments[model]->WarmUp(*people, now);
     }
   }
+  work.Commit();
 }
 
 std::unique_ptr<Population> State::PopulationOf(int model, TimePoint now) {

@@ -64,7 +64,7 @@ void Segments::Inner::Refit(Pass& pass) {
 // Where the lines lie now is where the next slot looks for them first.
 void Segments::WarmUp(const Population& people, TimePoint now) {
   Inner& in = *inner_;
-  if (!in.state.last_slot || in.state.count() != people.count()) {
+  if (!in.state.last_slot || in.state.count() > people.count()) {
     return;
   }
   in.FollowKeys(people);

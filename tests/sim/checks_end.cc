@@ -96,9 +96,11 @@ std::vector<std::pair<std::string, std::string>> Decided(Parts& parts) {
                         {"id", "at", "playbook", "customer", "run", "step", "gate", "passed",
                          "reason", "detail", "place"},
                         "id")},
+      // Where a mail goes is found when it goes out, and a crash delays that.
       {"promise", rows("outbox",
                        {"id", "key", "kind", "connector", "purpose", "customer", "customer_key",
-                        "playbook", "run", "step", "payload", "address", "created"},
+                        "playbook", "run", "step", "json_remove(payload, '$.to')",
+                        "iif(kind = 0, '', address)", "created"},
                        "id")},
   };
 }

@@ -69,6 +69,24 @@ TEST_CASE("rows: an order that is known is a duplicate, wherever its key lies by
   CHECK(Count(got, Intake::kNew) == 19);
 }
 
+TEST_CASE("rows: an import that is read again leaves nothing in the index of keys") {
+  LongImports home;
+  home.AddRows(Orders(0, 500));
+  home.ledger->Seal();
+  const auto keys = [&] {
+    Statement size = home.db->Prepare("SELECT sum(length(data)) FROM ledger_key_run");
+    REQUIRE(size.Step());
+    return size.Int(0);
+  };
+  const std::int64_t before = keys();
+  for (int i = 0; i < 3; ++i) {
+    CHECK(Count(home.AddRows(Orders(0, 500)), Intake::kDuplicate) == 500);
+    home.AddRows(Orders(1000 + i, 1001 + i));
+    home.ledger->Seal();
+  }
+  CHECK(keys() < before + 200);
+}
+
 TEST_CASE("rows: an order that stands in an import twice counts once") {
   LongImports home;
   std::vector<Event> orders = Orders(0, 40);

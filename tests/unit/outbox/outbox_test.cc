@@ -249,6 +249,14 @@ TEST_CASE_FIXTURE(
         "accepted>accepted late_answer: 250 again\n");
 }
 
+TEST_CASE_FIXTURE(Fixture, "what was under way is due at once, also when the clock was set back") {
+  outbox->Enqueue(Make("lara"));
+  ClaimOne(kStart + kHour);
+  outbox->BreakLeases();
+  CHECK(outbox->Rescue("smtp", Always(Dedupe::kKey), kStart - kDay) == 1);
+  CHECK(ClaimOne(kStart - kDay).customer_key == "lara");
+}
+
 TEST_CASE_FIXTURE(
     Fixture, "in a copied state, what its tool cannot tell from a second time becomes unknown") {
   outbox->Enqueue(Make("goes out"));

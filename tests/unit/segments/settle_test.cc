@@ -274,6 +274,7 @@ TEST_CASE("a start that prepared itself learns the same lines and moves the same
     story.Run(0);
     story.Open();
     const std::vector<std::string> stored = story.Rows("SELECT quote(settled) FROM segment_block");
+    story.people.Add("newcomer", {{"spent", 50.0}});
     if (prepared) {
       story.segments->WarmUp(story.people, Day(0) + kHour);
     }

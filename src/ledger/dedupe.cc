@@ -251,8 +251,8 @@ std::vector<std::uint8_t> KeyIndex::Known(const std::vector<Entry>& entries) con
 
 std::span<const KeyIndex::Entry> KeyIndex::Asked::Of(std::uint64_t hash) const {
   const auto begin = std::lower_bound(entries.begin(), entries.end(), Entry{hash, 0});
-  const auto end = std::find_if(begin, entries.end(),
-                                [&](const Entry& entry) { return entry.hash != hash; });
+  const auto end =
+      std::find_if(begin, entries.end(), [&](const Entry& entry) { return entry.hash != hash; });
   return {begin, end};
 }
 

@@ -28,6 +28,7 @@ class KeyIndex {
   KeyIndex(Database& db, int bits);
 
   void Add(std::uint64_t hash, Sequence sequence);
+
   struct Entry {
     std::uint64_t hash = 0;
     Sequence sequence = 0;
@@ -51,6 +52,7 @@ class KeyIndex {
 
   Asked Ask(std::span<const std::uint64_t> hashes, Sequence first) const;
   void Add(Asked asked);
+
   // As it is kept.
   std::uint64_t Cut(std::uint64_t hash) const { return hash & mask_; }
 
@@ -91,7 +93,8 @@ class KeyIndex {
   std::uint64_t mask_;
   boost::unordered_flat_map<std::uint64_t, Sequence> recent_;
   std::multimap<std::uint64_t, Sequence> recent_more_;  // Those whose hash is in recent_ already.
-  std::vector<Part> sorted_;  // What was added at once, each at most half as long as the one before.
+  std::vector<Part>
+      sorted_;  // What was added at once, each at most half as long as the one before.
   mutable bool loaded_ = false;
   mutable std::vector<Run> runs_;
   mutable std::int64_t next_run_ = 1;

@@ -134,20 +134,18 @@ std::vector<int> ModelOrder(const Workspace& workspace) {
   // The loader refuses circles, so each round finds at least one.
   while (order.size() < count) {
     const std::size_t before = order.size();
-    for (std::size_t at = 0; at < 2 * count; ++at) {
-      const std::size_t model = at % count;
-      // Customers before accounts, where neither reads the other.
-      const bool account = workspace.models[model].of == Subject::kAccount;
-      if (account != (at >= count) || (account && order.size() != before)) {
-        continue;
-      }
-      bool ready = !done[model];
-      for (std::size_t other = 0; ready && other < count; ++other) {
-        ready = other == model || !uses[model][other] || done[other];
-      }
-      if (ready) {
-        done[model] = true;
-        order.push_back(static_cast<int>(model));
+    // Customers before accounts, where neither reads the other.
+    for (const Subject of : {Subject::kCustomer, Subject::kAccount}) {
+      for (std::size_t model = 0; model < count; ++model) {
+        const bool waits = of == Subject::kAccount && order.size() != before;
+        bool ready = workspace.models[model].of == of && !waits && !done[model];
+        for (std::size_t other = 0; ready && other < count; ++other) {
+          ready = other == model || !uses[model][other] || done[other];
+        }
+        if (ready) {
+          done[model] = true;
+          order.push_back(static_cast<int>(model));
+        }
       }
     }
   }

@@ -15,9 +15,9 @@ namespace segue {
 namespace {
 
 constexpr CustomerIndex kNobody = ~CustomerIndex{0};
-constexpr std::size_t kHashedAtOnce = 16 * 1024;
+constexpr std::size_t kKeysHashedAtOnce = 16 * 1024;
 // Keys whose places are on their way from memory.
-constexpr std::size_t kFetchedAhead = 12;
+constexpr std::size_t kKeysFetchedAhead = 12;
 
 CustomerIndex NumberIn(std::uint64_t slot) {
   return static_cast<CustomerIndex>(slot & 0xffffffffU) - 1;
@@ -89,15 +89,15 @@ void Customers::EnterAll() {
   table_.assign(size, 0);
   used_ = 0;
   std::vector<std::uint64_t> hashes(keys_.size());
-  InParallel((keys_.size() + kHashedAtOnce - 1) / kHashedAtOnce, [&](std::size_t part) {
-    const std::size_t end = std::min(keys_.size(), (part + 1) * kHashedAtOnce);
-    for (std::size_t i = part * kHashedAtOnce; i < end; ++i) {
+  InParallel((keys_.size() + kKeysHashedAtOnce - 1) / kKeysHashedAtOnce, [&](std::size_t part) {
+    const std::size_t end = std::min(keys_.size(), (part + 1) * kKeysHashedAtOnce);
+    for (std::size_t i = part * kKeysHashedAtOnce; i < end; ++i) {
       hashes[i] = KeyedHash(hash_key_, keys_[i]);
     }
   });
   for (std::size_t i = 0; i < keys_.size(); ++i) {
-    if (i + kFetchedAhead < keys_.size()) {
-      __builtin_prefetch(&table_[hashes[i + kFetchedAhead] & (size - 1)]);
+    if (i + kKeysFetchedAhead < keys_.size()) {
+      __builtin_prefetch(&table_[hashes[i + kKeysFetchedAhead] & (size - 1)]);
     }
     if (!erased_[i]) {
       Enter(hashes[i], static_cast<CustomerIndex>(i));
@@ -141,15 +141,15 @@ void Customers::FindSome(const TextRows& keys, std::size_t begin, std::size_t en
     return &table_[hashes[i - begin] & (table_.size() - 1)];
   };
   for (std::size_t i = begin; i < end; ++i) {
-    if (i + 2 * kFetchedAhead < end) {
-      __builtin_prefetch(place(i + 2 * kFetchedAhead));
+    if (i + 2 * kKeysFetchedAhead < end) {
+      __builtin_prefetch(place(i + 2 * kKeysFetchedAhead));
     }
     // What stands at the first place is mostly who is meant.
-    if (i + kFetchedAhead < end && *place(i + kFetchedAhead) != 0) {
-      __builtin_prefetch(&keys_[NumberIn(*place(i + kFetchedAhead))]);
+    if (i + kKeysFetchedAhead < end && *place(i + kKeysFetchedAhead) != 0) {
+      __builtin_prefetch(&keys_[NumberIn(*place(i + kKeysFetchedAhead))]);
     }
-    if (i + kFetchedAhead / 2 < end && *place(i + kFetchedAhead / 2) != 0) {
-      __builtin_prefetch(keys_[NumberIn(*place(i + kFetchedAhead / 2))].data());
+    if (i + kKeysFetchedAhead / 2 < end && *place(i + kKeysFetchedAhead / 2) != 0) {
+      __builtin_prefetch(keys_[NumberIn(*place(i + kKeysFetchedAhead / 2))].data());
     }
     found[i] = FindHashed(hashes[i - begin], keys[i]).value_or(kNobody);
   }
@@ -157,9 +157,9 @@ void Customers::FindSome(const TextRows& keys, std::size_t begin, std::size_t en
 
 std::vector<CustomerIndex> Customers::InternAll(const TextRows& keys) {
   std::vector<CustomerIndex> all(keys.size());
-  InParallel((keys.size() + kHashedAtOnce - 1) / kHashedAtOnce, [&](std::size_t part) {
-    const std::size_t begin = part * kHashedAtOnce;
-    FindSome(keys, begin, std::min(keys.size(), begin + kHashedAtOnce), all);
+  InParallel((keys.size() + kKeysHashedAtOnce - 1) / kKeysHashedAtOnce, [&](std::size_t part) {
+    const std::size_t begin = part * kKeysHashedAtOnce;
+    FindSome(keys, begin, std::min(keys.size(), begin + kKeysHashedAtOnce), all);
   });
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (all[i] == kNobody) {

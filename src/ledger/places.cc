@@ -9,7 +9,7 @@ namespace segue {
 namespace {
 
 constexpr std::size_t kPlacesMax = 128;  // Longer texts of one length are no ids.
-constexpr std::size_t kFetchedAhead = 8;
+constexpr std::size_t kTextsFetchedAhead = 8;
 
 // Letters that occur at one place or more, and how they are numbered.
 struct Letters {
@@ -89,8 +89,8 @@ bool WritePlaces(ByteWriter& out, std::span<const std::string_view> texts) {
   }
   std::vector<std::array<bool, 256>> seen(length);
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (i + kFetchedAhead < texts.size()) {
-      __builtin_prefetch(texts[i + kFetchedAhead].data());  // They lie all over a long import.
+    if (i + kTextsFetchedAhead < texts.size()) {
+      __builtin_prefetch(texts[i + kTextsFetchedAhead].data());  // They lie all over a long import.
     }
     const char* text = texts[i].data();
     for (std::size_t place = 0; place < length; ++place) {

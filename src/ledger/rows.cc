@@ -11,7 +11,7 @@
 namespace segue {
 namespace {
 
-constexpr std::size_t kHashedAtOnce = 8 * 1024;
+constexpr std::size_t kRowsHashedAtOnce = 8 * 1024;
 
 // Row numbers, sorted by customer; of one customer in the order in which they are given.
 std::vector<std::uint32_t> ByCustomer(std::span<const std::uint32_t> rows,
@@ -228,10 +228,10 @@ bool Ledger::Inner::IsAwaited(int kind, std::string_view name) const {
 bool Ledger::Inner::AreNew(const EventRows& rows, int kind) {
   std::string room, other;
   std::vector<std::uint64_t> hashes(rows.size());
-  InParallel((rows.size() + kHashedAtOnce - 1) / kHashedAtOnce, [&](std::size_t part) {
+  InParallel((rows.size() + kRowsHashedAtOnce - 1) / kRowsHashedAtOnce, [&](std::size_t part) {
     std::string text;
-    const std::size_t end = std::min(rows.size(), (part + 1) * kHashedAtOnce);
-    for (std::size_t row = part * kHashedAtOnce; row < end; ++row) {
+    const std::size_t end = std::min(rows.size(), (part + 1) * kRowsHashedAtOnce);
+    for (std::size_t row = part * kRowsHashedAtOnce; row < end; ++row) {
       hashes[row] = keys.Dedupe(kind, rows.DedupeAt(row, text));
     }
   });

@@ -52,6 +52,13 @@ void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work)
   }
 }
 
+void InRanges(std::size_t count, std::size_t at_once,
+              const std::function<void(std::size_t, std::size_t)>& work) {
+  InParallel((count + at_once - 1) / at_once, [&](std::size_t part) {
+    work(part * at_once, std::min(count, (part + 1) * at_once));
+  });
+}
+
 void Beside(const std::function<void()>& here, const std::function<void()>& other) {
   std::exception_ptr problem;
   std::thread beside([&] {

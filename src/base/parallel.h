@@ -12,6 +12,10 @@ namespace segue {
 // of any part is thrown again here, the first part's first.
 void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work);
 
+// The same over 0 … count - 1 in ranges of `at_once`: work(begin, end).
+void InRanges(std::size_t count, std::size_t at_once,
+              const std::function<void(std::size_t, std::size_t)>& work);
+
 // Calls both at the same time, `here` on the calling thread, and returns when both are done.  An
 // exception of `here` comes first.
 void Beside(const std::function<void()>& here, const std::function<void()>& other);

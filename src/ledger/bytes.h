@@ -49,12 +49,6 @@ class ByteWriter {
     out_.append(bytes, sizeof value);
   }
 
-  void Fixed128(Int128 value) {
-    const auto bits = static_cast<UInt128>(value);
-    Fixed64(static_cast<std::uint64_t>(bits));
-    Fixed64(static_cast<std::uint64_t>(bits >> 64U));
-  }
-
   void Text(std::string_view text) {
     Varint(text.size());
     out_.append(text);
@@ -99,6 +93,15 @@ class ByteWriter {
   std::string out_;
 };
 
+// One of the values that ByteWriter::Bits packed.  Requires: it lies in `packed`; 0 < width <= 64.
+inline std::uint64_t BitsAt(std::string_view packed, std::size_t at, int width) {
+  const auto bits = static_cast<std::size_t>(width);
+  const std::string_view from = packed.substr(at * bits / 8);
+  UInt128 window = 0;
+  std::memcpy(&window, from.data(), std::min(sizeof window, from.size()));
+  return static_cast<std::uint64_t>(window >> (at * bits % 8)) & (~std::uint64_t{0} >> (64 - bits));
+}
+
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
@@ -132,12 +135,6 @@ class ByteReader {
       value |= static_cast<std::uint64_t>(Byte()) << shift;
     }
     return value;
-  }
-
-  Int128 Fixed128() {
-    const UInt128 low = Fixed64();
-    const UInt128 high = Fixed64();
-    return static_cast<Int128>(low | (high << 64U));
   }
 
   std::string_view Text() { return Raw(Varint()); }
@@ -176,11 +173,7 @@ class ByteReader {
       values[i] = (window >> (i * bits % 8)) & mask;
     }
     for (; i < count; ++i) {
-      const std::size_t bit = i * bits;
-      UInt128 window = 0;
-      std::memcpy(&window, packed.data() + bit / 8,
-                  std::min(sizeof window, packed.size() - bit / 8));
-      values[i] = static_cast<std::uint64_t>(window >> (bit % 8)) & mask;
+      values[i] = BitsAt(packed, i, width);
     }
     return values;
   }

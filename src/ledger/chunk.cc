@@ -12,7 +12,7 @@
 namespace segue {
 namespace {
 
-constexpr std::uint8_t kFormat = 2;
+constexpr std::uint8_t kFormat = 3;
 constexpr std::size_t kFieldsMax = 1024;
 // Damage, not attack, is what the check sum finds, so its key may be known.
 constexpr HashKey kSumKey{.low = 0x5365677565426c6bU, .high = 1};
@@ -127,14 +127,6 @@ TextColumn ReadColumn(ByteReader& in, std::size_t count, const TextColumn& /*typ
   return ReadTexts(in, count);
 }
 
-std::vector<std::int64_t> ReadAll(ByteReader& in, std::size_t count) {
-  IntColumn column = ReadInts(in, count);
-  if (!column.present.empty()) {
-    in.Fail();
-  }
-  return std::move(column.values);
-}
-
 }  // namespace
 
 template <typename Column>
@@ -173,6 +165,16 @@ bool Block::UnpackAll() const {
                        [this](const auto& field) { return Unpack(field.second); });
   };
   return Unpack(versions_) && Unpack(dedupes_) && each(ints_) && each(refunds_) && each(texts_);
+}
+
+bool Block::MayBe(std::size_t row, int field, std::string_view text) const {
+  const auto found = std::find_if(texts_.begin(), texts_.end(),
+                                  [field](const auto& one) { return one.first == field; });
+  if (found == texts_.end()) {
+    return true;
+  }
+  const TextColumn& column = Get(found->second);
+  return column.index[row] == TextColumn::kNoText || column.texts[column.index[row]] == text;
 }
 
 void Block::Fill(std::size_t row, const RecordParts& parts, Record& record) const {
@@ -274,21 +276,50 @@ std::optional<Block> DecodeBlock(std::string_view bytes) {
   return body ? DecodeBlockBody(*body) : std::nullopt;
 }
 
+void Directory::Add(Sequence sequence, std::int64_t block, std::int64_t length) {
+  const auto next = static_cast<std::int64_t>(sequence);
+  if (!blocks.empty() && blocks.back() == block && sequences.back() + lengths.back() == next) {
+    lengths.back() += length;
+    return;
+  }
+  sequences.push_back(next);
+  lengths.push_back(length);
+  blocks.push_back(block);
+}
+
 std::optional<std::int64_t> Directory::Find(Sequence sequence) const {
-  const auto found =
-      std::lower_bound(sequences.begin(), sequences.end(), static_cast<std::int64_t>(sequence));
-  if (found == sequences.end() || *found != static_cast<std::int64_t>(sequence)) {
+  const auto wanted = static_cast<std::int64_t>(sequence);
+  const auto after = std::upper_bound(sequences.begin(), sequences.end(), wanted);
+  if (after == sequences.begin()) {
     return std::nullopt;
   }
-  return blocks[static_cast<std::size_t>(found - sequences.begin())];
+  const auto run = static_cast<std::size_t>(after - sequences.begin()) - 1;
+  return wanted - sequences[run] < lengths[run] ? std::optional(blocks[run]) : std::nullopt;
+}
+
+std::vector<std::int64_t> Directory::BlocksOf(Sequence first, Sequence last) const {
+  std::vector<std::int64_t> found;
+  const auto after =
+      std::upper_bound(sequences.begin(), sequences.end(), static_cast<std::int64_t>(last));
+  // Backwards: a run that begins before may reach into it.
+  for (auto run = static_cast<std::size_t>(after - sequences.begin()); run-- > 0;) {
+    if (sequences[run] + lengths[run] <= static_cast<std::int64_t>(first)) {
+      break;
+    }
+    found.push_back(blocks[run]);
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
 }
 
 std::string EncodeDirectory(const Directory& directory) {
   ByteWriter out;
   out.Byte(kFormat);
   out.Varint(directory.sequences.size());
-  WriteInts(out, {directory.sequences, {}});
-  WriteInts(out, {directory.blocks, {}});
+  for (const auto* column : {&directory.sequences, &directory.lengths, &directory.blocks}) {
+    WriteDense(out, *column);
+  }
   return Sealed(out);
 }
 
@@ -306,8 +337,9 @@ std::optional<Directory> DecodeDirectory(std::string_view bytes) {
     return std::nullopt;
   }
   Directory directory;
-  directory.sequences = ReadAll(in, count);
-  directory.blocks = ReadAll(in, count);
+  for (auto* column : {&directory.sequences, &directory.lengths, &directory.blocks}) {
+    *column = ReadDense(in, count);
+  }
   return in.failed() || in.left() != 0 ? std::nullopt : std::optional(std::move(directory));
 }
 

@@ -5,10 +5,7 @@
 //   block = format byte, count, columns in a fixed order, fields by their stored number, 4 bytes of
 //   check sum; each column stands behind its length, and is unpacked when it is asked for
 //
-//   integers: presence, then the smallest of
-//     0  offsets from the smallest value, divided by their greatest common divisor, in packed bits
-//     1  the same over the differences of neighbours
-//     2  a sorted list of the distinct values, and packed indexes into it
+//   integers: see ints.h
 //   texts: presence, then the smallest of
 //     0  a list of the distinct texts, and packed indexes into it
 //     1  a common prefix and a number of fixed or free length, as integers
@@ -31,22 +28,20 @@
 #include <vector>
 
 #include "ledger/bytes.h"
+#include "ledger/ints.h"
 #include "ledger/record.h"
 
 namespace segue {
 
-constexpr std::size_t kBlockRecordsMax = 1024;
-constexpr std::size_t kBlockBytesMax = 64 * 1024;  // Of texts; one record may be larger.
+// Of a long import: larger blocks leave fewer pages of the file half full …
+constexpr std::size_t kBlockRecordsMax = 4096;
+constexpr std::size_t kBlockBytesMax = 256 * 1024;  // Of texts; one record may be larger.
+// … and of the journal, whose chunks are smaller and more, so that one customer's take less
+// reading.
+constexpr std::size_t kSealedBlockRecords = 1024;
+constexpr std::size_t kSealedBlockBytes = 64 * 1024;
 constexpr std::size_t kChunkRecordsMax = 64 * 1024;
 constexpr std::size_t kChunkBytesMax = 4 * 1024 * 1024;  // Of texts, before they are packed.
-
-// A column of whole numbers, some of them missing.
-struct IntColumn {
-  std::vector<std::int64_t> values;
-  std::vector<bool> present;  // Empty: all are.
-
-  bool Has(std::size_t row) const { return present.empty() || present[row]; }
-};
 
 struct TextColumn {
   std::vector<std::string> texts;
@@ -55,8 +50,6 @@ struct TextColumn {
   static constexpr std::uint32_t kNoText = ~std::uint32_t{0};
 };
 
-void WriteInts(ByteWriter& out, const IntColumn& column);
-IntColumn ReadInts(ByteReader& in, std::size_t count);
 // Those that point nowhere (data() is null) are missing.
 void WriteTexts(ByteWriter& out, std::span<const std::string_view> texts);
 TextColumn ReadTexts(ByteReader& in, std::size_t count);
@@ -101,6 +94,9 @@ class Block {
   // has all its fields, since what is left of it takes them all.
   void Fill(std::size_t row, const RecordParts& parts, Record& record) const;
 
+  // Whether this field of the row may be this text; only of texts it is known without Fill.
+  bool MayBe(std::size_t row, int field, std::string_view text) const;
+
   // Unpacks everything; false: something is damaged.  Elsewhere damage is thrown.
   bool UnpackAll() const;
 
@@ -141,12 +137,18 @@ std::optional<Block> DecodeBlock(std::string_view bytes);
 // Without the check sum at the end; for fuzzing.
 std::optional<Block> DecodeBlockBody(std::string_view bytes);
 
-// Which block holds which sequence; sorted by sequence.
+// Which block holds which sequence, in runs of neighbours that lie in one block.
 struct Directory {
-  std::vector<std::int64_t> sequences;
+  std::vector<std::int64_t> sequences;  // The first of each run, ascending.
+  std::vector<std::int64_t> lengths;
   std::vector<std::int64_t> blocks;
 
+  // Requires: larger than all before.
+  void Add(Sequence sequence, std::int64_t block, std::int64_t length = 1);
+
   std::optional<std::int64_t> Find(Sequence sequence) const;
+  // Of the sequences from the first to the last; ascending.
+  std::vector<std::int64_t> BlocksOf(Sequence first, Sequence last) const;
 };
 
 std::string EncodeDirectory(const Directory& directory);

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/room.h"
 #include "expression/execute.h"
+#include "ledger/ints.h"
 
 namespace segue {
 namespace {
@@ -27,18 +28,25 @@ std::string Digits(Int128 value) {
   return value < 0 ? "-" + text : text;
 }
 
-void SaveWide(ByteWriter& out, Int128 value) {
-  const bool narrow = value == static_cast<std::int64_t>(value);
-  out.Byte(narrow ? 0 : 1);
-  if (narrow) {
-    out.Signed(static_cast<std::int64_t>(value));
-  } else {
-    out.Fixed128(value);
-  }
+void SaveCounts(std::span<const std::uint32_t> counts, ByteWriter& out) {
+  WriteDense(out, std::vector<std::int64_t>(counts.begin(), counts.end()));
 }
 
-Int128 LoadWide(ByteReader& in) {
-  return in.Byte() == 0 ? Int128{in.Signed()} : in.Fixed128();
+void LoadCounts(std::span<std::uint32_t> counts, ByteReader& in) {
+  const std::vector<std::int64_t> read = ReadDense(in, counts.size());
+  std::transform(read.begin(), read.end(), counts.begin(),
+                 [](std::int64_t count) { return static_cast<std::uint32_t>(count); });
+}
+
+template <typename Value>
+std::span<Value> Range(std::vector<Value>& values, CustomerIndex begin, CustomerIndex end) {
+  return std::span(values).subspan(begin, end - begin);
+}
+
+template <typename Value>
+std::span<const Value> Range(const std::vector<Value>& values, CustomerIndex begin,
+                             CustomerIndex end) {
+  return std::span(values).subspan(begin, end - begin);
 }
 
 class CountColumn final : public Column {
@@ -76,12 +84,12 @@ class CountColumn final : public Column {
 
   double Nothing() const override { return 0; }
 
-  void Save(CustomerIndex customer, ByteWriter& out) const override {
-    out.Varint(counts_[customer]);
+  void Save(CustomerIndex begin, CustomerIndex end, ByteWriter& out) const override {
+    SaveCounts(Range(counts_, begin, end), out);
   }
 
-  void Load(CustomerIndex customer, ByteReader& in) override {
-    counts_[customer] = static_cast<std::uint32_t>(in.Varint());
+  void Load(CustomerIndex begin, CustomerIndex end, ByteReader& in) override {
+    LoadCounts(Range(counts_, begin, end), in);
   }
 
   void Print(CustomerIndex customer, std::string& out) const override {
@@ -148,17 +156,29 @@ class SumColumn final : public Column {
 
   double Nothing() const override { return average_ ? kNoData : 0; }
 
-  void Save(CustomerIndex customer, ByteWriter& out) const override {
-    SaveWide(out, sums_[customer]);
+  // The lower halves, and what the upper ones have besides their sign: nothing, nearly always.
+  void Save(CustomerIndex begin, CustomerIndex end, ByteWriter& out) const override {
+    std::vector<std::int64_t> lower, upper;
+    for (const Int128 sum : Range(sums_, begin, end)) {
+      lower.push_back(static_cast<std::int64_t>(sum));
+      upper.push_back(static_cast<std::int64_t>((sum >> 64) - (lower.back() < 0 ? -1 : 0)));
+    }
+    WriteDense(out, lower);
+    WriteDense(out, upper);
     if (average_) {
-      out.Varint(counts_[customer]);
+      SaveCounts(Range(counts_, begin, end), out);
     }
   }
 
-  void Load(CustomerIndex customer, ByteReader& in) override {
-    sums_[customer] = LoadWide(in);
+  void Load(CustomerIndex begin, CustomerIndex end, ByteReader& in) override {
+    const std::vector<std::int64_t> lower = ReadDense(in, end - begin);
+    const std::vector<std::int64_t> upper = ReadDense(in, end - begin);
+    for (std::size_t i = 0; i < end - begin && !in.failed(); ++i) {
+      const auto high = static_cast<UInt128>(Int128{upper[i]} + (lower[i] < 0 ? -1 : 0));
+      sums_[begin + i] = static_cast<Int128>(high << 64U | static_cast<std::uint64_t>(lower[i]));
+    }
     if (average_) {
-      counts_[customer] = static_cast<std::uint32_t>(in.Varint());
+      LoadCounts(Range(counts_, begin, end), in);
     }
   }
 
@@ -296,18 +316,22 @@ class DistinctColumn final : public Column {
 
   double Nothing() const override { return kNoData; }
 
-  void Save(CustomerIndex customer, ByteWriter& out) const override {
-    out.Varint(values_[customer].size());
-    for (const Counted& value : values_[customer]) {
-      coded_.Save(value.code, out);
-      out.Varint(value.count);
+  void Save(CustomerIndex begin, CustomerIndex end, ByteWriter& out) const override {
+    for (const std::vector<Counted>& values : Range(values_, begin, end)) {
+      out.Varint(values.size());
+      for (const Counted& value : values) {
+        coded_.Save(value.code, out);
+        out.Varint(value.count);
+      }
     }
   }
 
-  void Load(CustomerIndex customer, ByteReader& in) override {
-    for (std::uint64_t left = in.Varint(); left > 0 && !in.failed(); --left) {
-      const std::int64_t code = coded_.Load(in);
-      values_[customer].push_back({code, static_cast<std::uint32_t>(in.Varint())});
+  void Load(CustomerIndex begin, CustomerIndex end, ByteReader& in) override {
+    for (std::vector<Counted>& values : Range(values_, begin, end)) {
+      for (std::uint64_t left = in.Varint(); left > 0 && !in.failed(); --left) {
+        const std::int64_t code = coded_.Load(in);
+        values.push_back({code, static_cast<std::uint32_t>(in.Varint())});
+      }
     }
   }
 
@@ -421,32 +445,38 @@ class ExtremeColumn final : public Column {
 
   double Nothing() const override { return kNoData; }
 
-  void Save(CustomerIndex customer, ByteWriter& out) const override {
-    const bool any = times_[customer] != kNone;
-    const bool present = any && field_ >= 0 && fields_[customer].present;
-    out.Byte(static_cast<std::uint8_t>((any ? 1 : 0) | (present ? 2 : 0)));
-    if (any) {
-      out.Signed(times_[customer]);
-      if (field_ >= 0) {
-        out.Fixed64(fields_[customer].hash);
-      }
-      if (present) {
-        coded_.Save(fields_[customer].code, out);
+  void Save(CustomerIndex begin, CustomerIndex end, ByteWriter& out) const override {
+    IntColumn times;
+    for (const std::int64_t time : Range(times_, begin, end)) {
+      times.values.push_back(time);
+      times.present.push_back(time != kNone);
+    }
+    WriteInts(out, times);
+    for (CustomerIndex customer = begin; customer < end && field_ >= 0; ++customer) {
+      if (times_[customer] != kNone) {
+        const Field& field = fields_[customer];
+        out.Fixed64(field.hash);
+        out.Byte(field.present ? 1 : 0);
+        if (field.present) {
+          coded_.Save(field.code, out);
+        }
       }
     }
   }
 
-  void Load(CustomerIndex customer, ByteReader& in) override {
-    const std::uint8_t flags = in.Byte();
-    if ((flags & 1U) == 0) {
-      return;
-    }
-    times_[customer] = in.Signed();
-    if (field_ >= 0) {
-      Field& field = fields_[customer];
-      field.hash = in.Fixed64();
-      field.present = (flags & 2U) != 0;
-      field.code = field.present ? coded_.Load(in) : 0;
+  void Load(CustomerIndex begin, CustomerIndex end, ByteReader& in) override {
+    const IntColumn times = ReadInts(in, end - begin);
+    for (CustomerIndex i = 0; i < end - begin && !in.failed(); ++i) {
+      if (!times.Has(i)) {
+        continue;
+      }
+      times_[begin + i] = times.values[i];
+      if (field_ >= 0) {
+        Field& field = fields_[begin + i];
+        field.hash = in.Fixed64();
+        field.present = in.Byte() != 0;
+        field.code = field.present ? coded_.Load(in) : 0;
+      }
     }
   }
 

@@ -40,8 +40,9 @@ class Column {
   virtual double ReadOf(std::span<const CustomerIndex> customers) const = 0;
   virtual double Nothing() const = 0;
 
-  virtual void Save(CustomerIndex customer, ByteWriter& out) const = 0;
-  virtual void Load(CustomerIndex customer, ByteReader& in) = 0;
+  // Of begin … end - 1.
+  virtual void Save(CustomerIndex begin, CustomerIndex end, ByteWriter& out) const = 0;
+  virtual void Load(CustomerIndex begin, CustomerIndex end, ByteReader& in) = 0;
   // The exact content as text.
   virtual void Print(CustomerIndex customer, std::string& out) const = 0;
 };

@@ -251,12 +251,13 @@ void Columns::Inner::ApplyRows(const Ledger::AddedRows& added, const std::vector
   event.kind = rows.kind;
   event.fields.resize(rows.fields.size());
   std::string room;
+  event.sequence = added.first - 1;
   for (const std::uint32_t row : added.order) {
+    ++event.sequence;
     event.customer = ledger.Survivor(added.customers[row]);
     if (dirty_all.contains(event.customer)) {
       continue;
     }
-    event.sequence = added.first + row;
     event.time = FromMicros(rows.times[row]);
     for (const int field : parts.fields) {
       event.fields[static_cast<std::size_t>(field)] =
@@ -436,9 +437,8 @@ bool Columns::Inner::LoadParts(int aggregate, std::int64_t snapshot) {
     if (size > count - next) {
       return false;
     }
-    for (std::uint64_t i = 0; i < size; ++i) {
-      column.Load(next++, in);
-    }
+    const CustomerIndex begin = std::exchange(next, next + static_cast<CustomerIndex>(size));
+    column.Load(begin, next, in);
     if (in.failed() || in.left() != 0) {
       return false;
     }
@@ -555,9 +555,7 @@ void Columns::Snapshot() {
       const CustomerIndex end = std::min(in.count, begin + kPartCustomers);
       ByteWriter out;
       out.Varint(end - begin);
-      for (CustomerIndex customer = begin; customer < end; ++customer) {
-        in.columns[at]->Save(customer, out);
-      }
+      in.columns[at]->Save(begin, end, out);
       in.db.Prepare("INSERT INTO column_part(snapshot, part, data) VALUES (?, ?, ?)")
           .Bind(1, static_cast<std::int64_t>(aggregate))
           .Bind(2, static_cast<std::int64_t>(part))

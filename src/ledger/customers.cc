@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <numeric>
+#include <stdexcept>
 
 #include "base/check.h"
 #include "base/parallel.h"
 #include "base/room.h"
+#include "ledger/chunk.h"
 
 namespace segue {
 
@@ -34,22 +37,37 @@ HashKey HashKeyFromHex(std::string_view hex) {
   return key;
 }
 
-Customers::Customers(Database& db, std::string_view secret)
-    : db_(db), secret_(secret), hash_key_(HashKeyFromHex(secret)) {
-  Statement size = db_.Prepare("SELECT coalesce(max(id) + 1, 0) FROM ledger_customer");
-  const auto known = size.Step() ? static_cast<std::size_t>(size.Int(0)) : 0;
+Customers::Customers(Database& db, std::string_view secret, std::size_t per_block)
+    : db_(db),
+      secret_(secret),
+      hash_key_(HashKeyFromHex(secret)),
+      per_block_(static_cast<CustomerIndex>(per_block)) {
+  Statement size = db_.Prepare(
+      "SELECT (SELECT count(*) FROM ledger_customer_block), count(*) FROM ledger_customer");
+  SEGUE_CHECK(size.Step());
+  const std::size_t known =
+      static_cast<std::size_t>(size.Int(0)) * per_block + static_cast<std::size_t>(size.Int(1));
   keys_.reserve(WithRoom(known));
   survivors_.reserve(WithRoom(known));
-  Statement all = db_.Prepare("SELECT id, key, survivor FROM ledger_customer ORDER BY id");
-  while (all.Step()) {
-    const auto index = static_cast<CustomerIndex>(keys_.size());
-    SEGUE_CHECK(all.Int(0) == static_cast<std::int64_t>(index));
-    keys_.push_back(all.Text(1));
-    erased_.push_back(all.IsNull(1));
-    survivors_.push_back(static_cast<CustomerIndex>(all.Int(2)));
-    if (survivors_.back() != index) {
-      merged_[survivors_.back()].push_back(index);
-    }
+  Statement blocks = db_.Prepare("SELECT first, keys FROM ledger_customer_block ORDER BY first");
+  while (blocks.Step()) {
+    Unpack(static_cast<CustomerIndex>(blocks.Int(0)), blocks.BlobView(1));
+  }
+  packed_ = count();
+  Statement rows = db_.Prepare("SELECT id, key FROM ledger_customer ORDER BY id");
+  while (rows.Step()) {
+    SEGUE_CHECK(rows.Int(0) == static_cast<std::int64_t>(count()));
+    keys_.push_back(rows.Text(1));
+    erased_.push_back(rows.IsNull(1));
+  }
+  stored_ = count();
+  survivors_.resize(count());
+  std::iota(survivors_.begin(), survivors_.end(), CustomerIndex{0});
+  Statement merged = db_.Prepare("SELECT customer, survivor FROM ledger_merged ORDER BY customer");
+  while (merged.Step()) {
+    const auto customer = static_cast<CustomerIndex>(merged.Int(0));
+    survivors_.at(customer) = static_cast<CustomerIndex>(merged.Int(1));
+    merged_[survivors_[customer]].push_back(customer);
   }
   EnterAll();
   Statement erased = db_.Prepare("SELECT hash FROM ledger_erased");
@@ -89,9 +107,8 @@ void Customers::EnterAll() {
   table_.assign(size, 0);
   used_ = 0;
   std::vector<std::uint64_t> hashes(keys_.size());
-  InParallel((keys_.size() + kKeysHashedAtOnce - 1) / kKeysHashedAtOnce, [&](std::size_t part) {
-    const std::size_t end = std::min(keys_.size(), (part + 1) * kKeysHashedAtOnce);
-    for (std::size_t i = part * kKeysHashedAtOnce; i < end; ++i) {
+  InRanges(keys_.size(), kKeysHashedAtOnce, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
       hashes[i] = KeyedHash(hash_key_, keys_[i]);
     }
   });
@@ -105,16 +122,12 @@ void Customers::EnterAll() {
   }
 }
 
-CustomerIndex Customers::InternHashed(std::uint64_t hash, std::string_view key) {
+CustomerIndex Customers::Append(std::string_view key) {
+  const std::uint64_t hash = KeyedHash(hash_key_, key);
   if (const auto found = FindHashed(hash, key)) {
     return *found;
   }
   const CustomerIndex index = count();
-  db_.Prepare("INSERT INTO ledger_customer(id, key, survivor) VALUES (?, ?, ?)")
-      .Bind(1, static_cast<std::int64_t>(index))
-      .Bind(2, key)
-      .Bind(3, static_cast<std::int64_t>(index))
-      .Run();
   keys_.emplace_back(key);
   survivors_.push_back(index);
   erased_.push_back(false);
@@ -127,7 +140,53 @@ CustomerIndex Customers::InternHashed(std::uint64_t hash, std::string_view key) 
 }
 
 CustomerIndex Customers::Intern(std::string_view key) {
-  return InternHashed(KeyedHash(hash_key_, key), key);
+  const CustomerIndex customer = Append(key);
+  Store();
+  return customer;
+}
+
+// Whole blocks, and a row for each of the rest.
+void Customers::Store() {
+  const CustomerIndex before = packed_;
+  for (; count() - packed_ >= per_block_; packed_ += per_block_) {
+    db_.Prepare("INSERT INTO ledger_customer_block(first, keys) VALUES (?, ?)")
+        .Bind(1, static_cast<std::int64_t>(packed_))
+        .BindBlob(2, Packed(packed_))
+        .Run();
+  }
+  if (before != packed_) {
+    db_.Execute("DELETE FROM ledger_customer");
+  }
+  for (CustomerIndex customer = std::max(stored_, packed_); customer < count(); ++customer) {
+    db_.Prepare("INSERT INTO ledger_customer(id, key) VALUES (?, ?)")
+        .Bind(1, static_cast<std::int64_t>(customer))
+        .Bind(2, keys_[customer])
+        .Run();
+  }
+  stored_ = count();
+}
+
+std::string Customers::Packed(CustomerIndex first) const {
+  std::vector<std::string_view> keys;
+  for (CustomerIndex customer = first; customer < first + per_block_; ++customer) {
+    keys.push_back(erased_[customer] ? std::string_view() : std::string_view(keys_[customer]));
+  }
+  ByteWriter out;
+  WriteTexts(out, keys);
+  return out.Take();
+}
+
+void Customers::Unpack(CustomerIndex first, std::string_view bytes) {
+  ByteReader in(bytes);
+  TextColumn keys = ReadTexts(in, per_block_);
+  if (in.failed() || in.left() != 0 || first != count()) {
+    throw std::runtime_error("state file " + db_.path() + ": the keys of customers from " +
+                             std::to_string(first) + " on are damaged. Restore a backup.");
+  }
+  for (const std::uint32_t index : keys.index) {
+    erased_.push_back(index == TextColumn::kNoText);
+    keys_.push_back(erased_.back() ? std::string() : keys.texts[index]);
+  }
 }
 
 // Those of rows that stand next to each other, or kNobody.
@@ -157,15 +216,14 @@ void Customers::FindSome(const TextRows& keys, std::size_t begin, std::size_t en
 
 std::vector<CustomerIndex> Customers::InternAll(const TextRows& keys) {
   std::vector<CustomerIndex> all(keys.size());
-  InParallel((keys.size() + kKeysHashedAtOnce - 1) / kKeysHashedAtOnce, [&](std::size_t part) {
-    const std::size_t begin = part * kKeysHashedAtOnce;
-    FindSome(keys, begin, std::min(keys.size(), begin + kKeysHashedAtOnce), all);
-  });
+  InRanges(keys.size(), kKeysHashedAtOnce,
+           [&](std::size_t begin, std::size_t end) { FindSome(keys, begin, end, all); });
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (all[i] == kNobody) {
-      all[i] = Intern(keys[i]);
+      all[i] = Append(keys[i]);
     }
   }
+  Store();
   return all;
 }
 
@@ -189,9 +247,9 @@ void Customers::Merge(CustomerIndex survivor, CustomerIndex other) {
   for (const CustomerIndex member : moved) {
     survivors_[member] = survivor;
     into.push_back(member);
-    db_.Prepare("UPDATE ledger_customer SET survivor = ? WHERE id = ?")
-        .Bind(1, static_cast<std::int64_t>(survivor))
-        .Bind(2, static_cast<std::int64_t>(member))
+    db_.Prepare("INSERT OR REPLACE INTO ledger_merged(customer, survivor) VALUES (?, ?)")
+        .Bind(1, static_cast<std::int64_t>(member))
+        .Bind(2, static_cast<std::int64_t>(survivor))
         .Run();
   }
   // A restart reads them in this order too.
@@ -206,9 +264,17 @@ void Customers::Erase(CustomerIndex survivor) {
     erased_[member] = true;
     erased_hashes_.insert(hash);
     db_.Prepare("INSERT OR IGNORE INTO ledger_erased(hash) VALUES (?)").Bind(1, hash).Run();
-    db_.Prepare("UPDATE ledger_customer SET key = NULL WHERE id = ?")
-        .Bind(1, static_cast<std::int64_t>(member))
-        .Run();
+    if (member >= packed_) {
+      db_.Prepare("UPDATE ledger_customer SET key = NULL WHERE id = ?")
+          .Bind(1, static_cast<std::int64_t>(member))
+          .Run();
+    } else {
+      const CustomerIndex first = member / per_block_ * per_block_;
+      db_.Prepare("UPDATE ledger_customer_block SET keys = ? WHERE first = ?")
+          .BindBlob(1, Packed(first))
+          .Bind(2, static_cast<std::int64_t>(first))
+          .Run();
+    }
   }
 }
 

@@ -21,8 +21,9 @@ namespace segue {
 
 class Customers {
  public:
-  // `secret` keys the hashes: of the table in memory and of erased keys.  Requires: db outlives it.
-  Customers(Database& db, std::string_view secret);
+  // `secret` keys the hashes: of the table in memory and of erased keys.  `per_block`: so many keys
+  // are kept together; always the same for one file.  Requires: db outlives it.
+  Customers(Database& db, std::string_view secret, std::size_t per_block);
 
   CustomerIndex count() const { return static_cast<CustomerIndex>(keys_.size()); }
 
@@ -62,11 +63,18 @@ class Customers {
   std::optional<CustomerIndex> FindHashed(std::uint64_t hash, std::string_view key) const;
   void FindSome(const TextRows& keys, std::size_t begin, std::size_t end,
                 std::vector<CustomerIndex>& found) const;
-  CustomerIndex InternHashed(std::uint64_t hash, std::string_view key);
+  // In memory only, until Store.
+  CustomerIndex Append(std::string_view key);
+  void Store();
+  std::string Packed(CustomerIndex first) const;
+  void Unpack(CustomerIndex first, std::string_view bytes);
 
   Database& db_;
   std::string secret_;
   HashKey hash_key_;
+  CustomerIndex per_block_;
+  CustomerIndex packed_ = 0;  // So many are in blocks, …
+  CustomerIndex stored_ = 0;  // … and so many in the file at all: the others in a row each.
   std::vector<std::string> keys_;
   std::vector<CustomerIndex> survivors_;
   std::vector<bool> erased_;

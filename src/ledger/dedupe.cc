@@ -1,15 +1,17 @@
-// Sorted runs of (hash, sequence) in blobs.
+// Sorted runs of (hash, place) in blobs.
 //
-//   part = count, first hash, bits of the low halves, low halves packed, high halves in unary
-//   (Elias and Fano 1974),
-//          sequences as a column of integers
+//   place = number of a group of kGroupSequences sequences, and in the lower bits which of them,
+//   from 1 on; 0: any of them may be meant part = count, first hash, bits of the low halves, low
+//   halves packed, high halves in unary (Elias and Fano 1974), groups and lower bits as columns of
+//   integers
 //
-// With 48-bit hashes and ten million keys a hash costs 3.4 bytes and a sequence 3.
+// With 36-bit hashes and ten million keys a hash costs 2 bytes and a group 1.3.
 
 #include "ledger/dedupe.h"
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <numeric>
 #include <stdexcept>
 
@@ -20,9 +22,13 @@ namespace segue {
 namespace {
 
 constexpr std::size_t kPartEntries = 4096;
+constexpr Sequence kGroupSequences = 4096;
+constexpr int kWithinBits = 13;
+constexpr std::uint64_t kWithin = (std::uint64_t{1} << kWithinBits) - 1;
 constexpr std::size_t kPartsAtOnce = 256;  // Encoded, before they are written.
 constexpr std::size_t kAskedAtOnce = 8 * 1024;
-constexpr std::size_t kCachedParts = 256;
+constexpr std::size_t kCachedParts = 512;
+constexpr std::size_t kSortedMax = 32;  // Each is gone through with every batch.
 constexpr std::size_t kMergeWays = 4;
 // A merge holds both sides in memory: 16 bytes for each entry.
 constexpr std::size_t kRunEntriesMax = 8'000'000;
@@ -30,6 +36,21 @@ constexpr std::size_t kRunEntriesMax = 8'000'000;
 constexpr std::size_t kBloomBitsPerKey = 16;
 constexpr std::size_t kGroupWords = 8;
 constexpr int kBloomProbes = 7;
+
+std::uint64_t ExactPlace(Sequence sequence) {
+  return (sequence / kGroupSequences << kWithinBits) | (1 + sequence % kGroupSequences);
+}
+
+std::uint64_t GroupPlace(Sequence sequence) {
+  return sequence / kGroupSequences << kWithinBits;
+}
+
+KeyIndex::Place DecodedPlace(std::uint64_t place) {
+  const Sequence first = (place >> kWithinBits) * kGroupSequences;
+  const std::uint64_t within = place & kWithin;
+  return within == 0 ? KeyIndex::Place{first, first + kGroupSequences - 1}
+                     : KeyIndex::Place{first + within - 1, first + within - 1};
+}
 
 std::size_t BloomWords(std::size_t keys) {
   return (keys * kBloomBitsPerKey / 64 / kGroupWords + 1) * kGroupWords;
@@ -44,21 +65,39 @@ std::uint64_t Mixed(std::uint64_t hash) {
   return hash ^ (hash >> 32U);
 }
 
-KeyIndex::Part Merged(const KeyIndex::Part& a, const KeyIndex::Part& b) {
-  KeyIndex::Part merged(a.size() + b.size());
-  std::merge(a.begin(), a.end(), b.begin(), b.end(), merged.begin());
-  return merged;
+// Hashes are even: of as many buckets as there are entries nearly each holds one or two.
+KeyIndex::Part SortedByHash(const KeyIndex::Part& entries, int bits) {
+  const int width = std::min(bits, BitWidth(entries.size()));
+  const auto bucket_of = [&](const KeyIndex::Entry& entry) {
+    return entry.hash >> static_cast<unsigned>(bits - width);
+  };
+  std::vector<std::uint32_t> ends((std::size_t{1} << static_cast<unsigned>(width)) + 1, 0);
+  for (const KeyIndex::Entry& entry : entries) {
+    ++ends[bucket_of(entry) + 1];
+  }
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
+  KeyIndex::Part sorted(entries.size());
+  for (const KeyIndex::Entry& entry : entries) {
+    sorted[ends[bucket_of(entry)]++] = entry;
+  }
+  std::uint32_t begin = 0;
+  for (const std::uint32_t end : ends) {
+    if (end - begin > 1) {
+      std::sort(sorted.begin() + begin, sorted.begin() + end);
+    }
+    begin = end;
+  }
+  return sorted;
 }
 
 std::string EncodePart(const KeyIndex::Entry* entries, std::size_t count) {
   const std::uint64_t first = entries[0].hash;
   const std::uint64_t span = entries[count - 1].hash - first;
   const int low_bits = std::max(0, BitWidth(span / count) - 1);
-  std::vector<std::uint64_t> lows(count);
+  std::vector<std::uint64_t> lows(count), groups(count), within(count);
   std::vector<std::uint64_t> highs;  // As bits: zeros and a one for each entry.
-  IntColumn sequences;
-  sequences.values.resize(count);
   std::size_t length = 0;
+  std::uint64_t lowest = ~std::uint64_t{0}, widest = 0, exact = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t offset = entries[i].hash - first;
     lows[i] =
@@ -67,7 +106,14 @@ std::string EncodePart(const KeyIndex::Entry* entries, std::size_t count) {
     highs.resize(one / 64 + 1, 0);
     highs[one / 64] |= std::uint64_t{1} << (one % 64);
     length = one + 1;
-    sequences.values[i] = static_cast<std::int64_t>(entries[i].sequence);
+    groups[i] = entries[i].place >> kWithinBits;
+    within[i] = entries[i].place & kWithin;
+    lowest = std::min(lowest, groups[i]);
+    exact |= within[i];
+  }
+  for (std::uint64_t& group : groups) {
+    group -= lowest;
+    widest |= group;
   }
   ByteWriter out;
   out.Varint(count);
@@ -76,45 +122,115 @@ std::string EncodePart(const KeyIndex::Entry* entries, std::size_t count) {
   out.Bits(lows, low_bits);
   out.Varint(length);
   out.Bits(highs, 64);
-  WriteInts(out, sequences);
+  out.Varint(lowest);
+  out.Byte(static_cast<std::uint8_t>(BitWidth(widest)));
+  out.Bits(groups, BitWidth(widest));
+  out.Byte(exact == 0 ? 0 : kWithinBits);
+  out.Bits(within, exact == 0 ? 0 : kWithinBits);
   return out.Take();
 }
 
-KeyIndex::Part DecodePart(std::string_view bytes) {
-  ByteReader in(bytes);
-  const std::uint64_t count = in.Varint();
-  if (count > kPartEntries) {
-    in.Fail();
-  }
-  KeyIndex::Part part(in.failed() ? 0 : count);
-  const std::uint64_t first = in.Varint();
-  const int low_bits = in.Byte();
-  const std::vector<std::uint64_t> lows = in.Bits(part.size(), low_bits);
-  const std::uint64_t length = in.Varint();
-  if (length > in.left() * 8 || low_bits > 63) {
-    in.Fail();
-  }
-  const std::vector<std::uint64_t> highs = in.Bits(in.failed() ? 0 : (length + 63) / 64, 64);
-  std::size_t next = 0;
-  for (std::size_t word = 0; word < highs.size(); ++word) {
-    for (std::uint64_t ones = highs[word]; ones != 0 && next < part.size(); ones &= ones - 1) {
-      const std::size_t at = word * 64 + static_cast<std::size_t>(std::countr_zero(ones));
-      if (at < next) {
-        in.Fail();
-      }
-      part[next].hash = first + (((at - next) << static_cast<unsigned>(low_bits)) | lows[next]);
-      ++next;
+// A part as it lies in the file: numbers are read where they stand.
+class PackedPart {
+ public:
+  explicit PackedPart(std::string_view bytes) {
+    ByteReader in(bytes);
+    count_ = in.Varint();
+    first_ = in.Varint();
+    lows_ = Numbers(in, in.Byte());
+    const std::uint64_t length = in.Varint();
+    highs_ = in.Raw(length > in.left() * 8 ? in.left() + 1 : (length + 63) / 64 * 8);
+    lowest_ = in.Varint();
+    groups_ = Numbers(in, in.Byte());
+    within_ = Numbers(in, in.Byte());
+    if (in.failed() || in.left() != 0) {
+      Damaged();
     }
   }
-  const IntColumn sequences = ReadInts(in, part.size());
-  if (in.failed() || next != part.size()) {
+
+  KeyIndex::Part All() const {
+    KeyIndex::Part part(count_);
+    std::size_t next = 0;
+    for (std::size_t word = 0; word < highs_.size() / 8; ++word) {
+      for (std::uint64_t ones = High(word); ones != 0; ones &= ones - 1, ++next) {
+        const std::size_t at = word * 64 + static_cast<std::size_t>(std::countr_zero(ones));
+        if (at < next || next >= count_) {
+          Damaged();
+        }
+        part[next] = {Hash(at - next, next), Place(next)};
+      }
+    }
+    if (next != count_) {
+      Damaged();
+    }
+    return part;
+  }
+
+  void Find(std::uint64_t hash, std::vector<std::uint64_t>& places) const {
+    if (hash < first_) {
+      return;
+    }
+    // Those with these upper bits stand behind as many zeros.
+    const std::uint64_t zeros = (hash - first_) >> static_cast<unsigned>(lows_.width);
+    std::uint64_t before = 0;
+    std::size_t next = 0, word = 0;
+    for (; word < highs_.size() / 8; ++word) {
+      const auto ones = static_cast<std::size_t>(std::popcount(High(word)));
+      if (before + 64 - ones >= zeros) {
+        break;
+      }
+      before += 64 - ones;
+      next += ones;
+    }
+    for (std::size_t bit = word * 64; bit < highs_.size() * 8 && before <= zeros; ++bit) {
+      if ((High(bit / 64) >> (bit % 64) & 1U) == 0) {
+        ++before;
+      } else {
+        if (before == zeros && next < count_ && Hash(zeros, next) == hash) {
+          places.push_back(Place(next));
+        }
+        ++next;
+      }
+    }
+  }
+
+ private:
+  struct Packed {
+    int width = 0;
+    std::string_view bytes;
+
+    std::uint64_t At(std::size_t at) const { return width == 0 ? 0 : BitsAt(bytes, at, width); }
+  };
+
+  [[noreturn]] static void Damaged() {
     throw std::runtime_error("the index of events in the state file is damaged: restore a backup.");
   }
-  for (std::size_t i = 0; i < part.size(); ++i) {
-    part[i].sequence = static_cast<Sequence>(sequences.values[i]);
+
+  Packed Numbers(ByteReader& in, int width) const {
+    if (width > 63 || count_ > kPartEntries) {
+      Damaged();
+    }
+    return {width, in.Raw((count_ * static_cast<std::size_t>(width) + 7) / 8)};
   }
-  return part;
-}
+
+  std::uint64_t High(std::size_t word) const {
+    std::uint64_t high = 0;
+    std::memcpy(&high, highs_.data() + word * sizeof high, sizeof high);
+    return high;
+  }
+
+  std::uint64_t Hash(std::uint64_t upper, std::size_t at) const {
+    return first_ + ((upper << static_cast<unsigned>(lows_.width)) | lows_.At(at));
+  }
+
+  std::uint64_t Place(std::size_t at) const {
+    return (lowest_ + groups_.At(at)) << kWithinBits | within_.At(at);
+  }
+
+  std::uint64_t count_ = 0, first_ = 0, lowest_ = 0;
+  Packed lows_, groups_, within_;
+  std::string_view highs_;
+};
 
 }  // namespace
 
@@ -169,7 +285,7 @@ void KeyIndex::Load() const {
     Statement parts = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? ORDER BY part");
     parts.Bind(1, run.id);
     while (parts.Step()) {
-      const Part part = DecodePart(parts.BlobView(0));
+      const Part part = PackedPart(parts.BlobView(0)).All();
       run.first.push_back(part.front().hash);
       run.count += part.size();
       for (const Entry& entry : part) {
@@ -181,9 +297,10 @@ void KeyIndex::Load() const {
 
 void KeyIndex::Add(std::uint64_t hash, Sequence sequence) {
   hash &= mask_;
-  const auto [found, added] = recent_.emplace(hash, sequence);
-  if (!added && found->second != sequence) {
-    recent_more_.emplace(hash, sequence);
+  const std::uint64_t place = ExactPlace(sequence);
+  const auto [found, added] = recent_.emplace(hash, place);
+  if (!added && found->second != place) {
+    recent_more_.emplace(hash, place);
   }
 }
 
@@ -193,32 +310,6 @@ std::size_t KeyIndex::recent() const {
     count += part.size();
   }
   return count;
-}
-
-// Hashes are even: of as many buckets as there are entries nearly each holds one or two.
-std::vector<KeyIndex::Entry> KeyIndex::Sorted(std::span<const std::uint64_t> hashes,
-                                              Sequence first) const {
-  const int width = std::min(bits_, BitWidth(hashes.size()));
-  const auto bucket_of = [&](std::uint64_t hash) {
-    return (hash & mask_) >> static_cast<unsigned>(bits_ - width);
-  };
-  std::vector<std::uint32_t> ends((std::size_t{1} << static_cast<unsigned>(width)) + 1, 0);
-  for (const std::uint64_t hash : hashes) {
-    ++ends[bucket_of(hash) + 1];
-  }
-  std::partial_sum(ends.begin(), ends.end(), ends.begin());
-  std::vector<Entry> entries(hashes.size());
-  for (std::size_t i = 0; i < hashes.size(); ++i) {
-    entries[ends[bucket_of(hashes[i])]++] = {hashes[i] & mask_, first + i};
-  }
-  std::uint32_t begin = 0;
-  for (const std::uint32_t end : ends) {
-    if (end - begin > 1) {
-      std::sort(entries.begin() + begin, entries.begin() + end);
-    }
-    begin = end;
-  }
-  return entries;
 }
 
 // For each whether its hash is here already, or was the one before it.
@@ -238,10 +329,9 @@ std::vector<std::uint8_t> KeyIndex::Known(const std::vector<Entry>& entries) con
     }
   }
   // In the order of the hashes the filters are gone through from one end to the other.
-  InParallel((entries.size() + kAskedAtOnce - 1) / kAskedAtOnce, [&](std::size_t part) {
-    const std::size_t end = std::min(entries.size(), (part + 1) * kAskedAtOnce);
+  InRanges(entries.size(), kAskedAtOnce, [&](std::size_t begin, std::size_t end) {
     for (const Run& run : runs_) {
-      for (std::size_t i = part * kAskedAtOnce; i < end; ++i) {
+      for (std::size_t i = begin; i < end; ++i) {
         known[i] |= static_cast<std::uint8_t>(run.MayHold(entries[i].hash));
       }
     }
@@ -256,54 +346,68 @@ std::span<const KeyIndex::Entry> KeyIndex::Asked::Of(std::uint64_t hash) const {
   return {begin, end};
 }
 
-KeyIndex::Asked KeyIndex::Ask(std::span<const std::uint64_t> hashes, Sequence first) const {
+KeyIndex::Asked KeyIndex::Ask(std::span<const std::uint64_t> hashes) const {
   Load();
   Asked asked;
-  asked.entries = Sorted(hashes, first);
+  Part entries(hashes.size());
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    entries[i] = {hashes[i] & mask_, i};
+  }
+  asked.entries = SortedByHash(entries, bits_);
   const std::vector<std::uint8_t> known = Known(asked.entries);
   for (std::size_t i = 0; i < known.size(); ++i) {
     if (known[i] != 0) {
-      asked.look.push_back(asked.entries[i].sequence - first);
+      asked.look.push_back(asked.entries[i].place);
     }
   }
   std::sort(asked.look.begin(), asked.look.end());
   return asked;
 }
 
-void KeyIndex::Add(Asked asked) {
-  Part entries = std::move(asked.entries);
-  for (; !sorted_.empty() && sorted_.back().size() < 2 * entries.size(); sorted_.pop_back()) {
-    entries = Merged(sorted_.back(), entries);
+// All of them as one.
+KeyIndex::Part KeyIndex::TakeSorted() {
+  Part all;
+  for (const Part& part : sorted_) {
+    all.insert(all.end(), part.begin(), part.end());
   }
-  sorted_.push_back(std::move(entries));
+  sorted_.clear();
+  return SortedByHash(all, bits_);
 }
 
-std::shared_ptr<const KeyIndex::Part> KeyIndex::ReadPart(std::int64_t run, std::size_t part) const {
+void KeyIndex::Add(Asked asked, std::span<const Sequence> sequences) {
+  Part entries = std::move(asked.entries);
+  for (Entry& entry : entries) {
+    entry.place = GroupPlace(sequences[entry.place]);
+  }
+  sorted_.push_back(std::move(entries));
+  if (sorted_.size() >= kSortedMax) {
+    Part all = TakeSorted();
+    sorted_.push_back(std::move(all));
+  }
+}
+
+std::shared_ptr<const std::string> KeyIndex::ReadPart(std::int64_t run, std::size_t part) const {
   return parts_.Get((static_cast<std::uint64_t>(run) << 24U) | part, [&] {
     Statement read = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? AND part = ?");
     read.Bind(1, run).Bind(2, static_cast<std::int64_t>(part));
-    return std::make_shared<const Part>(
-        DecodePart(read.Step() ? read.BlobView(0) : std::string_view()));
+    return std::make_shared<const std::string>(read.Step() ? read.BlobView(0) : std::string_view());
   });
 }
 
-void KeyIndex::FindInRun(const Run& run, std::uint64_t hash, std::vector<Sequence>& found) const {
+void KeyIndex::FindInRun(const Run& run, std::uint64_t hash,
+                         std::vector<std::uint64_t>& found) const {
   // The first part that may hold it: the last one that begins below it.
   const auto begin = std::lower_bound(run.first.begin(), run.first.end(), hash);
   auto part = static_cast<std::size_t>(begin - run.first.begin());
   for (part -= part > 0 ? 1 : 0; part < run.first.size() && run.first[part] <= hash; ++part) {
-    const std::shared_ptr<const Part> entries = ReadPart(run.id, part);
-    auto at = std::lower_bound(entries->begin(), entries->end(), Entry{hash, 0});
-    for (; at != entries->end() && at->hash == hash; ++at) {
-      found.push_back(at->sequence);
-    }
+    PackedPart(*ReadPart(run.id, part)).Find(hash, found);
   }
 }
 
-std::vector<Sequence> KeyIndex::Find(std::uint64_t hash) const {
+std::vector<KeyIndex::Place> KeyIndex::Find(std::uint64_t hash) const {
   Load();
   hash &= mask_;
-  std::vector<Sequence> found;
+  std::vector<std::uint64_t> found;
   if (const auto recent = recent_.find(hash); recent != recent_.end()) {
     found.push_back(recent->second);
     const auto [begin, end] = recent_more_.equal_range(hash);
@@ -314,7 +418,7 @@ std::vector<Sequence> KeyIndex::Find(std::uint64_t hash) const {
   for (const Part& part : sorted_) {
     auto at = std::lower_bound(part.begin(), part.end(), Entry{hash, 0});
     for (; at != part.end() && at->hash == hash; ++at) {
-      found.push_back(at->sequence);
+      found.push_back(at->place);
     }
   }
   for (const Run& run : runs_) {
@@ -324,7 +428,9 @@ std::vector<Sequence> KeyIndex::Find(std::uint64_t hash) const {
   }
   std::sort(found.begin(), found.end());
   found.erase(std::unique(found.begin(), found.end()), found.end());
-  return found;
+  std::vector<Place> places(found.size());
+  std::transform(found.begin(), found.end(), places.begin(), DecodedPlace);
+  return places;
 }
 
 void KeyIndex::WriteRun(const std::vector<Entry>& entries) {
@@ -381,7 +487,7 @@ void KeyIndex::MergeRuns() {
       Statement parts = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? ORDER BY part");
       parts.Bind(1, run);
       while (parts.Step()) {
-        const Part part = DecodePart(parts.BlobView(0));
+        const Part part = PackedPart(parts.BlobView(0)).All();
         all.insert(all.end(), part.begin(), part.end());
       }
       const auto middle = all.begin() + static_cast<std::ptrdiff_t>(before);
@@ -403,16 +509,14 @@ void KeyIndex::Flush() {
   Load();
   Part entries;
   entries.reserve(recent_.size() + recent_more_.size());
-  for (const auto& [hash, sequence] : recent_) {
-    entries.push_back({hash, sequence});
+  for (const auto& [hash, place] : recent_) {
+    entries.push_back({hash, place});
   }
-  for (const auto& [hash, sequence] : recent_more_) {
-    entries.push_back({hash, sequence});
+  for (const auto& [hash, place] : recent_more_) {
+    entries.push_back({hash, place});
   }
-  std::sort(entries.begin(), entries.end());
-  for (; !sorted_.empty(); sorted_.pop_back()) {
-    entries = Merged(sorted_.back(), entries);
-  }
+  sorted_.push_back(std::move(entries));
+  entries = TakeSorted();
   entries.erase(std::unique(entries.begin(), entries.end()), entries.end());
   recent_.clear();
   recent_more_.clear();

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -27,11 +28,19 @@ class KeyIndex {
   // `bits`: how much of a hash is kept; always the same for one file.  Requires: db outlives it.
   KeyIndex(Database& db, int bits);
 
+  // Where an event may be: under one sequence, or under one from the first to the last.
+  struct Place {
+    Sequence first = 0, last = 0;
+
+    // clang-tidy 14 sees a 0 in what the compiler makes of this.
+    friend auto operator<=>(const Place&, const Place&) = default;  // NOLINT(modernize-use-nullptr)
+  };
+
   void Add(std::uint64_t hash, Sequence sequence);
 
   struct Entry {
     std::uint64_t hash = 0;
-    Sequence sequence = 0;
+    std::uint64_t place = 0;  // See dedupe.cc; of those that are asked about, their number.
 
     // clang-tidy 14 sees a 0 in what the compiler makes of this.
     friend auto operator<=>(const Entry&, const Entry&) = default;  // NOLINT(modernize-use-nullptr)
@@ -39,7 +48,7 @@ class KeyIndex {
 
   using Part = std::vector<Entry>;
 
-  // Many that are to be added at once, under `first`, `first` + 1, …
+  // Many that are to be added at once.
   struct Asked {
     Part entries;  // By hash.
     // Where in the hashes the caller must look closer, ascending: one that was there before, or
@@ -50,14 +59,16 @@ class KeyIndex {
     std::span<const Entry> Of(std::uint64_t hash) const;
   };
 
-  Asked Ask(std::span<const std::uint64_t> hashes, Sequence first) const;
-  void Add(Asked asked);
+  Asked Ask(std::span<const std::uint64_t> hashes) const;
+  // `sequences`: of each of the hashes.  Kept of them is near which others they lie, which takes
+  // half the bytes.  Requires: events with neighbouring sequences are quickly looked through.
+  void Add(Asked asked, std::span<const Sequence> sequences);
 
   // As it is kept.
   std::uint64_t Cut(std::uint64_t hash) const { return hash & mask_; }
 
   // Ascending, without repetitions.
-  std::vector<Sequence> Find(std::uint64_t hash) const;
+  std::vector<Place> Find(std::uint64_t hash) const;
   // Writes what was added since the last Flush, inside the caller's transaction.
   void Flush();
   // Reads the runs, which else happens when they are first asked: a plan never does.
@@ -80,10 +91,10 @@ class KeyIndex {
     void Note(std::uint64_t hash);
   };
 
-  std::vector<Entry> Sorted(std::span<const std::uint64_t> hashes, Sequence first) const;
+  Part TakeSorted();
   std::vector<std::uint8_t> Known(const std::vector<Entry>& entries) const;
-  std::shared_ptr<const Part> ReadPart(std::int64_t run, std::size_t part) const;
-  void FindInRun(const Run& run, std::uint64_t hash, std::vector<Sequence>& found) const;
+  std::shared_ptr<const std::string> ReadPart(std::int64_t run, std::size_t part) const;
+  void FindInRun(const Run& run, std::uint64_t hash, std::vector<std::uint64_t>& found) const;
   void WriteRun(const std::vector<Entry>& entries);
   void MergeRuns();
   static int Tier(const Run& run);
@@ -91,14 +102,15 @@ class KeyIndex {
   Database& db_;
   int bits_;
   std::uint64_t mask_;
-  boost::unordered_flat_map<std::uint64_t, Sequence> recent_;
-  std::multimap<std::uint64_t, Sequence> recent_more_;  // Those whose hash is in recent_ already.
-  std::vector<Part>
-      sorted_;  // What was added at once, each at most half as long as the one before.
+  // By hash, the place.
+  boost::unordered_flat_map<std::uint64_t, std::uint64_t> recent_;
+  std::multimap<std::uint64_t, std::uint64_t>
+      recent_more_;           // Those whose hash is in recent_ already.
+  std::vector<Part> sorted_;  // What was added at once.
   mutable bool loaded_ = false;
   mutable std::vector<Run> runs_;
   mutable std::int64_t next_run_ = 1;
-  mutable Cache<Part> parts_;
+  mutable Cache<std::string> parts_;  // As they lie in the file.
 };
 
 }  // namespace segue

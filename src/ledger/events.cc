@@ -10,8 +10,8 @@
 namespace segue {
 namespace {
 
-constexpr std::size_t kCachedBlocks = 256;
-constexpr std::size_t kCachedDirectories = 32;
+constexpr std::size_t kCachedBlocks = 48;
+constexpr std::size_t kCachedDirectories = 16;
 
 [[noreturn]] void Damaged(const Database& db, const std::string& what) {
   throw std::runtime_error("state file " + db.path() + ": " + what +
@@ -296,6 +296,74 @@ std::optional<Record> EventStore::Find(int kind, Sequence sequence) const {
     }
   }
   return result;
+}
+
+std::optional<Record> EventStore::FindInBlock(const Chunk& chunk, const Block& block,
+                                              KeyIndex::Place place, std::string_view dedupe,
+                                              std::optional<CustomerIndex> customer) const {
+  const std::vector<std::vector<int>>& recipes = names_.Kind(chunk.kind).recipes;
+  RecordParts parts{.all = false, .dedupe = true, .fields = {}};
+  for (const std::vector<int>& recipe : recipes) {
+    parts.fields.insert(parts.fields.end(), recipe.begin(), recipe.end());
+  }
+  // Most often the dedupe text is one field.
+  const auto may_be = [&](std::size_t row) {
+    const auto recipe = static_cast<std::size_t>(block.recipes()[row]);
+    return recipe == 0 || recipe > recipes.size() || recipes[recipe - 1].size() != 1 ||
+           recipes[recipe - 1][0] < 0 || block.MayBe(row, recipes[recipe - 1][0], dedupe);
+  };
+  const std::vector<std::int64_t>& sequences = block.sequences();
+  Record record;
+  const auto look = [&](std::size_t begin, std::size_t end) {
+    for (std::size_t row = begin; row < end; ++row) {
+      const auto sequence = static_cast<Sequence>(sequences[row]);
+      if (place.first <= sequence && sequence <= place.last && !chunk.dead.contains(sequence) &&
+          may_be(row)) {
+        Complete(chunk, block, row, parts, record);
+        if (record.dedupe == dedupe) {
+          Complete(chunk, block, row, RecordParts(), record);
+          return true;
+        }
+      }
+    }
+    return false;
+  };
+  if (customer) {
+    const std::vector<std::int64_t>& customers = block.customers();
+    const auto [first, last] =
+        std::equal_range(customers.begin(), customers.end(), static_cast<std::int64_t>(*customer));
+    if (look(static_cast<std::size_t>(first - customers.begin()),
+             static_cast<std::size_t>(last - customers.begin()))) {
+      return record;
+    }
+  }
+  return look(0, block.count()) ? std::optional(std::move(record)) : std::nullopt;
+}
+
+std::optional<Record> EventStore::Find(int kind, KeyIndex::Place place, std::string_view dedupe,
+                                       std::optional<CustomerIndex> customer) const {
+  if (place.first == place.last) {
+    std::optional<Record> record = Find(kind, place.first);
+    return record && record->dedupe == dedupe ? std::move(record) : std::nullopt;
+  }
+  for (auto at = journal_.lower_bound(place.first); at != journal_.end() && at->first <= place.last;
+       ++at) {
+    if (at->second.kind == kind && at->second.dedupe == dedupe) {
+      return at->second;
+    }
+  }
+  for (const auto& [id, chunk] : KindChunks(kind)) {
+    if (place.last < chunk.min_sequence || place.first > chunk.max_sequence) {
+      continue;
+    }
+    for (const std::int64_t number : ReadDirectory(id)->BlocksOf(place.first, place.last)) {
+      const std::shared_ptr<const Block> block = ReadBlock(id, static_cast<std::size_t>(number));
+      if (std::optional<Record> found = FindInBlock(chunk, *block, place, dedupe, customer)) {
+        return found;
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 void EventStore::Scan(int kind, std::int64_t after, std::int64_t until, const RecordParts& parts,

@@ -31,12 +31,12 @@
 
 namespace segue {
 
-// Rows on their way into chunks: each gets the sequence after the one before.
+// Rows on their way into chunks.
 struct StoredRows {
   const EventRows& rows;
   int kind = 0;  // As stored, see StoredNames.
   std::span<const CustomerIndex> customers;
-  Sequence first = 0;
+  Sequence first = 0;      // Of the one that is stored first.
   std::size_t recipe = 0;  // Makes every row's dedupe text.
   std::int64_t late_before = 0;
 };
@@ -54,8 +54,8 @@ class EventStore {
   // once, in one transaction; whatever else than Add and Find is to happen, EndBulk comes first.
   void BeginBulk(std::size_t count);
   void EndBulk();
-  // New records as rows, past the journal.  Their numbers in the order in which they are stored:
-  // mostly by customer.
+  // New records as rows, past the journal.  Their numbers in the order in which they are stored,
+  // mostly by customer, and in which they get their sequences.
   std::vector<std::uint32_t> AddRows(const StoredRows& rows);
   // Other content of a record that is there; kind, sequence and time stay.
   void Update(const Record& record);
@@ -66,6 +66,9 @@ class EventStore {
   void Forget(CustomerIndex customer);
 
   std::optional<Record> Find(int kind, Sequence sequence) const;
+  // The one that lies in this place and has this dedupe text; quickest when it names `customer`.
+  std::optional<Record> Find(int kind, KeyIndex::Place place, std::string_view dedupe,
+                             std::optional<CustomerIndex> customer) const;
   // With after < time <= until, in no order.  The record is valid during the call only.
   // Requires of `parts`: what they leave out is not looked at.
   void Scan(int kind, std::int64_t after, std::int64_t until, const RecordParts& parts,
@@ -106,6 +109,9 @@ class EventStore {
 
   std::shared_ptr<const Block> ReadBlock(std::int64_t chunk, std::size_t block) const;
   std::shared_ptr<const Directory> ReadDirectory(std::int64_t chunk) const;
+  std::optional<Record> FindInBlock(const Chunk& chunk, const Block& block, KeyIndex::Place place,
+                                    std::string_view dedupe,
+                                    std::optional<CustomerIndex> customer) const;
   // First block that may hold the customer; the others follow it for as long as they begin with no
   // larger one.
   static std::size_t FirstBlock(const Chunk& chunk, CustomerIndex customer);
@@ -124,8 +130,9 @@ class EventStore {
   void WriteChunk(int kind, bool again, std::span<const Record*> records);
   std::vector<std::size_t> WriteBlocks(Chunk& chunk, std::span<const Record* const> records);
   std::vector<std::uint32_t> WriteRowChunk(const StoredRows& rows,
-                                           std::span<const std::uint32_t> which);
-  BlockDraft DraftRows(const StoredRows& rows, std::span<const std::uint32_t> which) const;
+                                           std::span<const std::uint32_t> which, Sequence first);
+  BlockDraft DraftRows(const StoredRows& rows, std::span<const std::uint32_t> which,
+                       Sequence first) const;
   void WriteBlock(Chunk& chunk, CustomerIndex first, const std::string& bytes);
   void FinishChunk(Chunk chunk, const Directory& directory);
   void RewriteChunks(int kind);

@@ -13,9 +13,12 @@
 namespace segue {
 namespace {
 
-// Of each hash in the key index: one needless look at an event per ten thousand look-ups among a
-// hundred million keys.
-constexpr int kHashBits = 40;
+// Of each hash in the key index: one needless look at a block of events per ten thousand look-ups
+// among ten million keys.
+constexpr int kHashBits = 37;
+
+// Of customers: as many are written anew when one of them is erased.
+constexpr std::size_t kKeysPerBlock = 4096;
 
 // Up to which fact the snapshot of the traits knows whose rows changed.
 constexpr std::string_view kTraitsFollowed = "ledger.traits_followed";
@@ -43,6 +46,12 @@ int HashBits(Database& db) {
   return std::clamp(std::stoi(*bits), 1, 64);
 }
 
+// Tests let a few be many.
+std::size_t KeysPerBlock(Database& db) {
+  return std::stoull(
+      db.GetSetting("ledger.keys_per_block").value_or(std::to_string(kKeysPerBlock)));
+}
+
 }  // namespace
 
 Ledger::Inner::Inner(Database& database, const Schema& of, TextPool& texts)
@@ -51,7 +60,7 @@ Ledger::Inner::Inner(Database& database, const Schema& of, TextPool& texts)
       pool(texts),
       secret(Secret(db)),
       names(db, schema),
-      customers(db, secret),
+      customers(db, secret, KeysPerBlock(db)),
       accounts(db),
       traits(db, names, schema, pool, customers, accounts),
       events(db, names, customers),
@@ -210,10 +219,10 @@ void Ledger::Inner::TouchFor(const StoredEvent& event) {
   Touch(event.customer, TouchOfKind(names.KindOf(event.kind)), cause_time, cause_flags);
 }
 
-std::optional<Record> Ledger::Inner::FindByDedupe(int kind, const std::string& text) const {
-  for (const Sequence at : index.Find(keys.Dedupe(kind, text))) {
-    std::optional<Record> record = events.Find(kind, at);
-    if (record && record->dedupe == text) {
+std::optional<Record> Ledger::Inner::FindByDedupe(int kind, std::string_view text,
+                                                  std::string_view customer) const {
+  for (const KeyIndex::Place& place : index.Find(keys.Dedupe(kind, text))) {
+    if (std::optional<Record> record = events.Find(kind, place, text, customers.Find(customer))) {
       return record;
     }
   }
@@ -226,7 +235,7 @@ Intake Ledger::Inner::Add(const Event& event, const Arrival& arrival) {
   }
   const std::string text = DedupeText(event);
   const int kind = names.KindOf(event.kind);
-  if (const std::optional<Record> known = FindByDedupe(kind, text)) {
+  if (const std::optional<Record> known = FindByDedupe(kind, text, event.customer)) {
     return AddAgain(event, *known, arrival);
   }
   Record record;

@@ -51,7 +51,9 @@ struct Ledger::Inner {
   Intake Add(const Merge& merge, const Arrival& arrival);
   Intake Add(const Erase& erase, const Arrival& arrival);
   void EraseCustomer(CustomerIndex survivor);
-  std::optional<Record> FindByDedupe(int kind, const std::string& text) const;
+  // `customer`: the key of whose it probably is.
+  std::optional<Record> FindByDedupe(int kind, std::string_view text,
+                                     std::string_view customer) const;
   CustomerIndex Intern(std::string_view key);
   CustomerIndex InternAccount(std::string_view key);
   // An account is there as soon as a customer is said to belong to it.
@@ -63,7 +65,7 @@ struct Ledger::Inner {
   void Note(Change change);
   // Takes in all rows, or none and gives false: then they must be taken in one by one.
   bool AddRows(const std::shared_ptr<const EventRows>& rows, const Arrival& arrival);
-  bool AreNew(const EventRows& rows, int kind);
+  std::optional<KeyIndex::Asked> AllNew(const EventRows& rows, int kind) const;
   bool IsAwaited(int kind, std::string_view name) const;
   void NoteRows(AddedRows rows);
   void Touch(CustomerIndex customer, int code, std::int64_t time, std::int64_t flags);

@@ -209,7 +209,8 @@ class Ledger {
   struct AddedRows {
     std::shared_ptr<const EventRows> rows;
     std::vector<CustomerIndex> customers;  // As the rows name them.
-    // Their numbers, mostly by customer: a column goes through memory once then.
+    // Their numbers, mostly by customer: a column goes through memory once then.  The one that
+    // stands first has the sequence `first`, the next the one after it.
     std::vector<std::uint32_t> order;
     Sequence first = 0;
   };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <map>
 #include <memory_resource>
 #include <string>
 
@@ -139,32 +140,37 @@ const Relation* Refunds::OfRefund(int kind) const {
   return nullptr;
 }
 
-std::vector<Record> Refunds::Originals(const Relation& relation, const Value& name) const {
+std::vector<Record> Refunds::Originals(const Relation& relation, const Value& name,
+                                       CustomerIndex customer) const {
   const std::string text = FieldText(name);
-  std::vector<Sequence> proposed = index_.Find(keys_.Dedupe(relation.original, text));
-  const std::vector<Sequence> more =
-      index_.Find(keys_.Original(relation.original, relation.of, text));
-  proposed.insert(proposed.end(), more.begin(), more.end());
-  std::sort(proposed.begin(), proposed.end());
-  proposed.erase(std::unique(proposed.begin(), proposed.end()), proposed.end());
-  std::vector<Record> originals;
-  for (const Sequence sequence : proposed) {
-    std::optional<Record> record = events_.Find(relation.original, sequence);
+  std::map<Sequence, Record> originals;
+  const auto propose = [&](std::optional<Record> record) {
     if (record && record->Field(relation.of) == name) {
-      originals.push_back(std::move(*record));
+      originals.emplace(record->sequence, std::move(*record));
     }
+  };
+  for (const KeyIndex::Place& place : index_.Find(keys_.Dedupe(relation.original, text))) {
+    propose(events_.Find(relation.original, place, text, customer));
   }
-  return originals;
+  for (const KeyIndex::Place& place :
+       index_.Find(keys_.Original(relation.original, relation.of, text))) {
+    propose(events_.Find(relation.original, place.first));
+  }
+  std::vector<Record> ordered;
+  for (auto& [sequence, record] : originals) {
+    ordered.push_back(std::move(record));
+  }
+  return ordered;
 }
 
 std::vector<Record> Refunds::RefundsOf(const Relation& relation, const Value& name) const {
   std::vector<Record> refunds;
-  for (const Sequence sequence :
+  for (const KeyIndex::Place& place :
        index_.Find(keys_.Refund(relation.refund, relation.by, FieldText(name)))) {
-    if (waiting_kind_.contains(sequence)) {
+    if (waiting_kind_.contains(place.first)) {
       continue;
     }
-    std::optional<Record> record = events_.Find(relation.refund, sequence);
+    std::optional<Record> record = events_.Find(relation.refund, place.first);
     if (record && record->Field(relation.by) == name) {
       refunds.push_back(std::move(*record));
     }
@@ -172,8 +178,8 @@ std::vector<Record> Refunds::RefundsOf(const Relation& relation, const Value& na
   return refunds;
 }
 
-void Refunds::Relink(const Relation& relation, const Value& name) {
-  std::vector<Record> originals = Originals(relation, name);
+void Refunds::Relink(const Relation& relation, const Value& name, CustomerIndex customer) {
+  std::vector<Record> originals = Originals(relation, name, customer);
   const bool known = !originals.empty();
   for (Record& original : originals) {
     Recompute(std::move(original));
@@ -192,7 +198,8 @@ void Refunds::Recompute(Record original) {
     }
     const std::vector<Record> refunds = RefundsOf(relation, name);
     // Of several events with one name, the one that arrived first is meant.
-    if (refunds.empty() || Originals(relation, name).front().sequence != original.sequence) {
+    if (refunds.empty() ||
+        Originals(relation, name, original.customer).front().sequence != original.sequence) {
       continue;
     }
     for (const Record& refund : refunds) {
@@ -276,7 +283,7 @@ void Refunds::Activate(const Record& refund) {
   if (IsMissing(name)) {
     SetOrphan(*relation, refund, true);
   } else {
-    Relink(*relation, name);
+    Relink(*relation, name, refund.customer);
   }
 }
 
@@ -285,7 +292,7 @@ void Refunds::OnNew(const Record& record, std::int64_t now) {
     const Value& name = record.Field(relation.of);
     if (relation.original == record.kind && !IsMissing(name) &&
         !RefundsOf(relation, name).empty()) {
-      Relink(relation, name);
+      Relink(relation, name, record.customer);
     }
   }
   if (OfRefund(record.kind) != nullptr) {
@@ -308,7 +315,7 @@ void Refunds::OnAmended(const Record& before, const Record& after) {
     moved = true;
     for (const Value& name : {old_name, new_name}) {
       if (!IsMissing(name)) {
-        Relink(relation, name);
+        Relink(relation, name, after.customer);
       }
     }
   }
@@ -323,7 +330,7 @@ void Refunds::OnAmended(const Record& before, const Record& after) {
   SetOrphan(*relation, before, false);
   const Value& old_name = before.Field(relation->by);
   if (old_name != after.Field(relation->by) && !IsMissing(old_name)) {
-    Relink(*relation, old_name);
+    Relink(*relation, old_name, before.customer);
   }
   Activate(after);
 }
@@ -339,10 +346,10 @@ void Refunds::OnRemoved(std::span<const Record> records) {
   for (const Record& record : records) {
     for (const Relation& relation : names_.relations()) {
       if (relation.original == record.kind && !IsMissing(record.Field(relation.of))) {
-        Relink(relation, record.Field(relation.of));
+        Relink(relation, record.Field(relation.of), record.customer);
       }
       if (relation.refund == record.kind && !IsMissing(record.Field(relation.by))) {
-        Relink(relation, record.Field(relation.by));
+        Relink(relation, record.Field(relation.by), record.customer);
       }
     }
   }

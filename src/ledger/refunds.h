@@ -91,9 +91,11 @@ class Refunds {
   };
 
   const Relation* OfRefund(int kind) const;
-  std::vector<Record> Originals(const Relation& relation, const Value& name) const;
+  // `customer`: whose they probably are.
+  std::vector<Record> Originals(const Relation& relation, const Value& name,
+                                CustomerIndex customer) const;
   std::vector<Record> RefundsOf(const Relation& relation, const Value& name) const;
-  void Relink(const Relation& relation, const Value& name);
+  void Relink(const Relation& relation, const Value& name, CustomerIndex customer);
   void Recompute(Record original);
   void SetOrphan(const Relation& relation, const Record& refund, bool orphan);
   void Activate(const Record& refund);

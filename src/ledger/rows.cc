@@ -49,6 +49,8 @@ std::size_t TextBytes(const EventRows& rows, std::size_t row) {
 
 }  // namespace
 
+// Sequences follow the order in which the rows are stored, so that they take no bytes: what comes
+// at once has no order that matters.
 std::vector<std::uint32_t> EventStore::AddRows(const StoredRows& in) {
   EndBulk();
   const std::vector<std::int64_t>& times = in.rows.times;
@@ -62,7 +64,7 @@ std::vector<std::uint32_t> EventStore::AddRows(const StoredRows& in) {
   std::vector<std::uint32_t> stored;
   const auto write = [&](std::size_t end) {
     const std::vector<std::uint32_t> rows =
-        WriteRowChunk(in, std::span(order).subspan(begin, end - begin));
+        WriteRowChunk(in, std::span(order).subspan(begin, end - begin), in.first + begin);
     stored.insert(stored.end(), rows.begin(), rows.end());
   };
   for (std::size_t i = 0; i < order.size(); ++i) {
@@ -82,17 +84,17 @@ std::vector<std::uint32_t> EventStore::AddRows(const StoredRows& in) {
 }
 
 std::vector<std::uint32_t> EventStore::WriteRowChunk(const StoredRows& in,
-                                                     std::span<const std::uint32_t> which) {
+                                                     std::span<const std::uint32_t> which,
+                                                     Sequence first) {
   std::vector<std::uint32_t> rows = ByCustomer(which, in.customers);
-  const auto [low, high] = std::minmax_element(rows.begin(), rows.end());
   Chunk chunk;
   chunk.id = next_chunk_++;
   chunk.kind = in.kind;
   chunk.count = rows.size();
   chunk.min_time = in.rows.times[which.front()];
   chunk.max_time = in.rows.times[which.back()];
-  chunk.min_sequence = in.first + *low;
-  chunk.max_sequence = in.first + *high;
+  chunk.min_sequence = first;
+  chunk.max_sequence = first + rows.size() - 1;
   chunk.last = in.customers[rows.back()];
   std::vector<std::size_t> begins = {0};
   std::size_t bytes = 0;
@@ -111,28 +113,20 @@ std::vector<std::uint32_t> EventStore::WriteRowChunk(const StoredRows& in,
   };
   std::vector<std::string> blocks(begins.size());
   InParallel(blocks.size(), [&](std::size_t block) {
-    blocks[block] = EncodeBlock(DraftRows(in, rows_of(block)));
+    blocks[block] = EncodeBlock(DraftRows(in, rows_of(block), first + begins[block]));
   });
-  constexpr std::int64_t kElsewhere = -1;
-  std::vector<std::int64_t> block_of(*high - *low + 1, kElsewhere);
-  for (std::size_t block = 0; block < blocks.size(); ++block) {
-    for (const std::uint32_t row : rows_of(block)) {
-      block_of[row - *low] = static_cast<std::int64_t>(block);
-    }
-    WriteBlock(chunk, in.customers[rows_of(block).front()], blocks[block]);
-  }
   Directory directory;
-  for (std::size_t row = 0; row < block_of.size(); ++row) {
-    if (block_of[row] != kElsewhere) {
-      directory.sequences.push_back(static_cast<std::int64_t>(in.first + *low + row));
-      directory.blocks.push_back(block_of[row]);
-    }
+  for (std::size_t block = 0; block < blocks.size(); ++block) {
+    WriteBlock(chunk, in.customers[rows_of(block).front()], blocks[block]);
+    directory.Add(first + begins[block], static_cast<std::int64_t>(block),
+                  static_cast<std::int64_t>(rows_of(block).size()));
   }
   FinishChunk(std::move(chunk), directory);
   return rows;
 }
 
-BlockDraft EventStore::DraftRows(const StoredRows& in, std::span<const std::uint32_t> which) const {
+BlockDraft EventStore::DraftRows(const StoredRows& in, std::span<const std::uint32_t> which,
+                                 Sequence first) const {
   const std::size_t count = which.size();
   BlockDraft draft;
   draft.customers.resize(count);
@@ -146,7 +140,7 @@ BlockDraft EventStore::DraftRows(const StoredRows& in, std::span<const std::uint
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t row = which[i];
     draft.customers[i] = in.customers[row];
-    draft.sequences[i] = static_cast<std::int64_t>(in.first + row);
+    draft.sequences[i] = static_cast<std::int64_t>(first + i);
     draft.times[i] = in.rows.times[row];
     draft.flags[i] = in.rows.times[row] < in.late_before ? kLateFlag : 0;
     draft.versions.values[i] = in.rows.versions[row];
@@ -196,7 +190,11 @@ bool Ledger::Inner::AddRows(const std::shared_ptr<const EventRows>& added, const
     Seal();  // What is older goes into older chunks.
   }
   const std::size_t recipe = names.RecipeOf(kind, rows.dedupe);
-  if (recipe == 0 || !AreNew(rows, kind)) {
+  if (recipe == 0) {
+    return false;
+  }
+  std::optional<KeyIndex::Asked> fresh = AllNew(rows, kind);
+  if (!fresh) {
     return false;
   }
   std::vector<CustomerIndex> owners = customers.InternAll(rows.customers);
@@ -207,6 +205,11 @@ bool Ledger::Inner::AddRows(const std::shared_ptr<const EventRows>& added, const
                                                       .first = sequence + 1,
                                                       .recipe = recipe,
                                                       .late_before = arrival.late_before});
+  std::vector<Sequence> sequences(rows.size());
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    sequences[stored[i]] = sequence + 1 + i;
+  }
+  index.Add(std::move(*fresh), sequences);
   NoteRows({added, std::move(owners), std::move(stored), sequence + 1});
   sequence += rows.size();
   if (index.recent() >= kKeysMax) {
@@ -224,40 +227,34 @@ bool Ledger::Inner::IsAwaited(int kind, std::string_view name) const {
                      });
 }
 
-// Puts all into the key index under the sequences that they will have, or none.
-bool Ledger::Inner::AreNew(const EventRows& rows, int kind) {
+// Nothing when one of them is known already, or awaited.
+std::optional<KeyIndex::Asked> Ledger::Inner::AllNew(const EventRows& rows, int kind) const {
   std::string room, other;
   std::vector<std::uint64_t> hashes(rows.size());
-  InParallel((rows.size() + kRowsHashedAtOnce - 1) / kRowsHashedAtOnce, [&](std::size_t part) {
+  InRanges(rows.size(), kRowsHashedAtOnce, [&](std::size_t begin, std::size_t end) {
     std::string text;
-    const std::size_t end = std::min(rows.size(), (part + 1) * kRowsHashedAtOnce);
-    for (std::size_t row = part * kRowsHashedAtOnce; row < end; ++row) {
+    for (std::size_t row = begin; row < end; ++row) {
       hashes[row] = keys.Dedupe(kind, rows.DedupeAt(row, text));
     }
   });
   for (std::size_t row = 0; row < rows.size() && !names.relations().empty(); ++row) {
     if (IsAwaited(kind, rows.DedupeAt(row, room))) {
-      return false;
+      return std::nullopt;
     }
   }
-  KeyIndex::Asked asked = index.Ask(hashes, sequence + 1);
+  KeyIndex::Asked asked = index.Ask(hashes);
   for (const std::size_t row : asked.look) {
     const std::string_view text = rows.DedupeAt(row, room);
     for (const KeyIndex::Entry& entry : asked.Of(index.Cut(hashes[row]))) {
-      const std::size_t earlier = entry.sequence - sequence - 1;
-      if (earlier < row && rows.DedupeAt(earlier, other) == text) {
-        return false;
+      if (entry.place < row && rows.DedupeAt(entry.place, other) == text) {
+        return std::nullopt;
       }
     }
-    for (const Sequence at : index.Find(hashes[row])) {
-      const std::optional<Record> known = events.Find(kind, at);
-      if (known && known->dedupe == text) {
-        return false;
-      }
+    if (FindByDedupe(kind, text, rows.customers[row])) {
+      return std::nullopt;
     }
   }
-  index.Add(std::move(asked));
-  return true;
+  return asked;
 }
 
 void Ledger::Inner::NoteRows(AddedRows rows) {

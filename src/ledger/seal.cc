@@ -16,7 +16,7 @@ constexpr std::size_t kChunksPerMerge = 8;
 // From here on a chunk is left alone.
 constexpr std::size_t kFullChunk = kChunkRecordsMax / 2;
 // Long texts make more blocks of fewer records.
-constexpr std::size_t kFullBlocks = kFullChunk / kBlockRecordsMax;
+constexpr std::size_t kFullBlocks = kFullChunk / kSealedBlockRecords;
 // A chunk is rewritten when more than one row in this many is dead.
 constexpr std::size_t kDeadShare = 8;
 
@@ -112,19 +112,15 @@ void EventStore::WriteChunk(int kind, bool again, std::span<const Record*> recor
     chunk.max_sequence = std::max(chunk.max_sequence, record->sequence);
   }
   const std::vector<std::size_t> block_of = WriteBlocks(chunk, records);
-  std::vector<std::pair<std::int64_t, std::int64_t>> places;
+  std::vector<std::pair<Sequence, std::int64_t>> places;
   places.reserve(records.size());
   for (std::size_t i = 0; i < records.size(); ++i) {
-    places.emplace_back(static_cast<std::int64_t>(records[i]->sequence),
-                        static_cast<std::int64_t>(block_of[i]));
+    places.emplace_back(records[i]->sequence, static_cast<std::int64_t>(block_of[i]));
   }
   std::sort(places.begin(), places.end());
   Directory directory;
-  directory.sequences.reserve(places.size());
-  directory.blocks.reserve(places.size());
   for (const auto& [sequence, block] : places) {
-    directory.sequences.push_back(sequence);
-    directory.blocks.push_back(block);
+    directory.Add(sequence, block);
   }
   FinishChunk(std::move(chunk), directory);
 }
@@ -169,7 +165,7 @@ std::vector<std::size_t> EventStore::WriteBlocks(Chunk& chunk,
   for (std::size_t i = 0; i < records.size(); ++i) {
     const Record& record = *records[i];
     const std::size_t size = TextBytes(record);
-    if (i > begin && (i - begin >= kBlockRecordsMax || bytes + size > kBlockBytesMax)) {
+    if (i > begin && (i - begin >= kSealedBlockRecords || bytes + size > kSealedBlockBytes)) {
       finish(i);
     }
     bytes += size;

@@ -4,10 +4,10 @@
 
 namespace segue {
 
-// Blocks have their columns behind their lengths since format 2: an older file is refused by this
+// Blocks have their columns behind their lengths since format 3: an older file is refused by this
 // text, which is compared with the one that made the file.
 inline constexpr const char* kLedgerTables = R"sql(
--- blocks of format 2
+-- blocks of format 3
 CREATE TABLE ledger_kind(id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 CREATE TABLE ledger_field(kind INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL, type INTEGER NOT NULL,
   PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;
@@ -15,7 +15,9 @@ CREATE TABLE ledger_recipe(kind INTEGER NOT NULL, id INTEGER NOT NULL, parts BLO
   PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE ledger_trait_name(id INTEGER PRIMARY KEY, name TEXT NOT NULL, type INTEGER NOT NULL) STRICT;
 
-CREATE TABLE ledger_customer(id INTEGER PRIMARY KEY, key TEXT, survivor INTEGER NOT NULL) STRICT;
+CREATE TABLE ledger_customer(id INTEGER PRIMARY KEY, key TEXT) STRICT;
+CREATE TABLE ledger_customer_block(first INTEGER PRIMARY KEY, keys BLOB NOT NULL) STRICT;
+CREATE TABLE ledger_merged(customer INTEGER PRIMARY KEY, survivor INTEGER NOT NULL) STRICT;
 CREATE TABLE ledger_erased(hash TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger_trait(customer INTEGER NOT NULL, trait INTEGER NOT NULL, value ANY, since INTEGER NOT NULL,

@@ -103,11 +103,9 @@ std::vector<std::size_t> Collect(const Learning& learning, const std::vector<std
     ResizeWithRoom(values.by_score[score], count);
   }
   const bool all_alive = learning.people.AllAlive();
-  InParallel((count + kPartCustomers - 1) / kPartCustomers, [&](std::size_t part) {
-    const auto begin = static_cast<CustomerIndex>(part * kPartCustomers);
-    const CustomerIndex end = std::min<CustomerIndex>(count, begin + kPartCustomers);
+  InRanges(count, kPartCustomers, [&](std::size_t begin, std::size_t end) {
     Scorer scorer(learning.model, learning.people, learning.moment, &learning.keys);
-    for (CustomerIndex first = begin; first < end; first += kBlock) {
+    for (auto first = static_cast<CustomerIndex>(begin); first < end; first += kBlock) {
       const std::size_t here = std::min<std::size_t>(kBlock, end - first);
       scorer.Load(first, here);
       scorer.ComputeScores(lines, learning.settled, margins, until);

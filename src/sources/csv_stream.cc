@@ -3,6 +3,7 @@
 #include "sources/csv_stream.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace segue {
@@ -11,12 +12,37 @@ namespace {
 constexpr std::size_t kPieceBytes = 256 * 1024;
 constexpr std::size_t kCutKeptBytes = 4 * 1024;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::uint64_t kBase = 0x9e3779b97f4a7c15U;
+constexpr std::size_t kDigitsAtOnce = 8;
+
+// The powers of the base, the highest first.
+constexpr std::array<std::uint64_t, kDigitsAtOnce + 1> kPowers = [] {
+  std::array<std::uint64_t, kDigitsAtOnce + 1> powers{};
+  powers.back() = 1;
+  for (std::size_t i = kDigitsAtOnce; i-- > 0;) {
+    powers[i] = powers[i + 1] * kBase;
+  }
+  return powers;
+}();
 
 }  // namespace
 
 std::uint64_t Fingerprint(std::uint64_t before, std::string_view bytes) {
-  for (const char byte : bytes) {
-    before = (before ^ static_cast<unsigned char>(byte)) * 0x100000001b3U;
+  const char* const from = bytes.data();
+  const auto digit = [from](std::size_t at) {
+    return std::uint64_t{static_cast<unsigned char>(from[at])} + 1;
+  };
+  std::size_t at = 0;
+  // Several at once wait for the number before them only once.
+  for (; at + kDigitsAtOnce <= bytes.size(); at += kDigitsAtOnce) {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < kDigitsAtOnce; ++i) {
+      sum += digit(at + i) * kPowers[i + 1];
+    }
+    before = before * kPowers[0] + sum;
+  }
+  for (; at < bytes.size(); ++at) {
+    before = before * kBase + digit(at);
   }
   return before;
 }

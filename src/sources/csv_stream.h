@@ -16,7 +16,8 @@
 
 namespace segue {
 
-// FNV-1a: not against malice, and its whole state is one number that the cursor can keep.
+// The bytes as digits of one number, modulo 2^64: not against malice.  Its whole state is one
+// number that the cursor can keep, the same wherever the text was cut.
 constexpr std::uint64_t kFingerprintStart = 0xcbf29ce484222325U;
 std::uint64_t Fingerprint(std::uint64_t before, std::string_view bytes);
 

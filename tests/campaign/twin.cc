@@ -164,7 +164,9 @@ std::vector<std::pair<std::string, std::uint64_t>> Standing(State& state, TimePo
     }
     all.emplace_back(name, hash);
   };
-  add("ledger_customer", "id, key, survivor", "id");
+  add("ledger_customer", "id, key", "id");
+  add("ledger_customer_block", "first, keys", "first");
+  add("ledger_merged", "customer, survivor", "customer");
   add("ledger_trait", "customer, trait, value, since, newest, source", "customer, trait");
   all.emplace_back("columns", KeyedHash({}, state.columns().Fingerprint()));
   add("lines", "model, score, line, value, key", "model, score, line");

@@ -74,7 +74,8 @@ std::vector<std::pair<std::string, std::string>> Decided(Parts& parts) {
       {"quarantine",
        rows("bad_row", {"source", "file", "line", "reason", "raw"}, "source, file, line")},
       {"missed slots", rows("missed_slots", {"what", "missed", "last"}, "what")},
-      {"customer", rows("ledger_customer", {"id", "key", "survivor"}, "id")},
+      {"customer", rows("ledger_customer", {"id", "key"}, "id")},
+      {"merged", rows("ledger_merged", {"customer", "survivor"}, "customer")},
       {"trait", rows("ledger_trait", {"customer", "trait", "value", "since", "newest", "source"},
                      "customer, trait")},
       {"column", parts.state->columns().Fingerprint()},
@@ -192,7 +193,7 @@ void Checks::EveryMoveWasAnswered() {
         "JOIN "
         "ledger_customer c ON c.id = m.customer WHERE m.model = ? AND m.cause IN (?, ?) AND c.key "
         "IS "
-        "NOT NULL AND c.survivor = c.id ORDER BY m.id");
+        "NOT NULL AND c.id NOT IN (SELECT customer FROM ledger_merged) ORDER BY m.id");
     // Of all causes only these two start anybody.
     moves.Bind(1, model.id)
         .Bind(2, static_cast<std::int64_t>(Cause::kBehaviour))

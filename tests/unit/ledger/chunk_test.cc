@@ -107,6 +107,35 @@ TEST_CASE("chunk: columns of integers come back whatever they hold") {
   }
 }
 
+TEST_CASE("chunk: a few large numbers do not widen the others") {
+  std::mt19937_64 random(3);
+  std::vector<std::int64_t> values(2000);
+  for (std::int64_t& value : values) {
+    value = static_cast<std::int64_t>(random() % 1024);
+  }
+  ByteWriter even;
+  WriteInts(even, {values, {}});
+  for (const std::size_t at : {0U, 1U, 700U, 1999U}) {
+    values[at] = static_cast<std::int64_t>(random() >> 2U);
+  }
+  CheckInts(values);
+  ByteWriter few_large;
+  WriteInts(few_large, {values, {}});
+  CHECK(few_large.size() < even.size() + 4 * 12);
+  values.insert(values.begin(), kMin);
+  values.push_back(kMax);
+  CheckInts(values);
+  std::vector<std::int64_t> ascending;
+  for (std::int64_t i = 0; i < 3000; ++i) {
+    ascending.push_back((ascending.empty() ? 0 : ascending.back()) +
+                        (i % 500 == 7 ? 1'000'000 : i % 13));
+  }
+  CheckInts(ascending);
+  ByteWriter steps;
+  WriteInts(steps, {ascending, {}});
+  CHECK(steps.size() < 3000 * 4 / 8 + 100);
+}
+
 TEST_CASE("chunk: columns of texts come back whatever they hold") {
   CheckTexts({});
   CheckTexts({""});
@@ -211,8 +240,7 @@ TEST_CASE("chunk: damaged bytes under a right check sum fail or decode, and noth
 TEST_CASE("chunk: a directory finds the block of each sequence and of no other") {
   Directory directory;
   for (std::int64_t i = 0; i < 5000; ++i) {
-    directory.sequences.push_back(10 + i * 3);
-    directory.blocks.push_back(i % 5);
+    directory.Add(static_cast<Sequence>(10 + i * 3), i % 5);
   }
   const std::optional<Directory> read = DecodeDirectory(EncodeDirectory(directory));
   REQUIRE(read);
@@ -221,6 +249,32 @@ TEST_CASE("chunk: a directory finds the block of each sequence and of no other")
   CHECK_FALSE(read->Find(11));
   CHECK_FALSE(read->Find(9));
   CHECK_FALSE(read->Find(100'000));
+  CHECK(read->BlocksOf(11, 12).empty());
+  CHECK(read->BlocksOf(12, 16) == std::vector<std::int64_t>{1, 2});
+}
+
+TEST_CASE("chunk: neighbours in one block take no room in a directory") {
+  Directory directory;
+  for (Sequence i = 0; i < 3000; ++i) {
+    directory.Add(50 + i, static_cast<std::int64_t>(i / 1000));
+  }
+  directory.Add(5000, 7, 500);
+  CHECK(directory.sequences.size() == 4);
+  const std::string bytes = EncodeDirectory(directory);
+  CHECK(bytes.size() < 60);
+  const std::optional<Directory> read = DecodeDirectory(bytes);
+  REQUIRE(read);
+  CHECK(read->Find(50) == 0);
+  CHECK(read->Find(1049) == 0);
+  CHECK(read->Find(1050) == 1);
+  CHECK(read->Find(3049) == 2);
+  CHECK_FALSE(read->Find(3050));
+  CHECK_FALSE(read->Find(4999));
+  CHECK(read->Find(5499) == 7);
+  CHECK_FALSE(read->Find(5500));
+  CHECK(read->BlocksOf(0, 49).empty());
+  CHECK(read->BlocksOf(1000, 1100) == std::vector<std::int64_t>{0, 1});
+  CHECK(read->BlocksOf(3049, 9000) == std::vector<std::int64_t>{2, 7});
 }
 
 TEST_CASE("record: a journal row comes back, and a cut one does not") {

@@ -215,6 +215,7 @@ class Play {
     if (seed % 3 == 0) {
       // Batches of this many facts go past the journal.
       home_.db->SetSetting("ledger.bulk_min", std::to_string(1 + seed % 7));
+      home_.db->SetSetting("ledger.keys_per_block", std::to_string(1 + seed % 5));
       home_.Open();
     }
     OpenColumns();

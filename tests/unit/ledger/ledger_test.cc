@@ -272,6 +272,12 @@ TEST_CASE(
 TEST_CASE("erasure: everything is gone at once, from the file too, and nothing comes in again") {
   TempDir dir;
   Home home(dir / "state.db");
+  SUBCASE("with a row for each key") {}
+  SUBCASE("with keys in blocks") {
+    home.ledger.reset();
+    home.db->SetSetting("ledger.keys_per_block", "2");
+    home.Open();
+  }
   home.Add(Order("ann-secret", "order-of-ann", 1, 500));
   home.Add(Session("ann-secret", 2, "page-of-ann"));
   home.Add(Order("bob", "o2", 2, 600));
@@ -296,6 +302,7 @@ TEST_CASE("erasure: everything is gone at once, from the file too, and nothing c
   home.Open();
   CHECK(home.Add(Session("ann-secret", 4)) == Intake::kErased);
   CHECK(home.Orders("bob").size() == 1);
+  CHECK(home.ledger->CustomerKey(1) == "bob");
   home.ledger.reset();
   home.db.reset();  // The write-ahead log goes into the file.
   const std::string bytes = ReadFile(home.path);

@@ -113,5 +113,70 @@ TEST_CASE("rows: of an import of many blocks each order is found by a refund and
   }
 }
 
+TEST_CASE("rows: an order that comes again for somebody else is a conflict, wherever it lies") {
+  LongImports home;
+  CHECK(Count(home.AddRows(Orders(0, 9000)), Intake::kNew) == 9000);
+  SUBCASE("in memory") {}
+  SUBCASE("in the file") {
+    home.ledger->Seal();
+    home.Open();
+  }
+  for (const int number : {0, 4095, 4320, 8999}) {
+    CAPTURE(number);
+    Event other = Orders(number, number + 1).front();
+    other.customer = "somebody new";
+    CHECK(home.Add(other) == Intake::kConflict);
+    CHECK(home.Add(Orders(number, number + 1).front()) == Intake::kDuplicate);
+  }
+}
+
+TEST_CASE("rows: an amended order is found under its id, also when it was sealed again") {
+  LongImports home;
+  std::vector<Event> orders = Orders(0, 300);
+  for (Event& order : orders) {
+    order.version = 1;
+  }
+  home.AddRows(orders);
+  Event amended = orders[123];
+  amended.version = 2;
+  amended.fields[kAmount] = std::int64_t{7};
+  CHECK(home.Add(amended) == Intake::kAmended);
+  SUBCASE("in the journal") {}
+  SUBCASE("in a chunk") {
+    home.ledger->Seal();
+    home.Open();
+  }
+  CHECK(home.Add(amended) == Intake::kDuplicate);
+  CHECK(home.Add(orders[123]) == Intake::kOlder);
+  CHECK(home.Orders("c3").size() == 30);
+}
+
+TEST_CASE("customers: keys and merges are the same after a restart, in rows and in blocks") {
+  for (const char* per_block : {"1", "7", "16", "1000"}) {
+    CAPTURE(per_block);
+    Home home;
+    home.ledger.reset();
+    home.db->SetSetting("ledger.keys_per_block", per_block);
+    home.Open();
+    for (int i = 0; i < 40; ++i) {
+      home.Add(Session("customer " + std::to_string(i * i), i));
+    }
+    home.Add(Merge{"customer 4", "customer 9", Hour(50)});
+    home.Add(Merge{"customer 0", "customer 4", Hour(51)});
+    home.Open();
+    CHECK(home.ledger->customer_count() == 40);
+    for (CustomerIndex i = 0; i < 40; ++i) {
+      const std::string key = "customer " + std::to_string(i * i);
+      CHECK(home.ledger->CustomerKey(i) == key);
+      CHECK(home.ledger->FindCustomer(key) == (i == 2 || i == 3 ? 0 : i));
+    }
+    home.Add(Session("customer 1600", 60));
+    CHECK(home.ledger->FindCustomer("customer 1600") == 40);
+    Statement rows = home.db->Prepare("SELECT count(*) FROM ledger_customer");
+    REQUIRE(rows.Step());
+    CHECK(rows.Int(0) == 41 % std::stoi(per_block));
+  }
+}
+
 }  // namespace
 }  // namespace segue

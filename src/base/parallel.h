@@ -12,6 +12,11 @@ namespace segue {
 // of any part is thrown again here, the first part's first.
 void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work);
 
+// The same, and on the calling thread take(0) … take(parts - 1), in this order, each once its work
+// is done and while others go on.
+void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work,
+                const std::function<void(std::size_t)>& take);
+
 // The same over 0 … count - 1 in ranges of `at_once`: work(begin, end).
 void InRanges(std::size_t count, std::size_t at_once,
               const std::function<void(std::size_t, std::size_t)>& work);

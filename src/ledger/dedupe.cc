@@ -26,7 +26,8 @@ constexpr Sequence kGroupSequences = 4096;
 constexpr int kWithinBits = 13;
 constexpr std::uint64_t kWithin = (std::uint64_t{1} << kWithinBits) - 1;
 constexpr std::size_t kPartsAtOnce = 256;  // Encoded, before they are written.
-constexpr std::size_t kAskedAtOnce = 8 * 1024;
+constexpr std::size_t kAskedAtOnce = 2 * 1024;
+constexpr std::size_t kFiltersFetchedAhead = 12;
 constexpr std::size_t kCachedParts = 512;
 constexpr std::size_t kSortedMax = 32;  // Each is gone through with every batch.
 constexpr std::size_t kMergeWays = 4;
@@ -332,6 +333,9 @@ std::vector<std::uint8_t> KeyIndex::Known(const std::vector<Entry>& entries) con
   InRanges(entries.size(), kAskedAtOnce, [&](std::size_t begin, std::size_t end) {
     for (const Run& run : runs_) {
       for (std::size_t i = begin; i < end; ++i) {
+        if (i + kFiltersFetchedAhead < end) {
+          __builtin_prefetch(&run.bloom[run.Group(entries[i + kFiltersFetchedAhead].hash)]);
+        }
         known[i] |= static_cast<std::uint8_t>(run.MayHold(entries[i].hash));
       }
     }

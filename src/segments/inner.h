@@ -142,7 +142,8 @@ struct Segments::Inner {
 
   void Refit(Pass& pass);
   void RunBlocks(Pass& pass);
-  void Grant(Pass& pass, std::vector<Wishes>& parts);
+  void GrantMoves(Pass& pass, Wishes& wishes, Statement& insert);
+  void GrantRest(const Pass& pass, std::vector<Wishes>& parts);
   void GrantRelearned(const Pass& pass, std::vector<Wishes>& parts);
   // Only what every slot reads keeps its memory.
   void ForgetValues();
@@ -169,10 +170,11 @@ struct Segments::Inner {
     // Of the block at hand: whether each flag's conditions hold, and what is stored of each.
     std::vector<std::vector<double>> flag_on = {}, flag_off = {};
     std::vector<Stored> stored = std::vector<Stored>(kBlock);
+    std::vector<std::size_t> others = {};  // Of the block: those who may have something to settle.
 
     // `before` is null where no lines were learned at this slot.
     void SettleBlock(Scorer* before, CustomerIndex first);
-    bool AllAsBefore(CustomerIndex first);
+    void FindOthers(CustomerIndex first);
     std::string Changed(const WhyContext& why, CustomerIndex customer, std::size_t i,
                         SegmentIndex from) const;
     void SettleOne(const WhyContext& why, CustomerIndex customer, std::size_t i,

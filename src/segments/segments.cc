@@ -127,7 +127,9 @@ SlotResult Segments::PlaceNew(const Population& people, TimePoint now) {
     part.StoreValues(first);
     part.NoteFlags(was, {}, first);
   }
-  inner.Grant(pass, wishes);
+  Statement insert = state.PrepareMove();
+  inner.GrantMoves(pass, wishes.front(), insert);
+  inner.GrantRest(pass, wishes);
   if (!pass.result.moves.empty() || inner.forgotten) {
     inner.forgotten = false;
     state.Store();

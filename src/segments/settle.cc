@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
@@ -282,7 +283,8 @@ void Segments::Inner::Part::SettleBlock(Scorer* before, CustomerIndex first) {
   if (all_asked) {
     AskBefore(*before, first);
   }
-  if (AllAsBefore(first)) {
+  FindOthers(first);
+  if (others.empty()) {
     StoreValues(first);
     Note(was, before, wishes_before, first);
     return;
@@ -290,15 +292,16 @@ void Segments::Inner::Part::SettleBlock(Scorer* before, CustomerIndex first) {
   // The lines before are asked only where they can matter: to those who may move, and to all where
   // somebody else reads what is said of them.
   bool ask_before = all_asked;
-  for (std::size_t i = 0; asks && !ask_before && i < scorer.count(); ++i) {
-    const Settled& settled = state.settled(first + static_cast<CustomerIndex>(i));
-    ask_before = (settled.bits & Settled::kPlaced) != 0 && settled.segment != scorer.answer(i);
+  for (std::size_t at = 0; asks && !ask_before && at < others.size(); ++at) {
+    const Settled& settled = state.settled(first + static_cast<CustomerIndex>(others[at]));
+    ask_before =
+        (settled.bits & Settled::kPlaced) != 0 && settled.segment != scorer.answer(others[at]);
   }
   if (ask_before && !all_asked) {
     AskBefore(*before, first);
   }
   const bool all_alive = pass.people.AllAlive();
-  for (std::size_t i = 0; i < scorer.count(); ++i) {
+  for (const std::size_t i : others) {
     const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
     const bool alive = all_alive || pass.people.IsAlive(customer);
     stored[i] = alive && scorer.inside(i) ? Stored::kAsScored : Stored::kNone;
@@ -327,43 +330,55 @@ void Segments::Inner::Part::AskBefore(Scorer& before, CustomerIndex first) {
   before.ComputeAnswers();
 }
 
-// Nearly everybody stays where they are: whether nobody of this block has anything to settle.
-bool Segments::Inner::Part::AllAsBefore(CustomerIndex first) {
+// Nearly everybody stays where they are: who of this block may have something to settle.
+void Segments::Inner::Part::FindOthers(CustomerIndex first) {
+  others.clear();
   if (!inner.state.waits().empty() || !pass.people.AllAlive()) {
-    return false;
+    others.resize(scorer.count());
+    std::iota(others.begin(), others.end(), std::size_t{0});
+    return;
   }
   const std::span<const Settled> settled = inner.state.settled(first, scorer.count());
   const std::span<const SegmentIndex> answers = scorer.answers();
-  unsigned other = 0;
-  for (std::size_t i = 0; i < settled.size(); ++i) {
-    const bool inside = scorer.inside(i);
-    stored[i] = inside ? Stored::kAsScored : Stored::kNone;
+  const auto differs = [&](std::size_t i, bool inside) {
     const Settled& one = settled[i];
     const SegmentIndex answer = answers[i];
     const unsigned bits = Settled::kPlaced | (inside ? unsigned{Settled::kInside} : 0U);
-    other |= (one.bits ^ bits) | unsigned(one.segment ^ answer) | unsigned(one.answer ^ answer) |
-             one.runs;
+    return (one.bits ^ bits) | unsigned(one.segment ^ answer) | unsigned(one.answer ^ answer) |
+           one.runs;
+  };
+  unsigned any = 0;
+  for (std::size_t i = 0; i < settled.size(); ++i) {
+    const bool inside = scorer.inside(i);
+    stored[i] = inside ? Stored::kAsScored : Stored::kNone;
+    any |= differs(i, inside);
   }
-  return other == 0;
+  for (std::size_t i = 0; any != 0 && i < settled.size(); ++i) {
+    if (differs(i, scorer.inside(i)) != 0) {
+      others.push_back(i);
+    }
+  }
 }
 
-// Everything that is to be stored, in the order of the customers.
-void Segments::Inner::Grant(Pass& pass, std::vector<Wishes>& parts) {
+// In the order of the customers, while others are still asked.
+void Segments::Inner::GrantMoves(Pass& pass, Wishes& wishes, Statement& insert) {
+  for (Wishes::Wish& wish : wishes.all) {
+    if (wish.kind == Wishes::Wish::Kind::kMove) {
+      state.StoreMove(wish.move, wish.from, wish.to, insert);
+      pass.result.moves.push_back(std::move(wish.move));
+    }
+  }
+}
+
+// What is only granted when all were asked, since they look at it.
+void Segments::Inner::GrantRest(const Pass& pass, std::vector<Wishes>& parts) {
   GrantRelearned(pass, parts);
-  Statement insert = state.PrepareMove();
   for (Wishes& wishes : parts) {
     for (Wishes::Wish& wish : wishes.all) {
-      switch (wish.kind) {
-        case Wishes::Wish::Kind::kMove:
-          state.StoreMove(wish.move, wish.from, wish.to, insert);
-          pass.result.moves.push_back(std::move(wish.move));
-          break;
-        case Wishes::Wish::Kind::kWait:
-          state.SetWait(wish.customer, std::move(wish.text));
-          break;
-        case Wishes::Wish::Kind::kDropWait:
-          state.DropWait(wish.customer);
-          break;
+      if (wish.kind == Wishes::Wish::Kind::kWait) {
+        state.SetWait(wish.customer, std::move(wish.text));
+      } else if (wish.kind == Wishes::Wish::Kind::kDropWait) {
+        state.DropWait(wish.customer);
       }
     }
   }
@@ -392,7 +407,8 @@ void Segments::Inner::RunBlocks(Pass& pass) {
   }
   const std::size_t count = (state.count() + kPartCustomers - 1) / kPartCustomers;
   std::vector<Wishes> parts(count);
-  InParallel(count, [&](std::size_t number) {
+  Statement insert = state.PrepareMove();
+  const auto settle = [&](std::size_t number) {
     const auto begin = static_cast<CustomerIndex>(number * kPartCustomers);
     const CustomerIndex end = std::min<CustomerIndex>(state.count(), begin + kPartCustomers);
     const Inputs* const inputs_before = pass.people.inputs_before();
@@ -414,8 +430,9 @@ void Segments::Inner::RunBlocks(Pass& pass) {
       scorer.ComputeAnswers();
       part.SettleBlock(before ? &*before : nullptr, first);
     }
-  });
-  Grant(pass, parts);
+  };
+  InParallel(count, settle, [&](std::size_t number) { GrantMoves(pass, parts[number], insert); });
+  GrantRest(pass, parts);
 }
 
 }  // namespace segue

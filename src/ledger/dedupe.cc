@@ -1,30 +1,17 @@
-// Sorted runs of (hash, place) in blobs.
-//
-//   place = number of a group of kGroupSequences sequences, and in the lower bits which of them,
-//   from 1 on; 0: any of them may be meant part = count, first hash, bits of the low halves, low
-//   halves packed, high halves in unary (Elias and Fano 1974), groups and lower bits as columns of
-//   integers
-//
-// With 36-bit hashes and ten million keys a hash costs 2 bytes and a group 1.3.
+// Runs of the index of keys, sorted by hash, their filters and how they are merged.
 
 #include "ledger/dedupe.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <numeric>
-#include <stdexcept>
 
 #include "base/parallel.h"
-#include "ledger/chunk.h"
+#include "ledger/bytes.h"
+#include "ledger/key_part.h"
 
 namespace segue {
 namespace {
 
-constexpr std::size_t kPartEntries = 4096;
-constexpr Sequence kGroupSequences = 4096;
-constexpr int kWithinBits = 13;
-constexpr std::uint64_t kWithin = (std::uint64_t{1} << kWithinBits) - 1;
 constexpr std::size_t kPartsAtOnce = 256;  // Encoded, before they are written.
 constexpr std::size_t kAskedAtOnce = 2 * 1024;
 constexpr std::size_t kFiltersFetchedAhead = 12;
@@ -37,6 +24,8 @@ constexpr std::size_t kRunEntriesMax = 8'000'000;
 constexpr std::size_t kBloomBitsPerKey = 16;
 constexpr std::size_t kGroupWords = 8;
 constexpr int kBloomProbes = 7;
+
+constexpr Sequence kGroupSequences = 4096;
 
 std::uint64_t ExactPlace(Sequence sequence) {
   return (sequence / kGroupSequences << kWithinBits) | (1 + sequence % kGroupSequences);
@@ -91,148 +80,6 @@ KeyIndex::Part SortedByHash(const KeyIndex::Part& entries, int bits) {
   return sorted;
 }
 
-std::string EncodePart(const KeyIndex::Entry* entries, std::size_t count) {
-  const std::uint64_t first = entries[0].hash;
-  const std::uint64_t span = entries[count - 1].hash - first;
-  const int low_bits = std::max(0, BitWidth(span / count) - 1);
-  std::vector<std::uint64_t> lows(count), groups(count), within(count);
-  std::vector<std::uint64_t> highs;  // As bits: zeros and a one for each entry.
-  std::size_t length = 0;
-  std::uint64_t lowest = ~std::uint64_t{0}, widest = 0, exact = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint64_t offset = entries[i].hash - first;
-    lows[i] =
-        low_bits == 0 ? 0 : offset & ((std::uint64_t{1} << static_cast<unsigned>(low_bits)) - 1);
-    const std::size_t one = (offset >> static_cast<unsigned>(low_bits)) + i;
-    highs.resize(one / 64 + 1, 0);
-    highs[one / 64] |= std::uint64_t{1} << (one % 64);
-    length = one + 1;
-    groups[i] = entries[i].place >> kWithinBits;
-    within[i] = entries[i].place & kWithin;
-    lowest = std::min(lowest, groups[i]);
-    exact |= within[i];
-  }
-  for (std::uint64_t& group : groups) {
-    group -= lowest;
-    widest |= group;
-  }
-  ByteWriter out;
-  out.Varint(count);
-  out.Varint(first);
-  out.Byte(static_cast<std::uint8_t>(low_bits));
-  out.Bits(lows, low_bits);
-  out.Varint(length);
-  out.Bits(highs, 64);
-  out.Varint(lowest);
-  out.Byte(static_cast<std::uint8_t>(BitWidth(widest)));
-  out.Bits(groups, BitWidth(widest));
-  out.Byte(exact == 0 ? 0 : kWithinBits);
-  out.Bits(within, exact == 0 ? 0 : kWithinBits);
-  return out.Take();
-}
-
-// A part as it lies in the file: numbers are read where they stand.
-class PackedPart {
- public:
-  explicit PackedPart(std::string_view bytes) {
-    ByteReader in(bytes);
-    count_ = in.Varint();
-    first_ = in.Varint();
-    lows_ = Numbers(in, in.Byte());
-    const std::uint64_t length = in.Varint();
-    highs_ = in.Raw(length > in.left() * 8 ? in.left() + 1 : (length + 63) / 64 * 8);
-    lowest_ = in.Varint();
-    groups_ = Numbers(in, in.Byte());
-    within_ = Numbers(in, in.Byte());
-    if (in.failed() || in.left() != 0) {
-      Damaged();
-    }
-  }
-
-  KeyIndex::Part All() const {
-    KeyIndex::Part part(count_);
-    std::size_t next = 0;
-    for (std::size_t word = 0; word < highs_.size() / 8; ++word) {
-      for (std::uint64_t ones = High(word); ones != 0; ones &= ones - 1, ++next) {
-        const std::size_t at = word * 64 + static_cast<std::size_t>(std::countr_zero(ones));
-        if (at < next || next >= count_) {
-          Damaged();
-        }
-        part[next] = {Hash(at - next, next), Place(next)};
-      }
-    }
-    if (next != count_) {
-      Damaged();
-    }
-    return part;
-  }
-
-  void Find(std::uint64_t hash, std::vector<std::uint64_t>& places) const {
-    if (hash < first_) {
-      return;
-    }
-    // Those with these upper bits stand behind as many zeros.
-    const std::uint64_t zeros = (hash - first_) >> static_cast<unsigned>(lows_.width);
-    std::uint64_t before = 0;
-    std::size_t next = 0, word = 0;
-    for (; word < highs_.size() / 8; ++word) {
-      const auto ones = static_cast<std::size_t>(std::popcount(High(word)));
-      if (before + 64 - ones >= zeros) {
-        break;
-      }
-      before += 64 - ones;
-      next += ones;
-    }
-    for (std::size_t bit = word * 64; bit < highs_.size() * 8 && before <= zeros; ++bit) {
-      if ((High(bit / 64) >> (bit % 64) & 1U) == 0) {
-        ++before;
-      } else {
-        if (before == zeros && next < count_ && Hash(zeros, next) == hash) {
-          places.push_back(Place(next));
-        }
-        ++next;
-      }
-    }
-  }
-
- private:
-  struct Packed {
-    int width = 0;
-    std::string_view bytes;
-
-    std::uint64_t At(std::size_t at) const { return width == 0 ? 0 : BitsAt(bytes, at, width); }
-  };
-
-  [[noreturn]] static void Damaged() {
-    throw std::runtime_error("the index of events in the state file is damaged: restore a backup.");
-  }
-
-  Packed Numbers(ByteReader& in, int width) const {
-    if (width > 63 || count_ > kPartEntries) {
-      Damaged();
-    }
-    return {width, in.Raw((count_ * static_cast<std::size_t>(width) + 7) / 8)};
-  }
-
-  std::uint64_t High(std::size_t word) const {
-    std::uint64_t high = 0;
-    std::memcpy(&high, highs_.data() + word * sizeof high, sizeof high);
-    return high;
-  }
-
-  std::uint64_t Hash(std::uint64_t upper, std::size_t at) const {
-    return first_ + ((upper << static_cast<unsigned>(lows_.width)) | lows_.At(at));
-  }
-
-  std::uint64_t Place(std::size_t at) const {
-    return (lowest_ + groups_.At(at)) << kWithinBits | within_.At(at);
-  }
-
-  std::uint64_t count_ = 0, first_ = 0, lowest_ = 0;
-  Packed lows_, groups_, within_;
-  std::string_view highs_;
-};
-
 }  // namespace
 
 std::size_t KeyIndex::Run::Group(std::uint64_t hash) const {
@@ -279,14 +126,14 @@ void KeyIndex::Load() const {
     Run& run = runs_.emplace_back();
     run.id = sizes.Int(0);
     run.bits = bits_;
-    run.bloom.assign(BloomWords(static_cast<std::size_t>(sizes.Int(1)) * kPartEntries), 0);
+    run.bloom.assign(BloomWords(static_cast<std::size_t>(sizes.Int(1)) * kKeyPartEntries), 0);
     next_run_ = run.id + 1;
   }
   for (Run& run : runs_) {
     Statement parts = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? ORDER BY part");
     parts.Bind(1, run.id);
     while (parts.Step()) {
-      const Part part = PackedPart(parts.BlobView(0)).All();
+      const Part part = KeyPart(parts.BlobView(0)).All();
       run.first.push_back(part.front().hash);
       run.count += part.size();
       for (const Entry& entry : part) {
@@ -404,7 +251,7 @@ void KeyIndex::FindInRun(const Run& run, std::uint64_t hash,
   const auto begin = std::lower_bound(run.first.begin(), run.first.end(), hash);
   auto part = static_cast<std::size_t>(begin - run.first.begin());
   for (part -= part > 0 ? 1 : 0; part < run.first.size() && run.first[part] <= hash; ++part) {
-    PackedPart(*ReadPart(run.id, part)).Find(hash, found);
+    KeyPart(*ReadPart(run.id, part)).Find(hash, found);
   }
 }
 
@@ -444,13 +291,13 @@ void KeyIndex::WriteRun(const std::vector<Entry>& entries) {
   run.count = entries.size();
   run.bloom.assign(BloomWords(entries.size()), 0);
   std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin < entries.size(); begin += kPartsAtOnce * kPartEntries) {
-    parts.resize(
-        std::min(kPartsAtOnce, (entries.size() - begin + kPartEntries - 1) / kPartEntries));
-    const auto start = [&](std::size_t part) { return begin + part * kPartEntries; };
+  const std::size_t per_part = EntriesOfKeyPart(entries);
+  for (std::size_t begin = 0; begin < entries.size(); begin += kPartsAtOnce * per_part) {
+    parts.resize(std::min(kPartsAtOnce, (entries.size() - begin + per_part - 1) / per_part));
+    const auto start = [&](std::size_t part) { return begin + part * per_part; };
     InParallel(parts.size(), [&](std::size_t part) {
-      parts[part] =
-          EncodePart(&entries[start(part)], std::min(kPartEntries, entries.size() - start(part)));
+      parts[part] = EncodeKeyPart(std::span(entries).subspan(
+          start(part), std::min(per_part, entries.size() - start(part))));
     });
     for (std::size_t part = 0; part < parts.size(); ++part) {
       db_.Prepare("INSERT INTO ledger_key_run(run, part, data) VALUES (?, ?, ?)")
@@ -468,7 +315,7 @@ void KeyIndex::WriteRun(const std::vector<Entry>& entries) {
 }
 
 int KeyIndex::Tier(const Run& run) {
-  return BitWidth(run.count / kPartEntries) / 2;
+  return BitWidth(run.count / kKeyPartEntries) / 2;
 }
 
 void KeyIndex::MergeRuns() {
@@ -491,7 +338,7 @@ void KeyIndex::MergeRuns() {
       Statement parts = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? ORDER BY part");
       parts.Bind(1, run);
       while (parts.Step()) {
-        const Part part = PackedPart(parts.BlobView(0)).All();
+        const Part part = KeyPart(parts.BlobView(0)).All();
         all.insert(all.end(), part.begin(), part.end());
       }
       const auto middle = all.begin() + static_cast<std::ptrdiff_t>(before);

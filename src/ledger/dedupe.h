@@ -19,6 +19,7 @@
 
 #include "domain/fact.h"
 #include "ledger/cache.h"
+#include "ledger/key_part.h"
 #include "store/database.h"
 
 namespace segue {
@@ -38,14 +39,7 @@ class KeyIndex {
 
   void Add(std::uint64_t hash, Sequence sequence);
 
-  struct Entry {
-    std::uint64_t hash = 0;
-    std::uint64_t place = 0;  // See dedupe.cc; of those that are asked about, their number.
-
-    // clang-tidy 14 sees a 0 in what the compiler makes of this.
-    friend auto operator<=>(const Entry&, const Entry&) = default;  // NOLINT(modernize-use-nullptr)
-  };
-
+  using Entry = KeyEntry;  // Of those that are asked about, the place is their number.
   using Part = std::vector<Entry>;
 
   // Many that are to be added at once.

@@ -4,10 +4,10 @@
 
 namespace segue {
 
-// Blocks have their columns behind their lengths since format 3: an older file is refused by this
-// text, which is compared with the one that made the file.
+// Since format 4 parts of the index of keys have numbers that are wider than most: an older file is
+// refused by this text, which is compared with the one that made the file.
 inline constexpr const char* kLedgerTables = R"sql(
--- blocks of format 3
+-- blobs of format 4
 CREATE TABLE ledger_kind(id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 CREATE TABLE ledger_field(kind INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL, type INTEGER NOT NULL,
   PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;

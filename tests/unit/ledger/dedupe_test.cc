@@ -9,6 +9,8 @@
 #include <numeric>
 #include <random>
 #include <set>
+#include <stdexcept>
+#include <string>
 
 #include <doctest/doctest.h>
 
@@ -167,6 +169,50 @@ TEST_CASE(
   Statement size = db.Prepare("SELECT sum(length(data)) FROM ledger_key_run");
   REQUIRE(size.Step());
   CHECK(size.Int(0) < static_cast<std::int64_t>(kEntries * 4));
+}
+
+TEST_CASE(
+    "dedupe: a few places far from all others come back as they were, and cost the others "
+    "nothing") {
+  std::mt19937_64 random(9);
+  std::vector<KeyEntry> entries(kKeyPartEntries);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const std::uint64_t group = i % 1000 == 7 ? random() >> 14U : 5000 + random() % 256;
+    entries[i] = {i * 4000 + random() % 4000, group << kWithinBits | random() % (kWithin + 1)};
+  }
+  const std::string bytes = EncodeKeyPart(entries);
+  CHECK(bytes.size() * 8 < entries.size() * (8 + kWithinBits + 14) + 1000);
+  const KeyPart part(bytes);
+  CHECK(part.All() == entries);
+  for (const KeyEntry& entry : entries) {
+    std::vector<std::uint64_t> places;
+    part.Find(entry.hash, places);
+    REQUIRE(places == std::vector<std::uint64_t>{entry.place});
+  }
+}
+
+TEST_CASE("dedupe: a part of a run whose bytes are damaged is refused or read within its bytes") {
+  std::mt19937_64 random(9);
+  std::vector<KeyEntry> entries(300);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    entries[i] = {i * 977, random() >> (i % 50 == 3 ? 2U : 40U)};
+  }
+  const std::string whole = EncodeKeyPart(entries);
+  for (int trial = 0; trial < 4000; ++trial) {
+    std::string bytes = whole.substr(0, trial % 4 == 0 ? random() % whole.size() : whole.size());
+    if (!bytes.empty() && trial % 4 != 0) {
+      bytes[random() % (trial % 2 == 0 ? 12 : bytes.size())] = static_cast<char>(random());
+    }
+    try {
+      const KeyPart part(bytes);
+      std::vector<std::uint64_t> places;
+      part.Find(random() % 300'000, places);
+      const std::vector<KeyEntry> all = part.All();
+      CHECK(all.size() <= kKeyPartEntries);
+    } catch (const std::runtime_error& error) {
+      CHECK(std::string(error.what()).find("restore a backup") != std::string::npos);
+    }
+  }
 }
 
 }  // namespace

@@ -435,7 +435,7 @@ TEST_CASE(
     "ledger: a state file whose blocks have the form before this one is refused, with advice") {
   Database db = Database::Open(":memory:");
   std::string before = kLedgerTables;
-  const std::string mark = "-- blocks of format 3\n";
+  const std::string mark = "-- blobs of format 4\n";
   REQUIRE(before.find(mark) != std::string::npos);
   before.erase(before.find(mark), mark.size());
   db.Ensure("ledger", before);

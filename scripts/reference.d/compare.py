@@ -36,12 +36,13 @@ def say(segment):
 
 
 def read_trace(path):
-    """Local day → {(model, customer): segment} as Segue wrote it."""
-    days = {}
+    """Local day → {(model, customer): segment} as Segue wrote it, and the customers' keys by their numbers in the database."""
+    days, keys = {}, {}
     for line in Path(path).read_text(encoding="utf-8").splitlines():
-        day, model, customer, segment = line.split("\t")
+        day, model, customer, segment, number = line.split("\t")
         days.setdefault(day, {})[model, customer] = None if segment == "none" else segment
-    return days
+        keys[int(number)] = customer
+    return days, keys
 
 
 def compare_days(world, trace, differences):
@@ -75,10 +76,13 @@ def compare_bags(name, mine, theirs, describe, differences):
         differences.add(f"{name}: {who} {describe(entry)}")
 
 
-def moves_of_segue(database):
-    query = """SELECT move.model, ledger_customer.key, "from", "to", cause, at FROM move
-               JOIN ledger_customer ON ledger_customer.id = move.customer"""
-    return [tuple(row) for row in database.execute(query)]
+def named(rows, keys):
+    """Their second column, a number, as the customer's key."""
+    return [(row[0], keys.get(row[1], f"number {row[1]}"), *row[2:]) for row in rows]
+
+
+def moves_of_segue(database, keys):
+    return named(database.execute('SELECT model, customer, "from", "to", cause, at FROM move'), keys)
 
 
 def sends_of_segue(database):
@@ -100,17 +104,15 @@ def sends_of_reference(world):
         yield send.kind, send.playbook.id, send.customer, send.step, send.label, send.address, send.not_before, send.created
 
 
-def noes_of_segue(database):
+def noes_of_segue(database, keys):
     """Every gate that refused.  A pending start that became void is stored without a reason: nobody refused it."""
-    query = """SELECT decision.playbook, ledger_customer.key, decision.step, reason, at FROM decision
-               JOIN ledger_customer ON ledger_customer.id = decision.customer WHERE NOT passed AND reason <> '' """
-    return [tuple(row) for row in database.execute(query)]
+    query = "SELECT playbook, customer, step, reason, at FROM decision WHERE NOT passed AND reason <> ''"
+    return named(database.execute(query), keys)
 
 
-def runs_of_segue(database):
-    query = """SELECT playbook, ledger_customer.key, CASE WHEN ended IS NULL THEN '' ELSE reason END, started FROM run
-               JOIN ledger_customer ON ledger_customer.id = run.customer"""
-    return [tuple(row) for row in database.execute(query)]
+def runs_of_segue(database, keys):
+    query = "SELECT playbook, customer, CASE WHEN ended IS NULL THEN '' ELSE reason END, started FROM run"
+    return named(database.execute(query), keys)
 
 
 class Describe:
@@ -150,16 +152,17 @@ def main():
     world = replay(given.workspace, given.state, given.from_, given.to, given.every, shown_progress(begun) if given.progress else None)
     database = sqlite3.connect(f"file:{Path(given.state, 'segue.db').resolve()}?mode=ro", uri=True)
     differences = Differences()
-    compared = compare_days(world, read_trace(given.trace), differences)
+    trace, keys = read_trace(given.trace)
+    compared = compare_days(world, trace, differences)
     describe = Describe(world.workspace.zone)
     moves = [(move.model, move.customer, move.before, move.to, move.cause, move.at) for move in world.moves]
     sends = list(sends_of_reference(world))
     runs = [(run.playbook.id, run.customer, run.end or "", run.start) for run in world.playbooks.runs]
     noes = [(playbook, customer, step, reason, at) for at, playbook, customer, step, reason in world.playbooks.refusals]
-    compare_bags("move", moves, moves_of_segue(database), describe.move, differences)
-    compare_bags("run", runs, runs_of_segue(database), describe.run, differences)
+    compare_bags("move", moves, moves_of_segue(database, keys), describe.move, differences)
+    compare_bags("run", runs, runs_of_segue(database, keys), describe.run, differences)
     compare_bags("send", sends, list(sends_of_segue(database)), describe.send, differences)
-    compare_bags("gate", noes, noes_of_segue(database), describe.no, differences)
+    compare_bags("gate", noes, noes_of_segue(database, keys), describe.no, differences)
 
     counts = world.store.counts
     print(f"facts: {counts['events']} events of {len(world.store.base)} customers; {counts['duplicates']} duplicates, "

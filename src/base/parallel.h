@@ -8,12 +8,14 @@
 
 namespace segue {
 
-// Calls work(0) … work(parts - 1), several at a time, and returns when all are done.  An exception
-// of any part is thrown again here, the first part's first.
+// Calls work(0) … work(parts - 1), several at a time, and returns when all that began are done.
+// Once one has thrown, no further one begins; an exception of any part is thrown again here, the
+// first part's first.
 void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work);
 
 // The same, and on the calling thread take(0) … take(parts - 1), in this order, each once its work
-// is done and while others go on.
+// is done and while others go on: it must not change what work reads.  Once it has thrown, no
+// further part begins.
 void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work,
                 const std::function<void(std::size_t)>& take);
 

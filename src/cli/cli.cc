@@ -347,8 +347,9 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
       "--by-arrival", parsed.replay.by_arrival,
       "A file counts from its modification time on, not each row from its own time on");
   replay->add_option("--every", parsed.replay.every, "Cycles exactly this far apart: 6h");
-  replay->add_option("--trace", parsed.replay.trace,
-                     "Write day, model, customer, segment of whoever changed to this file");
+  replay->add_option(
+      "--trace", parsed.replay.trace,
+      "Write day, model, customer, segment and number of whoever changed to this file");
   replay->add_flag("--quiet,-q", parsed.replay.quiet, "No summary at the end");
   replay->callback([&] { parsed.run = [&] { return RunReplay(parsed.common, parsed.replay); }; });
 

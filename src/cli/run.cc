@@ -228,7 +228,8 @@ class ArrivedFiles final : public FileReader {
   ManualClock& clock_;
 };
 
-// Day, model, customer and segment of everybody who stands elsewhere than the day before.
+// Day, model, customer, segment and the customer's number in the state file, of everybody who
+// stands elsewhere than the day before.
 class SegmentTrace {
  public:
   SegmentTrace(State& state, const std::string& path)
@@ -258,7 +259,8 @@ class SegmentTrace {
         if (segment != before[i]) {
           before[i] = segment;
           out_ << day << '\t' << model.id << '\t' << state_.ledger().CustomerKey(customer) << '\t'
-               << (segment == kNoSegment ? "none" : model.segments[segment].id) << '\n';
+               << (segment == kNoSegment ? "none" : model.segments[segment].id) << '\t' << customer
+               << '\n';
         }
       }
     }

@@ -18,6 +18,11 @@ std::int64_t ToWhole(double value) {
 
 std::string FormatNumber(double value) {
   constexpr double kDecimalsShown = 10'000;
+  constexpr double kWithExponent = 1e15;
+  // As the general way below would write it, in a tenth of its time.
+  if (value == std::trunc(value) && std::fabs(value) < kWithExponent) {
+    return fmt::format_int(static_cast<std::int64_t>(value)).str();
+  }
   const double rounded = std::round(value * kDecimalsShown) / kDecimalsShown;
   // Adding zero turns -0 into 0.
   return std::fabs(rounded) <= std::numeric_limits<double>::max() ? fmt::format("{}", rounded + 0.0)

@@ -10,9 +10,8 @@
 //     0  a list of the distinct texts, and packed indexes into it
 //     1  a common prefix and a number of fixed or free length, as integers
 //     2  a common prefix, lengths as integers, and the bytes
-//     3  texts of one length, place by place: what all have in common, or a number of few bits for
-//     one
-//        of the letters that stand there (a UUID takes 122 bits so)
+//     3  texts of one length, place by place: what all have in common, or a number of few bits
+//        for one of the letters that stand there (a UUID takes 122 bits so)
 
 #pragma once
 

@@ -6,12 +6,13 @@
 #include <bit>
 #include <charconv>
 #include <numeric>
+#include <set>
 #include <stdexcept>
 
 #include "base/check.h"
 #include "base/parallel.h"
 #include "base/room.h"
-#include "ledger/chunk.h"
+#include "ledger/sealed.h"
 
 namespace segue {
 
@@ -63,16 +64,28 @@ Customers::Customers(Database& db, std::string_view secret, std::size_t per_bloc
   stored_ = count();
   survivors_.resize(count());
   std::iota(survivors_.begin(), survivors_.end(), CustomerIndex{0});
-  Statement merged = db_.Prepare("SELECT customer, survivor FROM ledger_merged ORDER BY customer");
-  while (merged.Step()) {
-    const auto customer = static_cast<CustomerIndex>(merged.Int(0));
-    survivors_.at(customer) = static_cast<CustomerIndex>(merged.Int(1));
-    merged_[survivors_[customer]].push_back(customer);
-  }
+  LoadMerges();
   EnterAll();
   Statement erased = db_.Prepare("SELECT hash FROM ledger_erased");
   while (erased.Step()) {
     erased_hashes_.insert(erased.Text(0));
+  }
+}
+
+void Customers::LoadMerges() {
+  Statement merged = db_.Prepare("SELECT customer, survivor FROM ledger_merged ORDER BY customer");
+  while (merged.Step()) {
+    // The survivor of two is always the smaller one.
+    if (merged.Int(1) < 0 || merged.Int(1) >= merged.Int(0) || merged.Int(0) >= count()) {
+      throw std::runtime_error("state file " + db_.path() + ": the merge of customer " +
+                               std::to_string(merged.Int(0)) + " is damaged. Restore a backup.");
+    }
+    const auto customer = static_cast<CustomerIndex>(merged.Int(0));
+    survivors_[customer] = static_cast<CustomerIndex>(merged.Int(1));
+    merged_[survivors_[customer]].push_back(customer);
+  }
+  for (const auto& [survivor, others] : merged_) {
+    SEGUE_CHECK(survivors_[survivor] == survivor);
   }
 }
 
@@ -173,16 +186,26 @@ std::string Customers::Packed(CustomerIndex first) const {
   }
   ByteWriter out;
   WriteTexts(out, keys);
-  return out.Take();
+  return Sealed(out);
 }
 
-void Customers::Unpack(CustomerIndex first, std::string_view bytes) {
-  ByteReader in(bytes);
+TextColumn Customers::Keys(CustomerIndex first, std::string_view bytes) const {
+  const std::optional<std::string_view> body = Unsealed(bytes);
+  ByteReader in(body.value_or(std::string_view()));
   TextColumn keys = ReadTexts(in, per_block_);
-  if (in.failed() || in.left() != 0 || first != count()) {
+  if (!body || in.failed() || in.left() != 0) {
     throw std::runtime_error("state file " + db_.path() + ": the keys of customers from " +
                              std::to_string(first) + " on are damaged. Restore a backup.");
   }
+  return keys;
+}
+
+void Customers::Unpack(CustomerIndex first, std::string_view bytes) {
+  if (first != count()) {
+    throw std::runtime_error("state file " + db_.path() + ": the keys of customers from " +
+                             std::to_string(count()) + " on are missing. Restore a backup.");
+  }
+  const TextColumn keys = Keys(first, bytes);
   for (const std::uint32_t index : keys.index) {
     erased_.push_back(index == TextColumn::kNoText);
     keys_.push_back(erased_.back() ? std::string() : keys.texts[index]);
@@ -257,25 +280,42 @@ void Customers::Merge(CustomerIndex survivor, CustomerIndex other) {
 }
 
 void Customers::Erase(CustomerIndex survivor) {
-  for (const CustomerIndex member : Members(survivor)) {
+  const std::vector<CustomerIndex> members = Members(survivor);
+  std::set<CustomerIndex> blocks;
+  for (const CustomerIndex member : members) {
     const std::string hash = HmacSha256Hex(secret_, keys_[member]);
     std::fill(keys_[member].begin(), keys_[member].end(), '\0');
     keys_[member] = std::string();  // Its place in the table stays, and matches no key.
     erased_[member] = true;
     erased_hashes_.insert(hash);
     db_.Prepare("INSERT OR IGNORE INTO ledger_erased(hash) VALUES (?)").Bind(1, hash).Run();
-    if (member >= packed_) {
+    if (member < packed_) {
+      blocks.insert(member / per_block_ * per_block_);
+    } else {
       db_.Prepare("UPDATE ledger_customer SET key = NULL WHERE id = ?")
           .Bind(1, static_cast<std::int64_t>(member))
           .Run();
-    } else {
-      const CustomerIndex first = member / per_block_ * per_block_;
-      db_.Prepare("UPDATE ledger_customer_block SET keys = ? WHERE first = ?")
-          .BindBlob(1, Packed(first))
-          .Bind(2, static_cast<std::int64_t>(first))
-          .Run();
     }
   }
+  for (const CustomerIndex first : blocks) {
+    db_.Prepare("UPDATE ledger_customer_block SET keys = ? WHERE first = ?")
+        .BindBlob(1, Packed(first))
+        .Bind(2, static_cast<std::int64_t>(first))
+        .Run();
+  }
+}
+
+std::int64_t Customers::CountStored(std::string_view key) const {
+  Statement rows = db_.Prepare("SELECT count(*) FROM ledger_customer WHERE key = ?");
+  rows.Bind(1, key);
+  SEGUE_CHECK(rows.Step());
+  std::int64_t found = rows.Int(0);
+  Statement blocks = db_.Prepare("SELECT first, keys FROM ledger_customer_block");
+  while (blocks.Step()) {
+    const TextColumn keys = Keys(static_cast<CustomerIndex>(blocks.Int(0)), blocks.BlobView(1));
+    found += std::count(keys.texts.begin(), keys.texts.end(), key);
+  }
+  return found;
 }
 
 }  // namespace segue

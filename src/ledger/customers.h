@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "domain/event_rows.h"
 #include "domain/fact.h"
+#include "ledger/chunk.h"
 #include "store/database.h"
 
 namespace segue {
@@ -54,6 +55,8 @@ class Customers {
   void Merge(CustomerIndex survivor, CustomerIndex other);
   // Takes the keys of all members out of the file and of memory.
   void Erase(CustomerIndex survivor);
+  // How many keys in the file are this one, read anew: the proof of an erasure.
+  std::int64_t CountStored(std::string_view key) const;
 
  private:
   // Where a key stands in the table, or would.
@@ -67,7 +70,10 @@ class Customers {
   CustomerIndex Append(std::string_view key);
   void Store();
   std::string Packed(CustomerIndex first) const;
+  // Keys of a block; throws std::runtime_error when it is damaged.
+  TextColumn Keys(CustomerIndex first, std::string_view bytes) const;
   void Unpack(CustomerIndex first, std::string_view bytes);
+  void LoadMerges();
 
   Database& db_;
   std::string secret_;

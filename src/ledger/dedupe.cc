@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
+#include <stdexcept>
 
 #include "base/parallel.h"
 #include "ledger/bytes.h"
 #include "ledger/key_part.h"
+#include "ledger/sealed.h"
 
 namespace segue {
 namespace {
@@ -114,6 +117,15 @@ KeyIndex::KeyIndex(Database& db, int bits)
       mask_(~std::uint64_t{0} >> static_cast<unsigned>(64 - bits)),
       parts_(kCachedParts) {}
 
+std::string_view KeyIndex::Body(std::string_view part) const {
+  const std::optional<std::string_view> body = Unsealed(part);
+  if (!body) {
+    throw std::runtime_error("state file " + db_.path() +
+                             ": the index of keys is damaged. Restore a backup.");
+  }
+  return *body;
+}
+
 void KeyIndex::Load() const {
   if (loaded_) {
     return;
@@ -133,7 +145,7 @@ void KeyIndex::Load() const {
     Statement parts = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? ORDER BY part");
     parts.Bind(1, run.id);
     while (parts.Step()) {
-      const Part part = KeyPart(parts.BlobView(0)).All();
+      const Part part = KeyPart(Body(parts.BlobView(0))).All();
       run.first.push_back(part.front().hash);
       run.count += part.size();
       for (const Entry& entry : part) {
@@ -241,7 +253,8 @@ std::shared_ptr<const std::string> KeyIndex::ReadPart(std::int64_t run, std::siz
   return parts_.Get((static_cast<std::uint64_t>(run) << 24U) | part, [&] {
     Statement read = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? AND part = ?");
     read.Bind(1, run).Bind(2, static_cast<std::int64_t>(part));
-    return std::make_shared<const std::string>(read.Step() ? read.BlobView(0) : std::string_view());
+    return std::make_shared<const std::string>(
+        Body(read.Step() ? read.BlobView(0) : std::string_view()));
   });
 }
 
@@ -338,7 +351,7 @@ void KeyIndex::MergeRuns() {
       Statement parts = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? ORDER BY part");
       parts.Bind(1, run);
       while (parts.Step()) {
-        const Part part = KeyPart(parts.BlobView(0)).All();
+        const Part part = KeyPart(Body(parts.BlobView(0))).All();
         all.insert(all.end(), part.begin(), part.end());
       }
       const auto middle = all.begin() + static_cast<std::ptrdiff_t>(before);

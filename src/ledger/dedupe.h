@@ -85,6 +85,8 @@ class KeyIndex {
     void Note(std::uint64_t hash);
   };
 
+  // Of a part, without its sum.  Throws std::runtime_error when that does not fit.
+  std::string_view Body(std::string_view part) const;
   Part TakeSorted();
   std::vector<std::uint8_t> Known(const std::vector<Entry>& entries) const;
   std::shared_ptr<const std::string> ReadPart(std::int64_t run, std::size_t part) const;
@@ -104,7 +106,7 @@ class KeyIndex {
   mutable bool loaded_ = false;
   mutable std::vector<Run> runs_;
   mutable std::int64_t next_run_ = 1;
-  mutable Cache<std::string> parts_;  // As they lie in the file.
+  mutable Cache<std::string> parts_;  // As they lie in the file, without their sums.
 };
 
 }  // namespace segue

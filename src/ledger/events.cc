@@ -328,16 +328,32 @@ std::optional<Record> EventStore::FindInBlock(const Chunk& chunk, const Block& b
     }
     return false;
   };
+  std::size_t begin = 0, end = block.count();
   if (customer) {
     const std::vector<std::int64_t>& customers = block.customers();
     const auto [first, last] =
         std::equal_range(customers.begin(), customers.end(), static_cast<std::int64_t>(*customer));
-    if (look(static_cast<std::size_t>(first - customers.begin()),
-             static_cast<std::size_t>(last - customers.begin()))) {
-      return record;
+    begin = static_cast<std::size_t>(first - customers.begin());
+    end = static_cast<std::size_t>(last - customers.begin());
+  }
+  return look(begin, end) ? std::optional(std::move(record)) : std::nullopt;
+}
+
+std::optional<Record> EventStore::FindInChunks(int kind, KeyIndex::Place place,
+                                               std::string_view dedupe,
+                                               std::optional<CustomerIndex> customer) const {
+  for (const auto& [id, chunk] : KindChunks(kind)) {
+    if (place.last < chunk.min_sequence || place.first > chunk.max_sequence) {
+      continue;
+    }
+    for (const std::int64_t number : ReadDirectory(id)->BlocksOf(place.first, place.last)) {
+      const std::shared_ptr<const Block> block = ReadBlock(id, static_cast<std::size_t>(number));
+      if (std::optional<Record> found = FindInBlock(chunk, *block, place, dedupe, customer)) {
+        return found;
+      }
     }
   }
-  return look(0, block.count()) ? std::optional(std::move(record)) : std::nullopt;
+  return std::nullopt;
 }
 
 std::optional<Record> EventStore::Find(int kind, KeyIndex::Place place, std::string_view dedupe,
@@ -352,18 +368,12 @@ std::optional<Record> EventStore::Find(int kind, KeyIndex::Place place, std::str
       return at->second;
     }
   }
-  for (const auto& [id, chunk] : KindChunks(kind)) {
-    if (place.last < chunk.min_sequence || place.first > chunk.max_sequence) {
-      continue;
-    }
-    for (const std::int64_t number : ReadDirectory(id)->BlocksOf(place.first, place.last)) {
-      const std::shared_ptr<const Block> block = ReadBlock(id, static_cast<std::size_t>(number));
-      if (std::optional<Record> found = FindInBlock(chunk, *block, place, dedupe, customer)) {
-        return found;
-      }
+  if (customer) {
+    if (std::optional<Record> found = FindInChunks(kind, place, dedupe, customer)) {
+      return found;
     }
   }
-  return std::nullopt;
+  return FindInChunks(kind, place, dedupe, std::nullopt);
 }
 
 void EventStore::Scan(int kind, std::int64_t after, std::int64_t until, const RecordParts& parts,

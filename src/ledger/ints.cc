@@ -334,7 +334,7 @@ std::vector<std::uint64_t> ReadIndexes(ByteReader& in, std::size_t count, std::s
   return indexes;
 }
 
-// The smallest form; its size is known before it is written.
+// The form that is smallest by its estimated size.
 void WriteDense(ByteWriter& out, std::span<const std::int64_t> values) {
   Offsets offsets(values);
   std::size_t best = offsets.Bytes();

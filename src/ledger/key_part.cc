@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "ledger/bytes.h"
+#include "ledger/sealed.h"
 
 namespace segue {
 namespace {
@@ -107,7 +108,7 @@ std::string EncodeKeyPart(std::span<const KeyEntry> entries) {
   WriteMost(out, std::move(groups));
   out.Byte(exact == 0 ? 0 : kWithinBits);
   out.Bits(within, exact == 0 ? 0 : kWithinBits);
-  return out.Take();
+  return Sealed(out);
 }
 
 std::uint64_t KeyPart::Packed::At(std::size_t at) const {
@@ -131,7 +132,7 @@ KeyPart::KeyPart(std::string_view bytes) {
     }
   }
   within_ = Numbers(in, in.Byte());
-  if (in.failed() || in.left() != 0) {
+  if (in.failed() || in.left() != 0 || count_ == 0) {
     Damaged();
   }
 }

@@ -38,10 +38,10 @@ inline constexpr std::size_t kKeyPartEntries = 4096;  // At most.
 // How many of a run, at most kKeyPartEntries, a part takes so that it fills its pages.  Requires:
 // sorted, not empty.
 std::size_t EntriesOfKeyPart(std::span<const KeyEntry> entries);
-// Requires: sorted, not empty, at most kKeyPartEntries.
+// Sealed.  Requires: sorted, not empty, at most kKeyPartEntries.
 std::string EncodeKeyPart(std::span<const KeyEntry> entries);
 
-// A part as it lies in the file: numbers are read where they stand.
+// A part as it lies in the file, without its sum: numbers are read where they stand.
 class KeyPart {
  public:
   // Throws std::runtime_error when it is damaged.  Requires: bytes outlive it.

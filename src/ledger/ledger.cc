@@ -223,6 +223,10 @@ const std::string& Ledger::CustomerKey(CustomerIndex customer) const {
   return IsAccount(customer) ? inner_->accounts.Key(customer) : inner_->customers.Key(customer);
 }
 
+std::int64_t Ledger::CountStoredKeys(std::string_view key) const {
+  return inner_->customers.CountStored(key);
+}
+
 bool Ledger::IsAlive(CustomerIndex customer) const {
   return IsAccount(customer) || inner_->customers.IsAlive(customer);
 }

@@ -154,7 +154,9 @@ std::vector<Record> Refunds::Originals(const Relation& relation, const Value& na
   }
   for (const KeyIndex::Place& place :
        index_.Find(keys_.Original(relation.original, relation.of, text))) {
-    propose(events_.Find(relation.original, place.first));
+    if (place.first == place.last) {  // Else it is the place of another key with the same hash.
+      propose(events_.Find(relation.original, place.first));
+    }
   }
   std::vector<Record> ordered;
   for (auto& [sequence, record] : originals) {
@@ -167,7 +169,7 @@ std::vector<Record> Refunds::RefundsOf(const Relation& relation, const Value& na
   std::vector<Record> refunds;
   for (const KeyIndex::Place& place :
        index_.Find(keys_.Refund(relation.refund, relation.by, FieldText(name)))) {
-    if (waiting_kind_.contains(place.first)) {
+    if (place.first != place.last || waiting_kind_.contains(place.first)) {
       continue;
     }
     std::optional<Record> record = events_.Find(relation.refund, place.first);

@@ -215,9 +215,6 @@ void EventStore::Replace(int kind, bool again, const std::vector<std::int64_t>& 
     erased = erased || chunk.holds_erased;
     VisitChunk(chunk, [&](const Record& record) { records.push_back(record); });
   }
-  if (erased) {
-    db_.Execute("PRAGMA secure_delete = ON");
-  }
   for (const std::int64_t id : ids) {
     for (const char* sql :
          {"DELETE FROM ledger_block WHERE chunk = ?", "DELETE FROM ledger_dead WHERE chunk = ?",
@@ -227,7 +224,6 @@ void EventStore::Replace(int kind, bool again, const std::vector<std::int64_t>& 
     chunks_[static_cast<std::size_t>(kind)].erase(id);
   }
   if (erased) {
-    db_.Execute("PRAGMA secure_delete = FAST");
     blocks_.Clear();
   }
   Pointers all;

@@ -350,10 +350,8 @@ bool PurchaseSums::LoadParts(std::size_t process) {
 
 // So that it cannot be found in the file either: somebody may have been erased.
 void PurchaseSums::DropStored() {
-  db_.Execute("PRAGMA secure_delete = ON");
   db_.Execute("DELETE FROM purchase_sums");
   db_.Execute("DELETE FROM purchase_sums_part");
-  db_.Execute("PRAGMA secure_delete = FAST");
 }
 
 void PurchaseSums::Store() {

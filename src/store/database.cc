@@ -234,9 +234,9 @@ Database Database::Open(const std::string& path, Mode mode) {
   if (!read_only) {
     in.Execute("PRAGMA journal_mode = WAL");
     in.Execute("PRAGMA synchronous = FULL");
-    // Deleted content is overwritten where that costs no extra write; erasure turns it fully on for
-    // its own deletes.
-    in.Execute("PRAGMA secure_delete = FAST");
+    // Whatever is deleted is overwritten: who asks to be erased may have been in a page that was
+    // freed before.
+    in.Execute("PRAGMA secure_delete = ON");
   }
   Database db(std::move(inner));
   const int version = in.Guard([&] { return in.db.execAndGet("PRAGMA user_version").getInt(); });

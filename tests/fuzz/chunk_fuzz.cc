@@ -3,10 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 #include <string_view>
+#include <vector>
 
 #include "ledger/chunk.h"
 #include "ledger/chunk_meta.h"
+#include "ledger/key_part.h"
 #include "ledger/record.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -21,5 +24,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   segue::DecodeDirectory(bytes);
   segue::DecodeChunkMeta(bytes);
   segue::DecodeRecord(1, bytes);
+  segue::ByteReader in(bytes);
+  segue::ReadTexts(in, 64);
+  try {
+    const segue::KeyPart part(bytes);
+    std::vector<std::uint64_t> places;
+    for (const segue::KeyEntry& entry : part.All()) {
+      part.Find(entry.hash, places);
+    }
+  } catch (const std::runtime_error&) {  // It says that it is damaged.
+  }
   return 0;
 }

@@ -75,6 +75,7 @@ std::vector<std::pair<std::string, std::string>> Decided(Parts& parts) {
        rows("bad_row", {"source", "file", "line", "reason", "raw"}, "source, file, line")},
       {"missed slots", rows("missed_slots", {"what", "missed", "last"}, "what")},
       {"customer", rows("ledger_customer", {"id", "key"}, "id")},
+      {"packed customers", rows("ledger_customer_block", {"first", "hex(keys)"}, "first")},
       {"merged", rows("ledger_merged", {"customer", "survivor"}, "customer")},
       {"trait", rows("ledger_trait", {"customer", "trait", "value", "since", "newest", "source"},
                      "customer, trait")},
@@ -190,17 +191,15 @@ void Checks::EveryMoveWasAnswered() {
     };
     Statement moves = db.Prepare(
         "SELECT m.id, m.customer, coalesce(\"from\", ''), coalesce(\"to\", ''), m.at FROM move m "
-        "JOIN "
-        "ledger_customer c ON c.id = m.customer WHERE m.model = ? AND m.cause IN (?, ?) AND c.key "
-        "IS "
-        "NOT NULL AND c.id NOT IN (SELECT customer FROM ledger_merged) ORDER BY m.id");
+        "WHERE m.model = ? AND m.cause IN (?, ?) ORDER BY m.id");
     // Of all causes only these two start anybody.
     moves.Bind(1, model.id)
         .Bind(2, static_cast<std::int64_t>(Cause::kBehaviour))
         .Bind(3, static_cast<std::int64_t>(Cause::kTime));
     while (moves.Step()) {
       if (!listens(playbook.on.from, moves.Text(2)) || !listens(playbook.on.to, moves.Text(3)) ||
-          (moves.Text(3).empty() && playbook.on.to.empty() && playbook.on.from.empty())) {
+          (moves.Text(3).empty() && playbook.on.to.empty() && playbook.on.from.empty()) ||
+          !run_.parts_->state->ledger().IsAlive(static_cast<CustomerIndex>(moves.Int(1)))) {
         continue;
       }
       Statement answered = db.Prepare(
@@ -264,26 +263,29 @@ void Checks::OutcomesAreTrue() {
 
 void Checks::ErasedAreGone() {
   Database& db = *run_.parts_->db;
+  const Ledger& ledger = run_.parts_->state->ledger();
   for (const std::string& key : run_.world_.ErasedKeys()) {
     const std::string address = key + "@sim.example";
     Statement find = db.Prepare(
         "SELECT (SELECT count(*) FROM outbox WHERE customer_key = ?1 OR instr(payload, ?2) OR "
-        "instr(address, ?2)) + (SELECT count(*) FROM ledger_customer WHERE key = ?1) + (SELECT "
-        "count(*) FROM ledger_trait WHERE value = ?2)");
+        "instr(address, ?2)) + (SELECT count(*) FROM ledger_trait WHERE value = ?2)");
     find.Bind(1, key).Bind(2, address);
-    if (find.Step() && find.Int(0) > 0) {
+    if ((find.Step() && find.Int(0) > 0) || ledger.CountStoredKeys(key) > 0) {
       throw Violation(key + " was erased and can still be found");
     }
   }
-  if (NumberOf(db,
-               "SELECT count(*) FROM decision WHERE customer IN (SELECT id FROM "
-               "ledger_customer WHERE key IS NULL)") > 0) {
-    throw Violation("decisions about somebody who was erased are still there");
-  }
-  if (NumberOf(db,
-               "SELECT count(*) FROM move WHERE why <> '' AND customer IN (SELECT id FROM "
-               "ledger_customer WHERE key IS NULL)") > 0) {
-    throw Violation("why somebody moved who was erased is still there");
+  for (CustomerIndex customer = 0; customer < ledger.customer_count(); ++customer) {
+    if (!ledger.CustomerKey(customer).empty()) {
+      continue;
+    }
+    if (NumberOf(db, fmt::format("SELECT count(*) FROM decision WHERE customer = {}", customer)) >
+        0) {
+      throw Violation("decisions about somebody who was erased are still there");
+    }
+    if (NumberOf(db, fmt::format("SELECT count(*) FROM move WHERE why <> '' AND customer = {}",
+                                 customer)) > 0) {
+      throw Violation("why somebody moved who was erased is still there");
+    }
   }
 }
 

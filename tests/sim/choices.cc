@@ -39,13 +39,14 @@ Choices Choose(std::uint64_t seed) {
   choices.crash_share = dice.LogBetween(0.005, 0.15);
   choices.fault_share = dice.LogBetween(0.05, 0.6);
   choices.grouped = dice.Chance(0.6);
+  choices.keys_per_block = 1 + dice.Below(24);
   return choices;
 }
 
 std::string Choices::Text() const {
-  std::string text =
-      fmt::format("seed {}: {} customers, {} days from {}, {}", seed, customers, days,
-                  FormatTime(start), grouped ? "calls in groups" : "calls one by one");
+  std::string text = fmt::format("seed {}: {} customers, {} to a block, {} days from {}, {}", seed,
+                                 customers, keys_per_block, days, FormatTime(start),
+                                 grouped ? "calls in groups" : "calls one by one");
   for (const Switch& one : Switches()) {
     text += this->*one.on ? fmt::format(", {}", one.name) : "";
   }

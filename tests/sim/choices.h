@@ -39,6 +39,7 @@ struct Choices {
   double crash_share = 0;     // Of operations.
   double fault_share = 0;     // Of requests.
   bool grouped = false;       // The dispatcher works inside one transaction, as the service does.
+  int keys_per_block = 1;     // Of customers: so few that they are merged and erased in blocks too.
 
   // One line for people.
   std::string Text() const;

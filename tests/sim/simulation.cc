@@ -46,7 +46,8 @@ void Simulation::Run() {
     throw Violation("the workspace of this seed does not compile:\n" +
                     FormatDiagnostics(checked.diagnostics, checked.files, false));
   }
-  parts_ = std::make_unique<Parts>(std::make_shared<const Checked>(std::move(checked)));
+  parts_ = std::make_unique<Parts>(std::make_shared<const Checked>(std::move(checked)),
+                                   choices_.keys_per_block);
   path_ = folder_ / "life-0/segue.db";
   std::filesystem::create_directories(folder_ / "life-0");
   Open();
@@ -109,7 +110,7 @@ void Simulation::Image() {
 void Simulation::Reboot() {
   while (true) {
     ++tally_.crashes;
-    auto next = std::make_unique<Parts>(parts_->checked);
+    auto next = std::make_unique<Parts>(parts_->checked, choices_.keys_per_block);
     parts_ = std::move(next);
     std::filesystem::remove_all(std::filesystem::path(path_).parent_path());
     path_ = image_;
@@ -434,7 +435,8 @@ void Simulation::Twin() {
                  {"dropped", count.dropped}};
   tally_.promised = count.accepted + count.refused + count.suppressed + count.dropped;
   world_.edge = nullptr;
-  Parts twin(std::make_shared<const Checked>(CheckWorkspace(FilesOf(choices_))));
+  Parts twin(std::make_shared<const Checked>(CheckWorkspace(FilesOf(choices_))),
+             choices_.keys_per_block);
   std::filesystem::create_directories(folder_ / "twin");
   twin.db.emplace(Database::Open(folder_ / "twin/segue.db"));
   twin.db->Execute("PRAGMA synchronous = OFF");

@@ -26,6 +26,7 @@ class TempDir {
     static std::atomic<int> count{0};
     path_ =
         QuickFolder() / ("segue-test-" + std::to_string(getpid()) + "-" + std::to_string(count++));
+    std::filesystem::remove_all(path_);  // Of a test that was killed and had the same number.
     std::filesystem::create_directories(path_);
   }
 

@@ -14,6 +14,7 @@
 
 #include <doctest/doctest.h>
 
+#include "ledger/sealed.h"
 #include "ledger/tables.h"
 
 namespace segue {
@@ -182,7 +183,7 @@ TEST_CASE(
   }
   const std::string bytes = EncodeKeyPart(entries);
   CHECK(bytes.size() * 8 < entries.size() * (8 + kWithinBits + 14) + 1000);
-  const KeyPart part(bytes);
+  const KeyPart part(Unsealed(bytes).value());
   CHECK(part.All() == entries);
   for (const KeyEntry& entry : entries) {
     std::vector<std::uint64_t> places;
@@ -191,13 +192,15 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("dedupe: a part of a run whose bytes are damaged is refused or read within its bytes") {
+TEST_CASE(
+    "dedupe: a part of a run that is damaged under its sum is refused, or read within its bytes") {
   std::mt19937_64 random(9);
   std::vector<KeyEntry> entries(300);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     entries[i] = {i * 977, random() >> (i % 50 == 3 ? 2U : 40U)};
   }
-  const std::string whole = EncodeKeyPart(entries);
+  const std::string sealed = EncodeKeyPart(entries);
+  const std::string whole(Unsealed(sealed).value());
   for (int trial = 0; trial < 4000; ++trial) {
     std::string bytes = whole.substr(0, trial % 4 == 0 ? random() % whole.size() : whole.size());
     if (!bytes.empty() && trial % 4 != 0) {
@@ -213,6 +216,21 @@ TEST_CASE("dedupe: a part of a run whose bytes are damaged is refused or read wi
       CHECK(std::string(error.what()).find("restore a backup") != std::string::npos);
     }
   }
+}
+
+TEST_CASE("dedupe: an index that is damaged in the file is refused, with advice") {
+  Database db = LedgerDatabase();
+  KeyIndex index(db, 36);
+  std::mt19937_64 random(9);
+  for (Sequence i = 0; i < 500; ++i) {
+    index.Add(random(), i);
+  }
+  index.Flush();
+  db.Execute(
+      "UPDATE ledger_key_run SET data = CAST(substr(data, 1, 99) || x'5a5a' || substr(data, 102) "
+      "AS BLOB)");
+  const KeyIndex damaged(db, 36);
+  CHECK_THROWS_WITH_AS(damaged.Load(), doctest::Contains("Restore a backup"), std::runtime_error);
 }
 
 }  // namespace

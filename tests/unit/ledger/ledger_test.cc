@@ -313,6 +313,55 @@ TEST_CASE("erasure: everything is gone at once, from the file too, and nothing c
   }
 }
 
+TEST_CASE(
+    "erasure: a key that stood in a row before its block was full is not found in a freed page") {
+  TempDir dir;
+  Home home(dir / "state.db");
+  home.ledger.reset();
+  home.db->SetSetting("ledger.keys_per_block", "1500");
+  home.Open();
+  // A block of them is far smaller than their rows, whose pages it would else take.
+  const auto key = [](int i) { return std::string(300, 'x') + std::to_string(i); };
+  for (int i = 0; i < 1500; ++i) {
+    home.Add(Session(key(i), 1));
+  }
+  const auto in_rows = [&] {
+    Statement rows = home.db->Prepare("SELECT count(*) FROM ledger_customer");
+    REQUIRE(rows.Step());
+    return rows.Int(0);
+  };
+  REQUIRE(in_rows() == 0);
+  CHECK(home.ledger->CountStoredKeys(key(777)) == 1);
+  CHECK(home.Add(Erase{key(777), Hour(2)}) == Intake::kNew);
+  CHECK(home.ledger->CountStoredKeys(key(777)) == 0);
+  CHECK(home.ledger->CountStoredKeys(key(778)) == 1);
+  home.ledger.reset();
+  home.db.reset();  // The write-ahead log goes into the file.
+  CHECK(ReadFile(home.path).find("xx777") == std::string::npos);
+}
+
+TEST_CASE("ledger: keys of customers that are damaged in the file are refused, with advice") {
+  TempDir dir;
+  Home home(dir / "state.db");
+  home.ledger.reset();
+  home.db->SetSetting("ledger.keys_per_block", "2");
+  home.Open();
+  home.Add(Session("ann", 1));
+  home.Add(Session("bob", 1));
+  home.ledger.reset();
+  SUBCASE("in a block") {
+    home.db->Execute(
+        "UPDATE ledger_customer_block SET keys = CAST(x'5a' || substr(keys, 2) AS BLOB)");
+  }
+  SUBCASE("a block is missing") {
+    home.db->Execute("UPDATE ledger_customer_block SET first = 2");
+  }
+  SUBCASE("a merge names nobody") {
+    home.db->Execute("INSERT INTO ledger_merged(customer, survivor) VALUES (7, 1)");
+  }
+  CHECK_THROWS_WITH_AS(home.Open(), doctest::Contains("Restore a backup"), std::runtime_error);
+}
+
 TEST_CASE("ledger: touched are those for whom a fact took effect, with late and merged") {
   Home home;
   home.Add(Order("ann", "o1", 10, 500), 10);

@@ -415,8 +415,8 @@ TEST_CASE(
     "streams: columns that followed equal columns built anew and the plain reference, to the "
     "byte" *
     doctest::test_suite("thorough")) {
-  const std::string path =
-      (QuickFolder() / "segue-streams-").string() + std::to_string(getpid()) + ".db";
+  const TempDir dir;
+  const std::string path = dir / "state.db";
   const char* only = std::getenv("SEGUE_SEED");
   const std::uint64_t first = only == nullptr ? 1 : std::stoull(only);
   const std::uint64_t last =

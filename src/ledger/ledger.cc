@@ -407,9 +407,12 @@ std::vector<Touch> Ledger::Touched(Sequence since_sequence, TimePoint since, Tim
 }
 
 void Ledger::TrimTouches(Sequence since_sequence, TimePoint since) {
+  if (since_sequence <= inner_->touches_from) {
+    return;
+  }
   Transaction work(inner_->db);
-  inner_->touches.Trim(since_sequence, ToMicros(since));
-  inner_->touches_from = std::max(inner_->touches_from, since_sequence);
+  const Sequence until = inner_->touches.Trim(since_sequence, ToMicros(since));
+  inner_->touches_from = std::max(inner_->touches_from, until);
   inner_->SavePosition();
   work.Commit();
 }

@@ -190,7 +190,8 @@ class Ledger {
   // each.  An account is touched by its own traits alone.
   std::vector<Touch> Touched(Sequence since_sequence, TimePoint since, TimePoint now,
                              std::span<const int> kinds, std::span<const int> traits) const;
-  // Nobody will ask Touched for an earlier position than this any more.  Keeps the file small.
+  // Nobody will ask Touched for an earlier position than this any more.  Keeps the file small; what
+  // is much goes bit by bit, with each call.
   void TrimTouches(Sequence since_sequence, TimePoint since);
 
   // Customers who were merged or erased, ascending: all of them after opening, then those since the

@@ -5,6 +5,8 @@
 namespace segue {
 namespace {
 
+constexpr std::int64_t kTrimmedAtOnce = 50'000;  // Some hundredths of a second.
+
 TouchRow ReadRow(const Statement& row) {
   return {static_cast<Sequence>(row.Int(0)), static_cast<CustomerIndex>(row.Int(1)),
           static_cast<int>(row.Int(2)), row.Int(3), row.Int(4)};
@@ -58,11 +60,19 @@ void Touches::Erase(CustomerIndex customer) {
       .Run();
 }
 
-void Touches::Trim(Sequence until, std::int64_t now) {
+Sequence Touches::Trim(Sequence until, std::int64_t now) {
+  Statement some = db_.Prepare(
+      "SELECT sequence FROM ledger_touch WHERE sequence <= ? AND time <= ? ORDER BY sequence "
+      "LIMIT 1 OFFSET ?");
+  some.Bind(1, static_cast<std::int64_t>(until)).Bind(2, now).Bind(3, kTrimmedAtOnce);
+  if (some.Step()) {
+    until = static_cast<Sequence>(some.Int(0));
+  }
   db_.Prepare("DELETE FROM ledger_touch WHERE sequence <= ? AND time <= ?")
       .Bind(1, static_cast<std::int64_t>(until))
       .Bind(2, now)
       .Run();
+  return until;
 }
 
 }  // namespace segue

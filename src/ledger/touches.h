@@ -47,8 +47,9 @@ class Touches {
   // Added after that, whatever their time.
   void After(Sequence sequence, const Visit& visit) const;
   void Erase(CustomerIndex customer);
-  // Drops those up to the sequence whose time is not after `now`.
-  void Trim(Sequence until, std::int64_t now);
+  // Drops those up to the sequence whose time is not after `now`, or the oldest of them; returns up
+  // to where.
+  Sequence Trim(Sequence until, std::int64_t now);
 
  private:
   Database& db_;

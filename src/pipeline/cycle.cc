@@ -397,10 +397,27 @@ bool Cycle::Decided(TimePoint now, CycleReport& report) {
   // Beside what a cycle that was cut off left to be done in the same breath.
   AddUp(done, report.playbooks);
   report.moves.insert(report.moves.end(), moves.begin(), moves.end());
+  DropOldTouches();
   state_.db().Prepare("UPDATE cycle SET finished = 1").Run();
   work.Commit();
   report.next = Next(now);
   return true;
+}
+
+// Who was touched before every model's last slot, and before what is kept between starts, is asked
+// by nobody.  A model that was taken out of the files and may come back counts too.
+void Cycle::DropOldTouches() {
+  Statement read = state_.db().Prepare(
+      "SELECT min(sequence), min(now), (SELECT min(sequence) FROM column_snapshot), "
+      "(SELECT min(sequence) FROM purchase_sums) FROM model_position");
+  if (!read.Step() || read.IsNull(0)) {
+    return;
+  }
+  std::int64_t until = read.Int(0);
+  for (const int kept : {2, 3}) {
+    until = read.IsNull(kept) ? until : std::min(until, read.Int(kept));
+  }
+  state_.ledger().TrimTouches(static_cast<Sequence>(until), FromMicros(read.Int(1)));
 }
 
 std::string Cycle::Brake(const std::vector<Move>& moves, std::int64_t messages) const {

@@ -200,6 +200,7 @@ class Cycle {
   void Depart(TimePoint now);
   std::vector<Move> RunModels(TimePoint now, CycleReport& report);
   void SearchMoments(TimePoint now);
+  void DropOldTouches();
   std::string Brake(const std::vector<Move>& moves, std::int64_t messages) const;
 
   State& state_;

@@ -154,6 +154,54 @@ constexpr double kSix = 0.25, kEight = 8.0 / 24;  // O'clock.
 
 }  // namespace
 
+TEST_CASE(
+    "causes: who was touched before every model's last slot is forgotten, and those since then "
+    "not") {
+  CausesShop shop;
+  shop.config.insert(shop.config.find("assignees:"), "traits:\n  customer:\n    plan: text\n");
+  const auto model = [](const char* name, const char* every) {
+    return fmt::format(
+        "model: {}\nevery: {}\nsegments:\n  - {{id: gold, when: customer.plan is 'gold'}}\n"
+        "  - {{id: other, when: otherwise}}\n",
+        name, every);
+  };
+  const std::vector<std::string> files = {model("a", "day at 05:00"),
+                                          model("weekly", "week on mon at 05:00")};
+  shop.Open(files);
+  const auto plans = [&](double day, const char* plan) {
+    std::vector<Fact> facts;
+    for (int who = 0; who < 20; ++who) {
+      facts.emplace_back(
+          TraitChange{.customer = fmt::format("c{:03}", who),
+                      .trait = *shop.checked.workspace->schema.FindCustomerTrait("plan"),
+                      .value = std::string(plan),
+                      .time = shop.begin + std::chrono::duration_cast<Duration>(day * kDay)});
+    }
+    return facts;
+  };
+  const auto touches = [&] {
+    Statement count = shop.db.Prepare("SELECT count(*) FROM ledger_touch");
+    REQUIRE(count.Step());
+    return count.Int(0);
+  };
+  shop.Run(kSix, "a", plans(0, "free"));
+  // The first of January 2026 is a Thursday; on Mondays nobody says anything.
+  for (int day = 1; day < 30; ++day) {
+    CAPTURE(day);
+    if (day % 7 == 4) {
+      CHECK(shop.Run(day + kSix, "weekly") == "behaviour 20");
+    } else {
+      CHECK(shop.Run(day + kSix, "a", plans(day, day % 2 == 1 ? "gold" : "silver")) ==
+            (day % 7 == 5 ? "" : "behaviour 20"));
+    }
+    CHECK(touches() <= 20 * 7);
+    if (day == 17) {
+      shop.Open(files);  // As after a restart.
+    }
+  }
+  CHECK(shop.Run(30 + kSix, "a") == "");
+}
+
 TEST_CASE("causes: an edit of a model is one of those that read it, and starts nothing there") {
   CausesShop shop;
   const std::string playbook = CausesPlaybook("model: b, to: poor");

@@ -9,8 +9,8 @@
 namespace segue {
 
 // Calls work(0) … work(parts - 1), several at a time, and returns when all that began are done.
-// Once one has thrown, no further one begins; an exception of any part is thrown again here, the
-// first part's first.
+// An exception of any part is thrown again here, the first part's first; parts behind it may not
+// have begun.
 void InParallel(std::size_t parts, const std::function<void(std::size_t)>& work);
 
 // The same, and on the calling thread take(0) … take(parts - 1), in this order, each once its work

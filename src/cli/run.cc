@@ -229,7 +229,7 @@ class ArrivedFiles final : public FileReader {
 };
 
 // Day, model, customer, segment and the customer's number in the state file, of everybody who
-// stands elsewhere than the day before.
+// stands elsewhere than the day before or is new.
 class SegmentTrace {
  public:
   SegmentTrace(State& state, const std::string& path)
@@ -251,12 +251,13 @@ class SegmentTrace {
       std::vector<SegmentIndex>& before = before_[index];
       const bool accounts = model.of == Subject::kAccount;
       const CustomerIndex first = accounts ? kFirstAccount : 0;
+      const std::size_t known = before.size();
       before.resize(accounts ? state_.ledger().account_count() : state_.ledger().customer_count(),
                     kNoSegment);
       for (std::size_t i = 0; i < before.size(); ++i) {
         const CustomerIndex customer = first + static_cast<CustomerIndex>(i);
         const SegmentIndex segment = segments->Get(customer).segment;
-        if (segment != before[i]) {
+        if (segment != before[i] || i >= known) {
           before[i] = segment;
           out_ << day << '\t' << model.id << '\t' << state_.ledger().CustomerKey(customer) << '\t'
                << (segment == kNoSegment ? "none" : model.segments[segment].id) << '\t' << customer

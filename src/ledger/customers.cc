@@ -57,7 +57,9 @@ Customers::Customers(Database& db, std::string_view secret, std::size_t per_bloc
   packed_ = count();
   Statement rows = db_.Prepare("SELECT id, key FROM ledger_customer ORDER BY id");
   while (rows.Step()) {
-    SEGUE_CHECK(rows.Int(0) == static_cast<std::int64_t>(count()));
+    if (rows.Int(0) != static_cast<std::int64_t>(count())) {
+      Damaged("the keys of customers from " + std::to_string(count()) + " on are missing");
+    }
     keys_.push_back(rows.Text(1));
     erased_.push_back(rows.IsNull(1));
   }
@@ -72,20 +74,25 @@ Customers::Customers(Database& db, std::string_view secret, std::size_t per_bloc
   }
 }
 
+void Customers::Damaged(const std::string& what) const {
+  throw std::runtime_error("state file " + db_.path() + ": " + what + ". Restore a backup.");
+}
+
 void Customers::LoadMerges() {
   Statement merged = db_.Prepare("SELECT customer, survivor FROM ledger_merged ORDER BY customer");
   while (merged.Step()) {
     // The survivor of two is always the smaller one.
     if (merged.Int(1) < 0 || merged.Int(1) >= merged.Int(0) || merged.Int(0) >= count()) {
-      throw std::runtime_error("state file " + db_.path() + ": the merge of customer " +
-                               std::to_string(merged.Int(0)) + " is damaged. Restore a backup.");
+      Damaged("the merge of customer " + std::to_string(merged.Int(0)) + " is damaged");
     }
     const auto customer = static_cast<CustomerIndex>(merged.Int(0));
     survivors_[customer] = static_cast<CustomerIndex>(merged.Int(1));
     merged_[survivors_[customer]].push_back(customer);
   }
   for (const auto& [survivor, others] : merged_) {
-    SEGUE_CHECK(survivors_[survivor] == survivor);
+    if (survivors_[survivor] != survivor) {
+      Damaged("the merge of customer " + std::to_string(survivor) + " is damaged");
+    }
   }
 }
 
@@ -194,16 +201,14 @@ TextColumn Customers::Keys(CustomerIndex first, std::string_view bytes) const {
   ByteReader in(body.value_or(std::string_view()));
   TextColumn keys = ReadTexts(in, per_block_);
   if (!body || in.failed() || in.left() != 0) {
-    throw std::runtime_error("state file " + db_.path() + ": the keys of customers from " +
-                             std::to_string(first) + " on are damaged. Restore a backup.");
+    Damaged("the keys of customers from " + std::to_string(first) + " on are damaged");
   }
   return keys;
 }
 
 void Customers::Unpack(CustomerIndex first, std::string_view bytes) {
   if (first != count()) {
-    throw std::runtime_error("state file " + db_.path() + ": the keys of customers from " +
-                             std::to_string(count()) + " on are missing. Restore a backup.");
+    Damaged("the keys of customers from " + std::to_string(count()) + " on are missing");
   }
   const TextColumn keys = Keys(first, bytes);
   for (const std::uint32_t index : keys.index) {
@@ -305,11 +310,8 @@ void Customers::Erase(CustomerIndex survivor) {
   }
 }
 
-std::int64_t Customers::CountStored(std::string_view key) const {
-  Statement rows = db_.Prepare("SELECT count(*) FROM ledger_customer WHERE key = ?");
-  rows.Bind(1, key);
-  SEGUE_CHECK(rows.Step());
-  std::int64_t found = rows.Int(0);
+std::int64_t Customers::CountPacked(std::string_view key) const {
+  std::int64_t found = 0;
   Statement blocks = db_.Prepare("SELECT first, keys FROM ledger_customer_block");
   while (blocks.Step()) {
     const TextColumn keys = Keys(static_cast<CustomerIndex>(blocks.Int(0)), blocks.BlobView(1));

@@ -55,8 +55,8 @@ class Customers {
   void Merge(CustomerIndex survivor, CustomerIndex other);
   // Takes the keys of all members out of the file and of memory.
   void Erase(CustomerIndex survivor);
-  // How many keys in the file are this one, read anew: the proof of an erasure.
-  std::int64_t CountStored(std::string_view key) const;
+  // How many keys in blocks of the file are this one, read anew: the proof of an erasure.
+  std::int64_t CountPacked(std::string_view key) const;
 
  private:
   // Where a key stands in the table, or would.
@@ -74,6 +74,7 @@ class Customers {
   TextColumn Keys(CustomerIndex first, std::string_view bytes) const;
   void Unpack(CustomerIndex first, std::string_view bytes);
   void LoadMerges();
+  [[noreturn]] void Damaged(const std::string& what) const;  // A std::runtime_error.
 
   Database& db_;
   std::string secret_;

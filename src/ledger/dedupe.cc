@@ -117,42 +117,63 @@ KeyIndex::KeyIndex(Database& db, int bits)
       mask_(~std::uint64_t{0} >> static_cast<unsigned>(64 - bits)),
       parts_(kCachedParts) {}
 
-std::string_view KeyIndex::Body(std::string_view part) const {
-  const std::optional<std::string_view> body = Unsealed(part);
-  if (!body) {
-    throw std::runtime_error("state file " + db_.path() +
-                             ": the index of keys is damaged. Restore a backup.");
+void KeyIndex::Damaged() const {
+  throw std::runtime_error("state file " + db_.path() +
+                           ": the index of keys is damaged. Restore a backup.");
+}
+
+// Calls with each part and how many there are.
+template <typename Visit>
+void KeyIndex::ReadRun(std::int64_t run, Visit visit) const {
+  Statement parts =
+      db_.Prepare("SELECT part, of, data FROM ledger_key_run WHERE run = ? ORDER BY part");
+  parts.Bind(1, run);
+  std::int64_t read = 0, of = 0;
+  std::uint64_t last = 0;
+  for (; parts.Step(); ++read) {
+    of = parts.Int(1);
+    const std::optional<std::string_view> body = Unsealed(parts.BlobView(2));
+    const std::optional<KeyPart> opened = body ? KeyPart::Open(*body) : std::nullopt;
+    const std::optional<Part> part = opened ? opened->All() : std::nullopt;
+    if (!part || parts.Int(0) != read || part->front().hash < last || part->back().hash > mask_) {
+      Damaged();
+    }
+    last = part->back().hash;
+    visit(*part, static_cast<std::size_t>(of));
   }
-  return *body;
+  if (read != of) {
+    Damaged();
+  }
 }
 
 void KeyIndex::Load() const {
   if (loaded_) {
     return;
   }
-  loaded_ = true;
-  // The filters are not stored: they are quickly made of the hashes again.
-  Statement sizes =
-      db_.Prepare("SELECT run, count(*) FROM ledger_key_run GROUP BY run ORDER BY run");
-  while (sizes.Step()) {
-    Run& run = runs_.emplace_back();
-    run.id = sizes.Int(0);
+  std::vector<Run> runs;
+  Statement ids = db_.Prepare("SELECT DISTINCT run FROM ledger_key_run ORDER BY run");
+  while (ids.Step()) {
+    Run& run = runs.emplace_back();
+    run.id = ids.Int(0);
     run.bits = bits_;
-    run.bloom.assign(BloomWords(static_cast<std::size_t>(sizes.Int(1)) * kKeyPartEntries), 0);
-    next_run_ = run.id + 1;
   }
-  for (Run& run : runs_) {
-    Statement parts = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? ORDER BY part");
-    parts.Bind(1, run.id);
-    while (parts.Step()) {
-      const Part part = KeyPart(Body(parts.BlobView(0))).All();
+  for (Run& run : runs) {
+    ReadRun(run.id, [&](const Part& part, std::size_t of) {
+      // The filters are not stored: they are quickly made of the hashes again.  All parts but the
+      // last hold as many as the first.
+      if (run.bloom.empty()) {
+        run.bloom.assign(BloomWords(part.size() * std::min(of, kRunEntriesMax)), 0);
+      }
       run.first.push_back(part.front().hash);
       run.count += part.size();
       for (const Entry& entry : part) {
         run.Note(entry.hash);
       }
-    }
+    });
+    next_run_ = run.id + 1;
   }
+  runs_ = std::move(runs);
+  loaded_ = true;
 }
 
 void KeyIndex::Add(std::uint64_t hash, Sequence sequence) {
@@ -253,8 +274,12 @@ std::shared_ptr<const std::string> KeyIndex::ReadPart(std::int64_t run, std::siz
   return parts_.Get((static_cast<std::uint64_t>(run) << 24U) | part, [&] {
     Statement read = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? AND part = ?");
     read.Bind(1, run).Bind(2, static_cast<std::int64_t>(part));
-    return std::make_shared<const std::string>(
-        Body(read.Step() ? read.BlobView(0) : std::string_view()));
+    const std::optional<std::string_view> body =
+        Unsealed(read.Step() ? read.BlobView(0) : std::string_view());
+    if (!body) {
+      Damaged();
+    }
+    return std::make_shared<const std::string>(*body);
   });
 }
 
@@ -264,7 +289,12 @@ void KeyIndex::FindInRun(const Run& run, std::uint64_t hash,
   const auto begin = std::lower_bound(run.first.begin(), run.first.end(), hash);
   auto part = static_cast<std::size_t>(begin - run.first.begin());
   for (part -= part > 0 ? 1 : 0; part < run.first.size() && run.first[part] <= hash; ++part) {
-    KeyPart(*ReadPart(run.id, part)).Find(hash, found);
+    const std::shared_ptr<const std::string> body = ReadPart(run.id, part);
+    const std::optional<KeyPart> opened = KeyPart::Open(*body);
+    if (!opened) {
+      Damaged();
+    }
+    opened->Find(hash, found);
   }
 }
 
@@ -305,6 +335,7 @@ void KeyIndex::WriteRun(const std::vector<Entry>& entries) {
   run.bloom.assign(BloomWords(entries.size()), 0);
   std::vector<std::string> parts;
   const std::size_t per_part = EntriesOfKeyPart(entries);
+  const std::size_t count = (entries.size() + per_part - 1) / per_part;
   for (std::size_t begin = 0; begin < entries.size(); begin += kPartsAtOnce * per_part) {
     parts.resize(std::min(kPartsAtOnce, (entries.size() - begin + per_part - 1) / per_part));
     const auto start = [&](std::size_t part) { return begin + part * per_part; };
@@ -313,10 +344,11 @@ void KeyIndex::WriteRun(const std::vector<Entry>& entries) {
           start(part), std::min(per_part, entries.size() - start(part))));
     });
     for (std::size_t part = 0; part < parts.size(); ++part) {
-      db_.Prepare("INSERT INTO ledger_key_run(run, part, data) VALUES (?, ?, ?)")
+      db_.Prepare("INSERT INTO ledger_key_run(run, part, of, data) VALUES (?, ?, ?, ?)")
           .Bind(1, run.id)
           .Bind(2, static_cast<std::int64_t>(run.first.size()))
-          .BindBlob(3, parts[part])
+          .Bind(3, static_cast<std::int64_t>(count))
+          .BindBlob(4, parts[part])
           .Run();
       run.first.push_back(entries[start(part)].hash);
     }
@@ -348,12 +380,9 @@ void KeyIndex::MergeRuns() {
     all.reserve(total);
     for (const std::int64_t run : merged) {
       const std::size_t before = all.size();
-      Statement parts = db_.Prepare("SELECT data FROM ledger_key_run WHERE run = ? ORDER BY part");
-      parts.Bind(1, run);
-      while (parts.Step()) {
-        const Part part = KeyPart(Body(parts.BlobView(0))).All();
+      ReadRun(run, [&](const Part& part, std::size_t /*of*/) {
         all.insert(all.end(), part.begin(), part.end());
-      }
+      });
       const auto middle = all.begin() + static_cast<std::ptrdiff_t>(before);
       std::inplace_merge(all.begin(), middle, all.end());
       db_.Prepare("DELETE FROM ledger_key_run WHERE run = ?").Bind(1, run).Run();

@@ -85,8 +85,9 @@ class KeyIndex {
     void Note(std::uint64_t hash);
   };
 
-  // Of a part, without its sum.  Throws std::runtime_error when that does not fit.
-  std::string_view Body(std::string_view part) const;
+  [[noreturn]] void Damaged() const;  // A std::runtime_error.
+  template <typename Visit>
+  void ReadRun(std::int64_t run, Visit visit) const;
   Part TakeSorted();
   std::vector<std::uint8_t> Known(const std::vector<Entry>& entries) const;
   std::shared_ptr<const std::string> ReadPart(std::int64_t run, std::size_t part) const;

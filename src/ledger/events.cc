@@ -37,7 +37,7 @@ void EventStore::LoadChunks() {
   while (all.Step()) {
     const std::optional<ChunkMeta> meta = DecodeChunkMeta(all.BlobView(2));
     const auto kind = static_cast<std::size_t>(all.Int(1));
-    if (!meta || kind >= chunks_.size()) {
+    if (!meta || kind >= chunks_.size() || meta->last >= customers_.count()) {
       Damaged(db_, "chunk " + std::to_string(all.Int(0)));
     }
     Chunk& chunk = chunks_[kind][all.Int(0)];
@@ -62,7 +62,7 @@ void EventStore::LoadJournal() {
   while (rows.Step()) {
     std::optional<Record> record =
         DecodeRecord(static_cast<Sequence>(rows.Int(0)), rows.BlobView(1));
-    if (!record || record->kind >= names_.KindCount()) {
+    if (!record || record->kind >= names_.KindCount() || record->customer >= customers_.count()) {
       Damaged(db_, "row " + std::to_string(rows.Int(0)) + " of the journal");
     }
     Enter(std::move(*record));

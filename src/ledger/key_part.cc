@@ -6,7 +6,6 @@
 #include <array>
 #include <bit>
 #include <cstring>
-#include <stdexcept>
 
 #include "ledger/bytes.h"
 #include "ledger/sealed.h"
@@ -57,10 +56,6 @@ void WriteMost(ByteWriter& out, std::vector<std::uint64_t> numbers) {
     out.Varint(at);
     out.Varint(bits);
   }
-}
-
-[[noreturn]] void Damaged() {
-  throw std::runtime_error("the index of events in the state file is damaged: restore a backup.");
 }
 
 }  // namespace
@@ -115,47 +110,47 @@ std::uint64_t KeyPart::Packed::At(std::size_t at) const {
   return width == 0 ? 0 : BitsAt(bytes, at, width);
 }
 
-KeyPart::KeyPart(std::string_view bytes) {
+std::optional<KeyPart> KeyPart::Open(std::string_view bytes) {
+  KeyPart part;
   ByteReader in(bytes);
-  count_ = in.Varint();
-  first_ = in.Varint();
-  lows_ = Numbers(in, in.Byte());
+  part.count_ = in.Varint();
+  part.first_ = in.Varint();
+  part.lows_ = part.Numbers(in, in.Byte());
   const std::uint64_t length = in.Varint();
-  highs_ = in.Raw(length > in.left() * 8 ? in.left() + 1 : (length + 63) / 64 * 8);
-  lowest_ = in.Varint();
-  groups_ = Numbers(in, in.Byte());
+  part.highs_ = in.Raw(length > in.left() * 8 ? in.left() + 1 : (length + 63) / 64 * 8);
+  part.lowest_ = in.Varint();
+  part.groups_ = part.Numbers(in, in.Byte());
   for (std::uint64_t left = in.Varint(); left > 0 && !in.failed(); --left) {
     const std::uint64_t at = in.Varint();
-    upper_.emplace_back(at, in.Varint() << static_cast<unsigned>(groups_.width));
-    if (at >= count_) {
-      Damaged();
+    if (at >= part.count_ || (!part.upper_.empty() && at <= part.upper_.back().first)) {
+      in.Fail();
     }
+    part.upper_.emplace_back(at, in.Varint() << static_cast<unsigned>(part.groups_.width));
   }
-  within_ = Numbers(in, in.Byte());
-  if (in.failed() || in.left() != 0 || count_ == 0) {
-    Damaged();
-  }
+  part.within_ = part.Numbers(in, in.Byte());
+  return in.failed() || in.left() != 0 || part.count_ == 0 ? std::nullopt
+                                                           : std::optional(std::move(part));
 }
 
-std::vector<KeyEntry> KeyPart::All() const {
+std::optional<std::vector<KeyEntry>> KeyPart::All() const {
   std::vector<KeyEntry> part(count_);
   std::size_t next = 0;
   for (std::size_t word = 0; word < highs_.size() / 8; ++word) {
     for (std::uint64_t ones = High(word); ones != 0; ones &= ones - 1, ++next) {
       const std::size_t at = word * 64 + static_cast<std::size_t>(std::countr_zero(ones));
       if (at < next || next >= count_) {
-        Damaged();
+        return std::nullopt;
       }
       part[next] = {Hash(at - next, next), PlaceOf(groups_.At(next), next)};
+      if (next > 0 && part[next].hash < part[next - 1].hash) {
+        return std::nullopt;
+      }
     }
   }
   for (const auto& [at, bits] : upper_) {
     part[at].place += bits << kWithinBits;
   }
-  if (next != count_) {
-    Damaged();
-  }
-  return part;
+  return next == count_ ? std::optional(std::move(part)) : std::nullopt;
 }
 
 void KeyPart::Find(std::uint64_t hash, std::vector<std::uint64_t>& places) const {
@@ -188,7 +183,8 @@ void KeyPart::Find(std::uint64_t hash, std::vector<std::uint64_t>& places) const
 
 KeyPart::Packed KeyPart::Numbers(ByteReader& in, int width) const {
   if (width > 63 || count_ > kKeyPartEntries) {
-    Damaged();
+    in.Fail();
+    return {};
   }
   return {width, in.Raw((count_ * static_cast<std::size_t>(width) + 7) / 8)};
 }

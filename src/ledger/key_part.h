@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,14 +45,17 @@ std::string EncodeKeyPart(std::span<const KeyEntry> entries);
 // A part as it lies in the file, without its sum: numbers are read where they stand.
 class KeyPart {
  public:
-  // Throws std::runtime_error when it is damaged.  Requires: bytes outlive it.
-  explicit KeyPart(std::string_view bytes);
+  // Nothing when it is damaged.  Requires: bytes outlive it.
+  static std::optional<KeyPart> Open(std::string_view bytes);
 
-  std::vector<KeyEntry> All() const;
+  // By hash; nothing when the bytes are damaged.
+  std::optional<std::vector<KeyEntry>> All() const;
   // Appends the places of a hash.
   void Find(std::uint64_t hash, std::vector<std::uint64_t>& places) const;
 
  private:
+  KeyPart() = default;
+
   struct Packed {
     int width = 0;
     std::string_view bytes;

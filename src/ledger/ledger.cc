@@ -223,8 +223,8 @@ const std::string& Ledger::CustomerKey(CustomerIndex customer) const {
   return IsAccount(customer) ? inner_->accounts.Key(customer) : inner_->customers.Key(customer);
 }
 
-std::int64_t Ledger::CountStoredKeys(std::string_view key) const {
-  return inner_->customers.CountStored(key);
+std::int64_t Ledger::CountPackedKeys(std::string_view key) const {
+  return inner_->customers.CountPacked(key);
 }
 
 bool Ledger::IsAlive(CustomerIndex customer) const {

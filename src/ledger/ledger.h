@@ -131,8 +131,9 @@ class Ledger {
   CustomerIndex customer_count() const;
   std::optional<CustomerIndex> FindCustomer(std::string_view key) const;  // Follows merges.
   const std::string& CustomerKey(CustomerIndex customer) const;
-  // How many customers' keys in the file are this one, read anew: the proof of an erasure.
-  std::int64_t CountStoredKeys(std::string_view key) const;
+  // How many customers' keys in blocks of the file are this one, read anew: no search of the tables
+  // finds them, for the proof of an erasure.
+  std::int64_t CountPackedKeys(std::string_view key) const;
   bool IsAlive(CustomerIndex customer) const;
   bool WasErased(std::string_view key) const;
   bool AllAlive() const;                                 // Nobody was merged or erased.

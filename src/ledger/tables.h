@@ -4,10 +4,10 @@
 
 namespace segue {
 
-// Since format 4 parts of the index of keys have numbers that are wider than most: an older file is
-// refused by this text, which is compared with the one that made the file.
+// Since format 5 parts of the index of keys and blocks of customers' keys have check sums: an older
+// file is refused by this text, which is compared with the one that made the file.
 inline constexpr const char* kLedgerTables = R"sql(
--- blobs of format 4
+-- blobs of format 5
 CREATE TABLE ledger_kind(id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 CREATE TABLE ledger_field(kind INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL, type INTEGER NOT NULL,
   PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;
@@ -34,7 +34,7 @@ CREATE TABLE ledger_block(chunk INTEGER NOT NULL, block INTEGER NOT NULL, data B
 CREATE TABLE ledger_dead(chunk INTEGER NOT NULL, sequence INTEGER NOT NULL, erased INTEGER NOT NULL,
   PRIMARY KEY(chunk, sequence)) STRICT, WITHOUT ROWID;
 
-CREATE TABLE ledger_key_run(run INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL,
+CREATE TABLE ledger_key_run(run INTEGER NOT NULL, part INTEGER NOT NULL, of INTEGER NOT NULL, data BLOB NOT NULL,
   PRIMARY KEY(run, part)) STRICT;
 
 CREATE TABLE ledger_orphan(sequence INTEGER PRIMARY KEY, kind INTEGER NOT NULL, customer INTEGER NOT NULL,

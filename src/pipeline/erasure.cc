@@ -60,8 +60,7 @@ std::int64_t CountCells(State& state, const std::string& table, const std::strin
 }
 
 void Search(State& state, ErasureProof& proof) {
-  // Those that stand in blocks, packed; those in rows the search below counts too.
-  proof.key_cells += state.ledger().CountStoredKeys(proof.key);
+  proof.key_cells += state.ledger().CountPackedKeys(proof.key);
   std::vector<SearchedColumn> columns;
   Statement list = state.db().Prepare(
       "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c "

@@ -268,9 +268,10 @@ void Checks::ErasedAreGone() {
     const std::string address = key + "@sim.example";
     Statement find = db.Prepare(
         "SELECT (SELECT count(*) FROM outbox WHERE customer_key = ?1 OR instr(payload, ?2) OR "
-        "instr(address, ?2)) + (SELECT count(*) FROM ledger_trait WHERE value = ?2)");
+        "instr(address, ?2)) + (SELECT count(*) FROM ledger_customer WHERE key = ?1) + (SELECT "
+        "count(*) FROM ledger_trait WHERE value = ?2)");
     find.Bind(1, key).Bind(2, address);
-    if ((find.Step() && find.Int(0) > 0) || ledger.CountStoredKeys(key) > 0) {
+    if ((find.Step() && find.Int(0) > 0) || ledger.CountPackedKeys(key) > 0) {
       throw Violation(key + " was erased and can still be found");
     }
   }

@@ -331,10 +331,10 @@ TEST_CASE(
     return rows.Int(0);
   };
   REQUIRE(in_rows() == 0);
-  CHECK(home.ledger->CountStoredKeys(key(777)) == 1);
+  CHECK(home.ledger->CountPackedKeys(key(777)) == 1);
   CHECK(home.Add(Erase{key(777), Hour(2)}) == Intake::kNew);
-  CHECK(home.ledger->CountStoredKeys(key(777)) == 0);
-  CHECK(home.ledger->CountStoredKeys(key(778)) == 1);
+  CHECK(home.ledger->CountPackedKeys(key(777)) == 0);
+  CHECK(home.ledger->CountPackedKeys(key(778)) == 1);
   home.ledger.reset();
   home.db.reset();  // The write-ahead log goes into the file.
   CHECK(ReadFile(home.path).find("xx777") == std::string::npos);
@@ -355,6 +355,17 @@ TEST_CASE("ledger: keys of customers that are damaged in the file are refused, w
   }
   SUBCASE("a block is missing") {
     home.db->Execute("UPDATE ledger_customer_block SET first = 2");
+  }
+  SUBCASE("a block is gone, and a row is behind it") {
+    home.db->Execute("INSERT INTO ledger_customer(id, key) VALUES (2, 'eve')");
+    home.db->Execute("DELETE FROM ledger_customer_block");
+  }
+  SUBCASE("a block is gone, but not the events of its customers") {
+    home.db->Execute("DELETE FROM ledger_customer_block");
+  }
+  SUBCASE("a merge into one who was merged") {
+    home.db->Execute("INSERT INTO ledger_customer(id, key) VALUES (2, 'eve')");
+    home.db->Execute("INSERT INTO ledger_merged(customer, survivor) VALUES (1, 0), (2, 1)");
   }
   SUBCASE("a merge names nobody") {
     home.db->Execute("INSERT INTO ledger_merged(customer, survivor) VALUES (7, 1)");
@@ -484,7 +495,7 @@ TEST_CASE(
     "ledger: a state file whose blocks have the form before this one is refused, with advice") {
   Database db = Database::Open(":memory:");
   std::string before = kLedgerTables;
-  const std::string mark = "-- blobs of format 4\n";
+  const std::string mark = "-- blobs of format 5\n";
   REQUIRE(before.find(mark) != std::string::npos);
   before.erase(before.find(mark), mark.size());
   db.Ensure("ledger", before);

@@ -222,7 +222,7 @@ void Simulation::Act(const Action& action) {
         work.Commit();
       })) {
       }
-      operations_.push_back({Kind::kSuppress, now_, action.customer, "", {}});
+      operations_.insert(WhereDecided(), {Kind::kSuppress, now_, action.customer, "", {}});
       world_.Suppressed(action.customer);
       break;
     case Action::Kind::kStall:
@@ -264,6 +264,19 @@ void Simulation::RunCycle() {
                                         kHour * 5};
   not_before_ = now_ + delays[static_cast<std::size_t>(dice_.Below(4))];
   next_cycle_ = not_before_;
+}
+
+// A cycle that was cut off is decided when work goes on, with what was suppressed until then:
+// before it, else at the end.
+std::vector<Operation>::iterator Simulation::WhereDecided() {
+  Statement find = parts_->db->Prepare("SELECT 1 FROM cycle WHERE finished = 0");
+  if (!find.Step()) {
+    return operations_.end();
+  }
+  const auto last =
+      std::find_if(operations_.rbegin(), operations_.rend(),
+                   [](const Operation& one) { return one.kind == Operation::Kind::kDecide; });
+  return last == operations_.rend() ? operations_.begin() : std::prev(last.base());
 }
 
 bool Simulation::CycleBegan() {

@@ -100,6 +100,7 @@ class Simulation {
   void Act(const Action& action);
   void RunCycle();
   bool CycleBegan();
+  std::vector<Operation>::iterator WhereDecided();
   void Dispatch();
   void DispatchGrouped();
   void DispatchGroup(const std::vector<Flying>& landed);

@@ -2,6 +2,7 @@
 // day on which they want to be forgotten.
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
 
@@ -302,13 +303,17 @@ void Show(const OneCustomer& subject) {
 }
 
 // An ad tool must still be told whom to let go.
-std::vector<Delivery> RemovalsThatWait(const OneCustomer& subject, const std::string& key) {
-  OutboxFilter filter;
-  filter.customer_key = key;
-  filter.limit = std::numeric_limits<int>::max();
-  std::vector<Delivery> all = subject.state->outbox().List(filter);
-  std::erase_if(all, [](const Delivery& one) { return !Removes(one); });
-  return all;
+std::vector<Delivery> RemovalsThatWait(const OneCustomer& subject,
+                                       const std::vector<std::string>& keys) {
+  std::vector<Delivery> removals;
+  for (const std::string& key : keys) {
+    OutboxFilter filter;
+    filter.customer_key = key;
+    filter.limit = std::numeric_limits<int>::max();
+    std::vector<Delivery> all = subject.state->outbox().List(filter);
+    std::copy_if(all.begin(), all.end(), std::back_inserter(removals), Removes);
+  }
+  return removals;
 }
 
 int EraseOne(const Common& common, const CustomerOptions& options) {
@@ -322,7 +327,7 @@ int EraseOne(const Common& common, const CustomerOptions& options) {
       EraseCustomer(*subject.state, subject.customer, options.note, subject.now);
   const bool clean = proof.key_cells == 0 && proof.address_cells == 0 && proof.after.traits == 0 &&
                      proof.after.events == 0;
-  const std::vector<Delivery> removals = RemovalsThatWait(subject, proof.key);
+  const std::vector<Delivery> removals = RemovalsThatWait(subject, proof.keys);
   if (common.json) {
     fmt::print("{}\n", json::serialize(json::object{{"erased", clean},
                                                     {"at", FormatTime(subject.now)},

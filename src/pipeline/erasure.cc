@@ -59,8 +59,21 @@ std::int64_t CountCells(State& state, const std::string& table, const std::strin
   return cells;
 }
 
+// Of the customer, and of all who became one with them: the customer's own comes first.
+std::vector<std::string> KeysOf(const Ledger& ledger, CustomerIndex customer) {
+  std::vector<std::string> keys = {ledger.CustomerKey(customer)};
+  for (CustomerIndex one = 0; one < ledger.customer_count(); ++one) {
+    if (one != customer && ledger.Survivor(one) == customer) {
+      keys.push_back(ledger.CustomerKey(one));
+    }
+  }
+  return keys;
+}
+
 void Search(State& state, ErasureProof& proof) {
-  proof.key_cells += state.ledger().CountPackedKeys(proof.key);
+  for (const std::string& key : proof.keys) {
+    proof.key_cells += state.ledger().CountPackedKeys(key);
+  }
   std::vector<SearchedColumn> columns;
   Statement list = state.db().Prepare(
       "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c "
@@ -74,9 +87,10 @@ void Search(State& state, ErasureProof& proof) {
   for (const SearchedColumn& column : columns) {
     const std::string owner = OwnerIn(columns, column.table);
     // A key is kept as text: a row's number that reads the same is not the key.
-    proof.key_cells +=
-        CountCells(state, column.table, owner,
-                   fmt::format(R"(typeof("{0}") = 'text' AND "{0}" = ?)", column.name), proof.key);
+    const std::string is_key = fmt::format(R"(typeof("{0}") = 'text' AND "{0}" = ?)", column.name);
+    for (const std::string& key : proof.keys) {
+      proof.key_cells += CountCells(state, column.table, owner, is_key, key);
+    }
     if (!proof.address.empty()) {
       proof.address_cells +=
           CountCells(state, column.table, owner, fmt::format(R"(instr("{}", ?) > 0)", column.name),
@@ -106,15 +120,10 @@ KnownCounts CountKnown(State& state, CustomerIndex customer) {
 }
 
 void HideSuppressions(State& state, CustomerIndex customer) {
-  const Ledger& ledger = state.ledger();
   Database& db = state.db();
   // Their keys come in never again.
-  for (CustomerIndex one = 0; one < ledger.customer_count(); ++one) {
-    if (ledger.Survivor(one) == customer) {
-      db.Prepare("DELETE FROM suppression WHERE who = ?")
-          .Bind(1, SuppressedName(ledger.CustomerKey(one)))
-          .Run();
-    }
+  for (const std::string& key : KeysOf(state.ledger(), customer)) {
+    db.Prepare("DELETE FROM suppression WHERE who = ?").Bind(1, SuppressedName(key)).Run();
   }
   const std::string address = AddressOf(state, customer);
   db.Prepare("UPDATE OR REPLACE suppression SET who = ? WHERE who = ?")
@@ -126,18 +135,18 @@ void HideSuppressions(State& state, CustomerIndex customer) {
 ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_view note,
                            TimePoint now) {
   ErasureProof proof;
-  proof.key = state.ledger().CustomerKey(customer);
+  proof.keys = KeysOf(state.ledger(), customer);
   proof.address = AddressOf(state, customer);
   proof.before = CountKnown(state, customer);
   state.db().Ensure("erasure", kErasureTables);
   {
     Transaction work(state.db());
     Statement keep = state.db().Prepare("INSERT INTO erasure(who, at, note) VALUES (?, ?, ?)");
-    keep.Bind(1, Sha256Hex(proof.key)).Bind(2, ToMicros(now)).Bind(3, note).Run();
+    keep.Bind(1, Sha256Hex(proof.keys.front())).Bind(2, ToMicros(now)).Bind(3, note).Run();
     work.Commit();
   }
   Cycle cycle(state, nullptr);
-  cycle.EraseAtOnce(proof.key, now);
+  cycle.EraseAtOnce(proof.keys.front(), now);
   state.ledger().Seal();
   state.Snapshot();
   {

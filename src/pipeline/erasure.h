@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pipeline/pipeline.h"
 
@@ -16,11 +17,13 @@ struct KnownCounts {
 };
 
 struct ErasureProof {
-  std::string key, address;  // As they were.
+  // As they were; the first key is the customer's own, the others of who became one with them.
+  std::vector<std::string> keys;
+  std::string address;
   KnownCounts before, after;
   std::int64_t tables = 0;  // That were searched.
-  // Texts that are the key, or hold the address, but for those of other living customers: an
-  // address may be shared.  Both must be 0.
+  // Texts that are one of the keys, or hold the address, but for those of other living customers:
+  // an address may be shared.  Both must be 0.
   std::int64_t key_cells = 0;
   std::int64_t address_cells = 0;
 };

@@ -93,6 +93,34 @@ TEST_CASE("an erasure proves itself although a cycle was cut off and others shar
   CHECK(held.Int(0) == 1);
 }
 
+TEST_CASE("an erasure proves itself for the keys of all who became one with the customer") {
+  const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)}});
+  REQUIRE(checked.workspace != nullptr);
+  const TempDir dir;
+  Database db = Database::Open(dir / "segue.db");
+  const TimePoint now = *ParseTime("2026-03-02", Zone());
+  State state(db, *checked.workspace, *checked.templates, now);
+  Cycle cycle(state, nullptr);
+  CycleReport report;
+  const std::vector<Fact> facts = {
+      TraitChange{"ann", 1, Value(std::string("cy")), now, false},
+      TraitChange{"ben", 0, Value(std::string("home@example.com")), now, false},
+      Merge{"ann", "ben", now}};
+  cycle.Ingest(facts, "test", kDay, now, report);
+  const CustomerIndex ann = *state.ledger().FindCustomer("ann");
+  std::string note = "asked";
+  std::int64_t left = 0;
+  SUBCASE("which are gone") {}
+  SUBCASE("of which the note that is kept names one") {
+    note = "ben";
+    left = 1;
+  }
+  const ErasureProof proof = EraseCustomer(state, ann, note, now);
+  CHECK(proof.keys == std::vector<std::string>{"ann", "ben"});
+  CHECK(proof.key_cells == left);
+  CHECK(proof.address_cells == 0);
+}
+
 TEST_CASE("a suppressed customer is wholly erased, and who has the address next stays suppressed") {
   const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)}});
   REQUIRE(checked.workspace != nullptr);

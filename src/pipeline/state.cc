@@ -114,20 +114,16 @@ struct State::Inner {
         templates(templates_in),
         options(std::move(options_in)),
         ledger(Prepared(db_in), workspace_in.schema, *workspace_in.pool),
-        columns(ledger, db_in, workspace_in.schema, *workspace_in.pool, workspace_in.aggregates,
-                Begins(db_in, now)),
+        columns(Ruled(ledger, workspace_in), db_in, workspace_in.schema, *workspace_in.pool,
+                workspace_in.aggregates, Begins(db_in, now)),
         processes(db_in, workspace_in, ledger),
         segments(OpenModels(db_in, workspace_in)),
         moments(db_in, workspace_in, ledger),
         inputs(workspace_in, ledger, columns, processes, segments, moments),
         outbox(db_in) {
     SettleRates(db, workspace);
-    ledger.SetConsentTraits(ConsentTraits(workspace));
     for (const int trait : TraitsInModels(workspace)) {
       ledger.TraitColumn(trait);  // Models read on several threads, and then it must be there.
-    }
-    if (workspace.account_trait) {
-      ledger.SetAccountTrait(*workspace.account_trait);
     }
     moments.Advance(columns.edge());
     for (std::size_t model = 0; model < workspace.models.size(); ++model) {
@@ -168,6 +164,16 @@ struct State::Inner {
   static TimePoint Begins(Database& db, TimePoint now) {
     Statement find = db.Prepare("SELECT min(now) FROM cycle WHERE finished = 0");
     return find.Step() && !find.IsNull(0) ? std::min(now, FromMicros(find.Int(0))) : now;
+  }
+
+  // The columns take the ledger to a moment, and what takes effect on the way there must find the
+  // rules: a person's own no stands against what a source says.
+  static Ledger& Ruled(Ledger& ledger, const Workspace& workspace) {
+    ledger.SetConsentTraits(ConsentTraits(workspace));
+    if (workspace.account_trait) {
+      ledger.SetAccountTrait(*workspace.account_trait);
+    }
+    return ledger;
   }
 
   static Database& Prepared(Database& db) {

@@ -155,6 +155,34 @@ TEST_CASE("a no that somebody said to us stands against every file until they sa
   CHECK(state.ledger().customer_count() == 3);
 }
 
+TEST_CASE("a no that somebody said to us stands when a file's yes takes effect at a start") {
+  AnswerBench bench;
+  Database db = Database::Open(bench.dir / "segue.db");
+  {
+    State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+    const auto files = MakeDiskReader(bench.dir.path());
+    Cycle cycle(state, files.get());
+    const auto pull = [&] {
+      CycleReport report;
+      cycle.Pull(bench.now, true, {}, report);
+      CHECK(report.warnings.empty());
+    };
+    bench.dir.Write("inbox/a.csv",
+                    "customer_id,at,email,mail_ok\nann,2026-03-01,ann@example.org,no\n"
+                    "ann,2026-03-05,ann@example.com,yes\n");
+    pull();
+    bench.Says({.at = bench.now, .customer = "ann", .what = "mail_ok", .yes = false});
+    pull();
+    CHECK(bench.Consent(state, "ann") == "no, own answer");
+  }
+  bench.now += 4 * kDay;
+  State state(db, *bench.checked.workspace, *bench.checked.templates, bench.now);
+  const TraitState* email = state.ledger().Trait(0, 0);
+  REQUIRE(email != nullptr);
+  CHECK(std::get<std::string>(email->value) == "ann@example.com");
+  CHECK(bench.Consent(state, "ann") == "no, own answer");
+}
+
 TEST_CASE(
     "what is in force for a person is what they or others said last, under each of their keys") {
   AnswerBench bench;

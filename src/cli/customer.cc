@@ -26,12 +26,15 @@ namespace json = boost::json;
 
 constexpr std::size_t kEventsShown = 10;
 
-// The state of one customer, opened to be looked at.
+// The state of one customer; without `writes` it is opened to be looked at: nothing of it is ever
+// committed.
 struct OneCustomer {
-  OneCustomer(const Common& common, const std::string& who, bool or_account = false)
+  OneCustomer(const Common& common, const std::string& who, bool or_account = false,
+              bool writes = false)
       : checked(OpenWorkspace(common)) {
     RequireState(common);
     db = std::make_unique<Database>(Database::Open(StateFile(common)));
+    look = writes ? nullptr : std::make_unique<Transaction>(*db);
     now = MomentOf(common, *checked.workspace);
     state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,
                                     OptionsFor(*checked.workspace, false));
@@ -46,6 +49,7 @@ struct OneCustomer {
 
   Checked checked;
   std::unique_ptr<Database> db;
+  std::unique_ptr<Transaction> look;
   TimePoint now;
   std::unique_ptr<State> state;
   CustomerIndex customer = 0;
@@ -322,7 +326,7 @@ int EraseOne(const Common& common, const CustomerOptions& options) {
   }
   RequireState(common);
   const StateLock lock(common.state);
-  const OneCustomer subject(common, options.customer);
+  const OneCustomer subject(common, options.customer, false, true);
   const ErasureProof proof =
       EraseCustomer(*subject.state, subject.customer, options.note, subject.now);
   const bool clean = proof.key_cells == 0 && proof.address_cells == 0 && proof.after.traits == 0 &&

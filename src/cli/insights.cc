@@ -321,6 +321,7 @@ int RunAha(const Common& common, const AhaOptions& options) {
       throw Failure{kFindings, fmt::format("nothing to publish: {}\n", search.result.sentence)};
     }
     // The service reads what is in force at every cycle, so it may be at work meanwhile.
+    opened.look.reset();
     Transaction work(db);
     StoreMoment(db, insight, workspace.schema, search, true, opened.now);
     work.Commit();

@@ -307,6 +307,7 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
   // The service may be at work meanwhile: each change is one short transaction of its own, and it
   // keeps nothing of the outbox in memory.
   Opened opened(common);
+  opened.look.reset();
   Outbox& outbox = opened.state->outbox();
   if (options.id == 0 && options.action != "show") {
     return ChangeMany(outbox, options, opened.now, common.json);

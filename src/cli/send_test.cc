@@ -166,11 +166,14 @@ int RunSendTest(const Common& common, const SendTestOptions& options) {
     throw Failure{kUsage, fmt::format("there is no template {}\n", options.template_id)};
   }
   const TimePoint now = MomentOf(common, workspace);
-  Database db = Database::Open(StateFile(common));
-  State state(db, workspace, *checked.templates, now, OptionsFor(workspace, false));
-  RequireOurs(state, options.to);
   const ConnectorSettings& settings = CarrierOf(*message, workspace);
-  const Delivery delivery = MakeTest(state, *message, options, now);
+  const Delivery delivery = [&] {
+    Database db = Database::Open(StateFile(common));
+    const Transaction nothing(db);  // Never committed, and over before a tool is asked.
+    State state(db, workspace, *checked.templates, now, OptionsFor(workspace, false));
+    RequireOurs(state, options.to);
+    return MakeTest(state, *message, options, now);
+  }();
   const Outcome outcome = Send(delivery, settings, common.state);
   if (outcome.kind != Outcome::Kind::kAccepted) {
     throw Failure{kCannotReach, fmt::format("{} did not take it: {}\n", settings.id,

@@ -81,6 +81,9 @@ struct Opened {
 
   Checked checked;
   std::unique_ptr<Database> db;
+  // Never committed: what takes effect at that moment, or by these files, does so for this look
+  // only. Who means to write ends it first, and then relies on nothing that the state remembers.
+  std::unique_ptr<Transaction> look;
   TimePoint now;
   std::unique_ptr<State> state;
 };

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sqlite3
 
 from harness import RULES, Workbench, check
 
@@ -161,6 +162,28 @@ def half_a_line():
           f"a conflict is set aside with both values: {rows}")
 
 
+def looks_change_nothing():
+    """What lies ahead takes effect for a look at a later day, and for that look only."""
+    bench = shop([person("ann", "ann@post.example"), ["ann", "2026-06-01 00:00", "ann@later.example", "no"]], [order("ann", 1)])
+    bench.run("run", "--at", AT)
+
+    def stored():
+        tables = ("ledger_position", "ledger_trait", "ledger_waiting_trait", "ledger_touch", "setting")
+        with sqlite3.connect(bench.state / "segue.db") as db:
+            return {table: db.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables}
+
+    before = stored()
+    check(len(before["ledger_waiting_trait"]) > 0, "something lies ahead")
+    later = ("--at", "2026-07-01T09:00")
+    check("ann@later.example" in bench.run("customer", "show", "ann", *later), "a look at a later day shows it")
+    # Verbs without --at look at the clock's moment, which is behind that day too.
+    for verb in (("why-moved", "ann", *later), ("explain", "ann", *later), ("value", *later), ("doctor", *later), ("plan", *later),
+                 ("segments",), ("report",), ("outbox", "list"), ("render", "hello", "--as", "ann")):
+        bench.run(*verb, codes=(0, 2))
+        check(stored() == before, f"{verb[0]} changes nothing")
+    check("ann@post.example" in bench.run("customer", "show", "ann", "--at", AT), "and what holds today still does")
+
+
 if __name__ == "__main__":
     shared_address()
     past_a_brake()
@@ -169,3 +192,4 @@ if __name__ == "__main__":
     as_json()
     ahead()
     half_a_line()
+    looks_change_nothing()

@@ -19,6 +19,7 @@ namespace segue {
 namespace {
 
 constexpr CustomerIndex kNobody = ~CustomerIndex{0};
+constexpr std::string_view kCustomersStored = "ledger.customers";  // Setting: how many.
 constexpr std::size_t kKeysHashedAtOnce = 16 * 1024;
 // Keys whose places are on their way from memory.
 constexpr std::size_t kKeysFetchedAhead = 12;
@@ -64,6 +65,11 @@ Customers::Customers(Database& db, std::string_view secret, std::size_t per_bloc
     erased_.push_back(rows.IsNull(1));
   }
   stored_ = count();
+  if (const auto known_before = db_.GetSetting(kCustomersStored);
+      known_before && *known_before != std::to_string(count())) {
+    // Whoever comes next would get their number, and with it their address and consent.
+    Damaged("of " + *known_before + " customers' keys " + std::to_string(count()) + " are there");
+  }
   survivors_.resize(count());
   std::iota(survivors_.begin(), survivors_.end(), CustomerIndex{0});
   LoadMerges();
@@ -167,6 +173,10 @@ CustomerIndex Customers::Intern(std::string_view key) {
 
 // Whole blocks, and a row for each of the rest.
 void Customers::Store() {
+  if (stored_ == count()) {
+    return;
+  }
+  db_.SetSetting(kCustomersStored, std::to_string(count()));
   const CustomerIndex before = packed_;
   for (; count() - packed_ >= per_block_; packed_ += per_block_) {
     db_.Prepare("INSERT INTO ledger_customer_block(first, keys) VALUES (?, ?)")

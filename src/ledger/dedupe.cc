@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "base/parallel.h"
+#include "base/text.h"
 #include "ledger/bytes.h"
 #include "ledger/key_part.h"
 #include "ledger/sealed.h"
@@ -29,6 +30,7 @@ constexpr std::size_t kGroupWords = 8;
 constexpr int kBloomProbes = 7;
 
 constexpr Sequence kGroupSequences = 4096;
+constexpr std::string_view kRunsStored = "ledger.key_runs";  // Setting: their ids.
 
 std::uint64_t ExactPlace(Sequence sequence) {
   return (sequence / kGroupSequences << kWithinBits) | (1 + sequence % kGroupSequences);
@@ -122,6 +124,14 @@ void KeyIndex::Damaged() const {
                            ": the index of keys is damaged. Restore a backup.");
 }
 
+std::string KeyIndex::IdsOf(const std::vector<Run>& runs) {
+  std::vector<std::string> ids;
+  for (const Run& run : runs) {
+    ids.push_back(std::to_string(run.id));
+  }
+  return Join(ids, " ");
+}
+
 // Calls with each part and how many there are.
 template <typename Visit>
 void KeyIndex::ReadRun(std::int64_t run, Visit visit) const {
@@ -157,12 +167,16 @@ void KeyIndex::Load() const {
     run.id = ids.Int(0);
     run.bits = bits_;
   }
+  if (const auto known = db_.GetSetting(kRunsStored); known && *known != IdsOf(runs)) {
+    Damaged();  // What a lost run knew would be taken for new.
+  }
   for (Run& run : runs) {
     ReadRun(run.id, [&](const Part& part, std::size_t of) {
       // The filters are not stored: they are quickly made of the hashes again.  All parts but the
       // last hold as many as the first.
       if (run.bloom.empty()) {
-        run.bloom.assign(BloomWords(part.size() * std::min(of, kRunEntriesMax)), 0);
+        const std::size_t most = part.size() * std::min(of, kRunEntriesMax);
+        run.bloom.assign(BloomWords(std::min(most, kMergeWays * kRunEntriesMax)), 0);
       }
       run.first.push_back(part.front().hash);
       run.count += part.size();
@@ -415,6 +429,7 @@ void KeyIndex::Flush() {
   recent_more_.clear();
   WriteRun(entries);
   MergeRuns();
+  db_.SetSetting(kRunsStored, IdsOf(runs_));
 }
 
 }  // namespace segue

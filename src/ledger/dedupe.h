@@ -85,6 +85,7 @@ class KeyIndex {
     void Note(std::uint64_t hash);
   };
 
+  static std::string IdsOf(const std::vector<Run>& runs);
   [[noreturn]] void Damaged() const;  // A std::runtime_error.
   template <typename Visit>
   void ReadRun(std::int64_t run, Visit visit) const;

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -83,6 +84,11 @@ class EventStore {
   void Seal();
 
   std::size_t journal_size() const { return journal_.size(); }
+
+  // The number of the last event that is stored; 0: none is.
+  Sequence newest() const {
+    return std::max(sealed_until_, journal_.empty() ? 0 : journal_.rbegin()->first);
+  }
 
   std::size_t chunk_count() const;
 

@@ -3,6 +3,7 @@
 #include "ledger/intake.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "base/check.h"
@@ -85,6 +86,11 @@ Ledger::Inner::Inner(Database& database, const Schema& of, TextPool& texts)
   SEGUE_CHECK(position.Step());
   sequence = static_cast<Sequence>(position.Int(0));
   touches_from = static_cast<Sequence>(position.Int(1));
+  if (events.newest() > sequence) {
+    throw std::runtime_error("state file " + db.path() + ": event " +
+                             std::to_string(events.newest()) + " is newer than the last one, " +
+                             std::to_string(sequence) + ". Restore a backup.");
+  }
   const Sequence keys_until = std::stoull(db.GetSetting("ledger.keys_until").value_or("0"));
   for (int kind = 0; kind < names.KindCount(); ++kind) {
     events.ScanArrived(kind, keys_until, RecordParts(),
@@ -153,10 +159,15 @@ void Ledger::Inner::FlushKeys() {
 }
 
 void Ledger::Inner::SavePosition() {
-  db.Prepare("UPDATE ledger_position SET sequence = ?, touches_from = ?")
+  db.Prepare("UPDATE ledger_position SET sequence = ?1, touches_from = ?2 WHERE sequence <= ?1")
       .Bind(1, static_cast<std::int64_t>(sequence))
       .Bind(2, static_cast<std::int64_t>(touches_from))
       .Run();
+  if (db.Changes() != 1) {
+    // Numbers would be given twice, and orders counted twice.
+    throw std::runtime_error("state file " + db.path() +
+                             ": another process wrote to it meanwhile; run this again");
+  }
   db.SetSetting(kTraitsFollowed, std::to_string(sequence));
 }
 

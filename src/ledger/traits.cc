@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include <fmt/format.h>
 
@@ -160,6 +161,10 @@ void Traits::PutInColumn(CustomerIndex customer, int trait, const Value& value) 
   const int at = names_.SchemaTrait(trait);
   if (at >= 0 && loaded_[static_cast<std::size_t>(at)]) {
     const CustomerIndex row = IsAccount(customer) ? customer - kFirstAccount : customer;
+    if (row >= columns_[static_cast<std::size_t>(at)].size()) {
+      throw std::runtime_error("state file " + db_.path() +
+                               ": a trait is of somebody who is not there. Restore a backup.");
+    }
     columns_[static_cast<std::size_t>(at)][row] =
         IsMissing(value) ? kMissing : ValueToDouble(names_.TraitType(trait), value, pool_);
   }

@@ -239,6 +239,9 @@ TEST_CASE("dedupe: an index that is damaged in the file is refused, with advice"
   SUBCASE("the last part is missing") {
     db.Execute("DELETE FROM ledger_key_run WHERE part = (SELECT max(part) FROM ledger_key_run)");
   }
+  SUBCASE("all of it is missing") {
+    db.Execute("DELETE FROM ledger_key_run");
+  }
   SUBCASE("its hashes are longer than they may be") {
     bits = 30;
   }

@@ -365,11 +365,41 @@ TEST_CASE("ledger: keys of customers that are damaged in the file are refused, w
   }
   SUBCASE("a merge into one who was merged") {
     home.db->Execute("INSERT INTO ledger_customer(id, key) VALUES (2, 'eve')");
+    home.db->SetSetting("ledger.customers", "3");
     home.db->Execute("INSERT INTO ledger_merged(customer, survivor) VALUES (1, 0), (2, 1)");
   }
   SUBCASE("a merge names nobody") {
     home.db->Execute("INSERT INTO ledger_merged(customer, survivor) VALUES (7, 1)");
   }
+  CHECK_THROWS_WITH_AS(home.Open(), doctest::Contains("Restore a backup"), std::runtime_error);
+}
+
+TEST_CASE("ledger: a customer of whom nothing but traits is known is missed when the key is lost") {
+  TempDir dir;
+  Home home(dir / "state.db");
+  home.Add(Consent("ann", 1, 1));
+  home.Add(Consent("bob", 1, 1));
+  home.ledger.reset();
+  home.db->Execute("DELETE FROM ledger_customer WHERE id = 1");
+  CHECK_THROWS_WITH_AS(home.Open(), doctest::Contains("Restore a backup"), std::runtime_error);
+}
+
+TEST_CASE("ledger: numbers of events never go back, whatever another process wrote meanwhile") {
+  TempDir dir;
+  Home home(dir / "state.db");
+  home.Add(Session("ann", 1));
+  {
+    Home other(home.path);
+    for (int hour = 2; hour < 9; ++hour) {
+      other.Add(Session("ann", hour));
+    }
+  }
+  CHECK_THROWS_WITH_AS(home.Add(Consent("ann", 1, 1)), doctest::Contains("another process"),
+                       std::runtime_error);
+  home.Open();
+  CHECK(home.ledger->last_sequence() == 8);
+  home.ledger.reset();
+  home.db->Execute("UPDATE ledger_position SET sequence = 3");
   CHECK_THROWS_WITH_AS(home.Open(), doctest::Contains("Restore a backup"), std::runtime_error);
 }
 

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/room.h"
+#include "base/wide.h"
 #include "expression/execute.h"
 #include "ledger/ints.h"
 
@@ -49,9 +50,25 @@ std::span<const Value> Range(const std::vector<Value>& values, CustomerIndex beg
   return std::span(values).subspan(begin, end - begin);
 }
 
+// In groups of eight, so that the compiler turns each into a few vector instructions.
+SEGUE_WIDE void Widen(const std::uint32_t* counts, std::size_t count, double* out) {
+  constexpr std::size_t kGroup = 8;
+  std::size_t i = 0;
+  for (; i + kGroup <= count; i += kGroup) {
+    for (std::size_t k = 0; k < kGroup; ++k) {
+      out[i + k] = counts[i + k];
+    }
+  }
+  for (; i < count; ++i) {
+    out[i] = counts[i];
+  }
+}
+
 class CountColumn final : public Column {
  public:
   void Resize(CustomerIndex count) override { ResizeWithRoom(counts_, count); }
+
+  void Fetch(CustomerIndex customer) const override { __builtin_prefetch(&counts_[customer]); }
 
   void Clear(CustomerIndex customer) override { counts_[customer] = 0; }
 
@@ -68,10 +85,7 @@ class CountColumn final : public Column {
   }
 
   void ReadMany(CustomerIndex first, std::span<double> out) const override {
-    const std::uint32_t* from = std::span(counts_).subspan(first, out.size()).data();
-    for (double& value : out) {
-      value = static_cast<double>(*from++);
-    }
+    Widen(std::span(counts_).subspan(first, out.size()).data(), out.size(), out.data());
   }
 
   double ReadOf(std::span<const CustomerIndex> customers) const override {
@@ -110,6 +124,8 @@ class SumColumn final : public Column {
     ResizeWithRoom(sums_, count);
     ResizeWithRoom(counts_, average_ ? count : 0);
   }
+
+  void Fetch(CustomerIndex customer) const override { __builtin_prefetch(&sums_[customer]); }
 
   void Clear(CustomerIndex customer) override {
     sums_[customer] = 0;
@@ -266,6 +282,8 @@ class DistinctColumn final : public Column {
 
   void Resize(CustomerIndex count) override { ResizeWithRoom(values_, count); }
 
+  void Fetch(CustomerIndex customer) const override { __builtin_prefetch(&values_[customer]); }
+
   void Clear(CustomerIndex customer) override { values_[customer] = {}; }
 
   void Add(CustomerIndex customer, const StoredEvent& event) override {
@@ -372,6 +390,8 @@ class ExtremeColumn final : public Column {
     ResizeWithRoom(times_, count, kNone);
     ResizeWithRoom(fields_, field_ >= 0 ? count : 0);
   }
+
+  void Fetch(CustomerIndex customer) const override { __builtin_prefetch(&times_[customer]); }
 
   void Clear(CustomerIndex customer) override {
     times_[customer] = kNone;

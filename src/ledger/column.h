@@ -23,6 +23,8 @@ class Column {
   virtual void Resize(CustomerIndex count) = 0;
   virtual void Clear(CustomerIndex customer) = 0;
   virtual void Add(CustomerIndex customer, const StoredEvent& event) = 0;
+  // Asks memory for what is kept of the customer, who will be needed soon.
+  virtual void Fetch(CustomerIndex customer) const = 0;
   // An event that was added is no longer what it was.  False: the rest cannot be told from what is
   // kept here, so the customer must be computed again.
   virtual bool Remove(CustomerIndex customer, const StoredEvent& event) = 0;

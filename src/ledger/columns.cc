@@ -250,10 +250,14 @@ void Columns::Inner::ApplyRows(const Ledger::AddedRows& added, const std::vector
   StoredEvent event;
   event.kind = rows.kind;
   event.fields.resize(rows.fields.size());
-  std::string room;
   event.sequence = added.first - 1;
+  std::string room;
   for (const std::uint32_t row : added.order) {
     ++event.sequence;
+    const auto holds = [&](const Span& window) { return window.Holds(rows.times[row]); };
+    if (std::none_of(windows.begin(), windows.end(), holds)) {
+      continue;  // What a day brings lies after the edge.
+    }
     event.customer = ledger.Survivor(added.customers[row]);
     if (dirty_all.contains(event.customer)) {
       continue;
@@ -275,8 +279,8 @@ void Columns::Inner::ApplyRows(const Ledger::AddedRows& added, const std::vector
 }
 
 void Columns::Inner::MoveWindows(std::int64_t now, const std::vector<int>& which) {
-  using Key = std::tuple<bool, int, std::int64_t,
-                         std::int64_t>;  // Leaves, kind, span: those that come in go first.
+  // Leaves, kind, span: those that come in go first.
+  using Key = std::tuple<bool, int, std::int64_t, std::int64_t>;
   std::map<Key, std::vector<int>> scans;
   for (const int aggregate : which) {
     const Aggregate& asked = aggregates[static_cast<std::size_t>(aggregate)];
@@ -295,11 +299,17 @@ void Columns::Inner::MoveWindows(std::int64_t now, const std::vector<int>& which
   for (const auto& scan : scans) {
     // Not by [names]: clang 14 lets no lambda see those.
     const bool leaves = std::get<0>(scan.first);
-    const auto kind = std::get<1>(scan.first);
-    const std::int64_t after = std::get<2>(scan.first), until = std::get<3>(scan.first);
+    const int kind = std::get<1>(scan.first);
+    const TimePoint after = FromMicros(std::get<2>(scan.first));
+    const TimePoint until = FromMicros(std::get<3>(scan.first));
     const std::vector<int>& asking = scan.second;
-    const EventParts parts = PartsOf(asking);
-    ledger.Scan(kind, FromMicros(after), FromMicros(until), parts, [&](const StoredEvent& event) {
+    // They lie far apart: memory is asked for them together, not waited for once for each.
+    for (const CustomerIndex customer : ledger.CustomersOf(kind, after, until)) {
+      for (const int aggregate : asking) {
+        columns[static_cast<std::size_t>(aggregate)]->Fetch(customer);
+      }
+    }
+    ledger.Scan(kind, after, until, PartsOf(asking), [&](const StoredEvent& event) {
       if (dirty_all.contains(event.customer)) {
         return;
       }
@@ -328,14 +338,13 @@ void Columns::Inner::RecomputeCustomer(CustomerIndex customer, const std::vector
     return;
   }
   for (const auto& of_kind : kinds) {
-    const int kind = of_kind.first;
     const std::vector<int>& asking = of_kind.second;
     Span all{std::numeric_limits<std::int64_t>::max(), kEarliest};
     for (const int aggregate : asking) {
       const Span window = Window(aggregates[static_cast<std::size_t>(aggregate)], edge);
       all = {std::min(all.after, window.after), std::max(all.until, window.until)};
     }
-    ledger.ScanCustomer(customer, kind, FromMicros(all.after), FromMicros(all.until),
+    ledger.ScanCustomer(customer, of_kind.first, FromMicros(all.after), FromMicros(all.until),
                         PartsOf(asking), [&](const StoredEvent& event) {
                           for (const int aggregate : asking) {
                             const auto at = static_cast<std::size_t>(aggregate);

@@ -318,6 +318,16 @@ void Ledger::Scan(int kind, TimePoint after, TimePoint until, const EventParts& 
   in.refunds.VisitOrphans(stored, std::nullopt, ToMicros(after), ToMicros(until), visit);
 }
 
+std::vector<CustomerIndex> Ledger::CustomersOf(int kind, TimePoint after, TimePoint until) const {
+  std::vector<CustomerIndex> customers;
+  inner_->events.Scan(inner_->names.KindOf(kind), ToMicros(after), ToMicros(until), kNoFields,
+                      [&](const Record& record) { customers.push_back(record.customer); });
+  for (CustomerIndex& customer : customers) {
+    customer = Survivor(customer);
+  }
+  return customers;
+}
+
 void Ledger::ScanCustomer(CustomerIndex customer, int kind, TimePoint after, TimePoint until,
                           const EventParts& parts,
                           const std::function<void(const StoredEvent&)>& visit) const {
@@ -363,10 +373,7 @@ std::vector<Touch> Ledger::Touched(Sequence since_sequence, TimePoint since, Tim
   const Inner& in = *inner_;
   std::vector<Touch> found;
   const auto add = [&](CustomerIndex customer, bool late, bool merged) {
-    const CustomerIndex survivor = IsAccount(customer) ? customer : in.customers.Survivor(customer);
-    if (IsAccount(survivor) || in.customers.IsAlive(survivor)) {
-      found.push_back({survivor, late, merged});
-    }
+    found.push_back({customer, late, merged});
   };
   std::set<int> codes = {kTouchAll};
   for (const int trait : traits) {
@@ -390,6 +397,14 @@ std::vector<Touch> Ledger::Touched(Sequence since_sequence, TimePoint since, Tim
     if (codes.contains(row.code) && (row.flags & kTouchGone) == 0) {
       add(row.customer, (row.flags & kTouchLate) != 0, (row.flags & kTouchMerged) != 0);
     }
+  });
+  // In a loop of its own, so that the memory is waited for once and not for each.
+  for (segue::Touch& touch : found) {
+    touch.customer =
+        IsAccount(touch.customer) ? touch.customer : in.customers.Survivor(touch.customer);
+  }
+  std::erase_if(found, [&](const segue::Touch& touch) {
+    return !IsAccount(touch.customer) && !in.customers.IsAlive(touch.customer);
   });
   std::stable_sort(found.begin(), found.end(), [](const segue::Touch& a, const segue::Touch& b) {
     return a.customer < b.customer;

@@ -172,6 +172,9 @@ class Ledger {
                     const EventParts& parts,
                     const std::function<void(const StoredEvent&)>& visit) const;
 
+  // Whose the events of a kind with after < time <= until are: one for each event.
+  std::vector<CustomerIndex> CustomersOf(int kind, TimePoint after, TimePoint until) const;
+
   // Every event of a kind with after < time <= until, in no particular order.  Orphan refunds of
   // the kind come too.
   void Scan(int kind, TimePoint after, TimePoint until,

@@ -214,6 +214,11 @@ bool Traits::StandsAgainst(const Stored& known, const Change& change) const {
     if (own && (known.source == kOwnAnswer ? change.in_order : change.value == kNo)) {
       return false;
     }
+    // Of two that were said at one time the stricter one stays: after a merge a row that lost may
+    // be read again with the very time that the stricter value took over from it.
+    if (known.value == kNo && change.value != kNo && change.time <= known.newest) {
+      return true;
+    }
   }
   return std::pair(change.time, change.sequence) < std::pair(known.newest, known.sequence);
 }

@@ -14,7 +14,6 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
-#include "segments/lanes.h"
 #include "segments/score.h"
 
 namespace segue {
@@ -30,201 +29,113 @@ constexpr std::size_t kSample = 1U << 14U;
 constexpr std::size_t kOff = 4 * 64;
 // One in so many people are the room of a hint, on each side.
 constexpr std::size_t kRoom = 256;
-// Who is worked on at a time, by one thread, and within that by one loop.
-constexpr std::size_t kPart = 1U << 16U;
 
 constexpr Bound kFirst = {-kEnd, 0};
 constexpr Bound kLast = {kEnd, std::numeric_limits<std::uint64_t>::max()};
 
-struct Standing {
-  Bound bound;
-  std::size_t person = 0;
-};
-
-constexpr auto kIsBefore = [](const Bound& a, const Bound& b) {
-  return a.value != b.value ? a.value < b.value : a.code < b.code;
-};
-
-// Finds out who stands at places of the ascending order, by value and, where there are keys, then
-// by key.
+// Who stands at places of the ascending order, by value and, where there are keys, then by key.
 class Places {
  public:
-  // `have`: those of whom there is a value.  `keys` may be null; must outlive this, as must
-  // `values`.
-  Places(std::span<const double> values, std::size_t have, const FitKeys* keys)
-      : values_(values),
-        codes_(keys == nullptr ? std::span<const std::uint64_t>() : keys->codes),
-        keys_(keys),
-        size_(have) {}
+  // `keys` may be null.  Requires: both outlive this.
+  Places(const Sieve& sieve, const FitKeys* keys) : keys_(keys) {
+    std::vector<std::vector<PersonAt>> people = sieve.Within();
+    for (std::size_t range = 0; range < people.size(); ++range) {
+      ranges_.push_back({sieve.before(range), std::move(people[range])});
+    }
+  }
 
-  // Those who have a value.
-  std::size_t size() const { return size_; }
+  // Whether each of these places lies within a range.
+  bool Have(const std::vector<std::size_t>& places) const {
+    return std::all_of(places.begin(), places.end(), [&](std::size_t place) {
+      return std::any_of(ranges_.begin(), ranges_.end(),
+                         [&](const Range& range) { return range.Has(place); });
+    });
+  }
 
-  // The person at each place.  Requires: places ascend, each < size().
-  std::vector<std::size_t> At(const std::vector<std::size_t>& places, FitHint& hint) const {
-    std::vector<Range> ranges;
-    if (hint.size() == places.size()) {
-      ranges = Joined(places, hint);
-      if (Look(ranges)) {
-        return Picked(ranges);
-      }
-    }
-    ranges =
-        size_ <= kSample ? std::vector<Range>{Everybody(places)} : Joined(places, Sampled(places));
-    if (!Look(ranges)) {
-      ranges = {Everybody(places)};
-      SEGUE_CHECK(Look(ranges));
-    }
-    if (size_ > kSample) {
-      hint = Around(ranges);
-    }
-    return Picked(ranges);
+  // Requires: Have().
+  PersonAt At(std::size_t place) { return Pick(RangeAt(place), place); }
+
+  // So much room on both sides of a place, as far as its range goes.  Requires: Have().
+  Between Around(std::size_t place, std::size_t room) {
+    Range& range = RangeAt(place);
+    const std::size_t last = range.before + range.people.size() - 1;
+    const std::size_t low = std::max(range.before, place - std::min(place, room));
+    return {Pick(range, low).bound, Pick(range, std::min(last, place + room)).bound};
   }
 
  private:
-  // Between whom some places lie.
-  struct Range : Between {
-    std::vector<std::size_t> places;
-    std::size_t before = 0;  // How many stand before `low`.
-    std::vector<Standing> people;
+  struct Range {
+    std::size_t before = 0;
+    std::vector<PersonAt> people;
+
+    bool Has(std::size_t place) const { return place >= before && place - before < people.size(); }
   };
 
-  // What one thread finds, by range.
-  struct Share {
-    std::vector<std::size_t> before;
-    std::vector<std::vector<Standing>> people;
-  };
-
-  template <typename T>
-  static std::span<const T> Lanes(std::span<const T> all, std::size_t first, std::size_t count) {
-    return all.empty() ? all : all.subspan(first, std::min(count, all.size() - first));
+  Range& RangeAt(std::size_t place) {
+    const auto found = std::find_if(ranges_.begin(), ranges_.end(),
+                                    [&](const Range& range) { return range.Has(place); });
+    SEGUE_CHECK(found != ranges_.end());
+    return *found;
   }
 
-  std::size_t Parts() const { return (values_.size() + kPart - 1) / kPart; }
+  PersonAt Pick(Range& range, std::size_t place) const {
+    const auto at = range.people.begin() + static_cast<std::ptrdiff_t>(place - range.before);
+    std::nth_element(
+        range.people.begin(), at, range.people.end(), [&](const PersonAt& a, const PersonAt& b) {
+          if (a.bound.value != b.bound.value || a.bound.code != b.bound.code || keys_ == nullptr) {
+            return IsBefore(a.bound, b.bound);
+          }
+          return KeyLess(keys_->key(a.person), keys_->key(b.person), keys_->numeric);
+        });
+    return *at;
+  }
+
+  std::vector<Range> ranges_;
+  const FitKeys* keys_;
+};
+
+// Everybody's values, and their codes where ties go by key.
+struct Everybody {
+  std::span<const double> values;
+  std::span<const std::uint64_t> codes;
 
   Bound BoundOf(std::size_t person) const {
-    return {values_[person], codes_.empty() ? 0 : codes_[person]};
+    return {values[person], codes.empty() ? 0 : codes[person]};
   }
 
-  static Range Everybody(const std::vector<std::size_t>& places) {
-    return {{kFirst, kLast}, places, 0, {}};
-  }
-
-  // Each place between its bounds; those that overlap are one range.
-  static std::vector<Range> Joined(const std::vector<std::size_t>& places, const FitHint& bounds) {
-    std::vector<Range> ranges;
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      const auto& [low, high] = bounds[i];
-      if (!ranges.empty() && !kIsBefore(ranges.back().high, low)) {
-        ranges.back().high = std::max(ranges.back().high, high, kIsBefore);
-        ranges.back().places.push_back(places[i]);
-      } else {
-        ranges.push_back({{low, high}, {places[i]}, 0, {}});
+  Sieve Sifted(std::vector<Between> ranges) const {
+    Sieve sieve;
+    sieve.Begin(std::move(ranges), values.size());
+    InRanges(values.size(), Sieve::kPart, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t first = begin; first < end; first += kLanes) {
+        const std::size_t here = std::min(kLanes, end - first);
+        sieve.Sift(first, values.subspan(first, here),
+                   codes.empty() ? codes : codes.subspan(first, here));
       }
-    }
-    return ranges;
+    });
+    return sieve;
   }
 
-  FitHint Sampled(const std::vector<std::size_t>& places) const {
+  // Between whom each place lies most likely.
+  FitHint Sampled(const std::vector<std::size_t>& places, std::size_t have) const {
     std::vector<Bound> sample;
-    const std::size_t stride = std::max<std::size_t>(values_.size() / kSample, 1);
-    for (std::size_t person = 0; person < values_.size(); person += stride) {
-      if (!std::isnan(values_[person])) {
+    const std::size_t stride = std::max<std::size_t>(values.size() / kSample, 1);
+    for (std::size_t person = 0; person < values.size(); person += stride) {
+      if (!std::isnan(values[person])) {
         sample.push_back(BoundOf(person));
       }
     }
-    std::sort(sample.begin(), sample.end(), kIsBefore);
+    std::sort(sample.begin(), sample.end(), IsBefore);
     FitHint bounds;
     for (const std::size_t place : places) {
       const auto middle =
-          static_cast<std::size_t>(static_cast<double>(place) / static_cast<double>(size_) *
+          static_cast<std::size_t>(static_cast<double>(place) / static_cast<double>(have) *
                                    static_cast<double>(sample.size()));
       bounds.push_back({middle < kOff ? kFirst : sample[middle - kOff],
                         middle + kOff < sample.size() ? sample[middle + kOff] : kLast});
     }
     return bounds;
   }
-
-  // Some room on both sides of each place, out of what was found.
-  FitHint Around(std::vector<Range>& ranges) const {
-    const std::size_t room = size_ / kRoom;
-    FitHint bounds;
-    for (Range& range : ranges) {
-      for (const std::size_t place : range.places) {
-        const std::size_t last = range.before + range.people.size() - 1;
-        bounds.push_back(
-            {BoundOf(Pick(range, std::max(range.before, place - std::min(place, room)))),
-             BoundOf(Pick(range, std::min(last, place + room)))});
-      }
-    }
-    return bounds;
-  }
-
-  // Counts and picks out, in one pass for all ranges.  Whether every place lies in its range.
-  bool Look(std::vector<Range>& ranges) const {
-    const std::vector<Between> bounds(ranges.begin(), ranges.end());
-    std::vector<Share> shares(Parts());
-    InParallel(shares.size(), [&](std::size_t part) { shares[part] = LookAt(part, bounds); });
-    for (std::size_t i = 0; i < ranges.size(); ++i) {
-      for (const Share& share : shares) {
-        ranges[i].before += share.before[i];
-        ranges[i].people.insert(ranges[i].people.end(), share.people[i].begin(),
-                                share.people[i].end());
-      }
-    }
-    return std::all_of(ranges.begin(), ranges.end(), [](const Range& range) {
-      return range.places.front() >= range.before &&
-             range.places.back() < range.before + range.people.size();
-    });
-  }
-
-  std::vector<std::size_t> Picked(std::vector<Range>& ranges) const {
-    std::vector<std::size_t> people;
-    for (Range& range : ranges) {
-      for (const std::size_t place : range.places) {
-        people.push_back(Pick(range, place));
-      }
-    }
-    return people;
-  }
-
-  Share LookAt(std::size_t part, const std::vector<Between>& ranges) const {
-    Share share{std::vector<std::size_t>(ranges.size()),
-                std::vector<std::vector<Standing>>(ranges.size())};
-    std::vector<std::uint16_t> found;
-    const std::size_t end = std::min((part + 1) * kPart, values_.size());
-    for (std::size_t first = part * kPart; first < end; first += kLanes) {
-      const std::size_t here = std::min(kLanes, end - first);
-      FindBetween(Lanes(values_, first, here), Lanes(codes_, first, here), ranges, share.before,
-                  found);
-      for (const std::uint16_t lane : found) {
-        const Standing one{BoundOf(first + lane), first + lane};
-        std::size_t i = 0;
-        while (kIsBefore(ranges[i].high, one.bound)) {
-          ++i;
-        }
-        share.people[i].push_back(one);
-      }
-    }
-    return share;
-  }
-
-  std::size_t Pick(Range& range, std::size_t place) const {
-    const auto at = range.people.begin() + static_cast<std::ptrdiff_t>(place - range.before);
-    std::nth_element(
-        range.people.begin(), at, range.people.end(), [&](const Standing& a, const Standing& b) {
-          if (a.bound.value != b.bound.value || a.bound.code != b.bound.code || keys_ == nullptr) {
-            return kIsBefore(a.bound, b.bound);
-          }
-          return KeyLess(keys_->key(a.person), keys_->key(b.person), keys_->numeric);
-        });
-    return at->person;
-  }
-
-  std::span<const double> values_;
-  std::span<const std::uint64_t> codes_;
-  const FitKeys* keys_;
-  std::size_t size_;
 };
 
 // The places that CutLines asks for, ascending.  Requires: size > 0.
@@ -282,51 +193,110 @@ void FitTogether(const Fifths& fifths, std::span<const double> values, LineSet& 
   }
 }
 
-// Ranks 1, 2, 3, 4: equal values in the order of the keys.
-void FitByKey(const Fifths& fifths, std::span<const double> values, const FitKeys& keys,
-              const Places& places, FitHint& hint, LineSet& fitted) {
-  fitted.numeric_keys = keys.numeric;
-  std::vector<std::size_t> wanted;  // The place of the first person above each line.
-  for (const double line : CutLines(fifths, places.size(), [](std::size_t place) {
-         return static_cast<double>(place + 1);
-       })) {
+// Ranks 1, 2, 3, 4, equal values in the order of the keys: the place of the first person above each
+// line.  Lines ascend: where nobody is above one, nobody is above those that follow.
+std::vector<std::size_t> PlacesAbove(const Fifths& fifths, std::size_t size) {
+  std::vector<std::size_t> places;
+  for (const double line :
+       CutLines(fifths, size, [](std::size_t place) { return static_cast<double>(place + 1); })) {
     const double rank = std::max(1.0, fifths.closed_left ? std::ceil(line) : std::floor(line) + 1);
-    if (rank <= static_cast<double>(places.size())) {
-      wanted.push_back(static_cast<std::size_t>(rank) - 1);
+    if (rank <= static_cast<double>(size)) {
+      places.push_back(static_cast<std::size_t>(rank) - 1);
     }
   }
-  // Lines ascend: where nobody is above one, nobody is above those that follow.
-  for (const std::size_t person : places.At(wanted, hint)) {
-    fitted.at.push_back(values[person]);
-    fitted.keys.emplace_back(keys.key(person));
+  return places;
+}
+
+std::vector<std::size_t> PlacesAsked(const Fifths& fifths, std::size_t size) {
+  return IsByKey(fifths) ? PlacesAbove(fifths, size) : PlacesOfLines(fifths, size);
+}
+
+LineSet LinesAt(const Fifths& fifths, const std::vector<std::size_t>& asked, std::size_t size,
+                const FitKeys& keys, Places& places) {
+  std::vector<PersonAt> people;
+  for (const std::size_t place : asked) {
+    people.push_back(places.At(place));
+  }
+  LineSet fitted;
+  if (!IsByKey(fifths)) {
+    fitted.at = CutLines(fifths, size, [&](std::size_t place) {
+      const auto at = std::lower_bound(asked.begin(), asked.end(), place);
+      return people[static_cast<std::size_t>(at - asked.begin())].bound.value;
+    });
+    return fitted;
+  }
+  fitted.numeric_keys = keys.numeric;
+  for (const PersonAt& one : people) {
+    fitted.at.push_back(one.bound.value);
+    fitted.keys.emplace_back(keys.key(one.person));
   }
   fitted.at.resize(kQuantiles.size(), kEnd);
   fitted.keys.resize(kQuantiles.size());
+  return fitted;
 }
 
 }  // namespace
 
+bool IsByKey(const Fifths& fifths) {
+  return fifths.of_rank && fifths.ties_by_key;
+}
+
 LineSet FitLines(const Fifths& fifths, std::span<const double> values, std::size_t have,
                  const FitKeys& keys, FitHint& hint) {
+  hint.clear();
   LineSet fitted;
-  const bool by_key = fifths.of_rank && fifths.ties_by_key;
   if (have == 0) {
     return fitted;
   }
-  const Places places(values, have, by_key ? &keys : nullptr);
-  if (by_key) {
-    FitByKey(fifths, values, keys, places, hint, fitted);
-  } else if (fifths.of_rank) {
+  if (fifths.of_rank && !fifths.ties_by_key) {
     FitTogether(fifths, values, fitted);
-  } else {
-    const std::vector<std::size_t> wanted = PlacesOfLines(fifths, places.size());
-    const std::vector<std::size_t> people = places.At(wanted, hint);
-    fitted.at = CutLines(fifths, places.size(), [&](std::size_t place) {
-      const auto at = std::lower_bound(wanted.begin(), wanted.end(), place);
-      return values[people[static_cast<std::size_t>(at - wanted.begin())]];
-    });
+    return fitted;
+  }
+  const bool by_key = IsByKey(fifths);
+  const Everybody all{values, by_key ? keys.codes : std::span<const std::uint64_t>()};
+  const std::vector<std::size_t> asked = PlacesAsked(fifths, have);
+  const auto places_between = [&](std::vector<Between> ranges) {
+    return Places(all.Sifted(std::move(ranges)), by_key ? &keys : nullptr);
+  };
+  Places places = places_between(have <= kSample ? std::vector<Between>{{kFirst, kLast}}
+                                                 : RangesOf(all.Sampled(asked, have)));
+  if (!places.Have(asked)) {
+    places = places_between({{kFirst, kLast}});
+  }
+  fitted = LinesAt(fifths, asked, have, keys, places);
+  // Where equal steps lie, or what is added to a line, has nothing to do with who stands there.
+  const bool lie_there = by_key ? !keys.codes.empty() : !fifths.equal_width && fifths.add == 0;
+  if (have > kSample && lie_there) {
+    for (const std::size_t place : asked) {
+      hint.push_back(places.Around(place, have / kRoom));
+    }
   }
   return fitted;
+}
+
+std::vector<Between> RangesOf(const FitHint& hint) {
+  std::vector<Between> ranges;
+  for (const Between& one : hint) {
+    if (!ranges.empty() && !IsBefore(ranges.back().high, one.low)) {
+      ranges.back().high = std::max(ranges.back().high, one.high, IsBefore);
+    } else {
+      ranges.push_back(one);
+    }
+  }
+  return ranges;
+}
+
+std::optional<LineSet> FitLines(const Fifths& fifths, const Sieve& sieve, const FitKeys& keys) {
+  const std::size_t have = sieve.have();
+  if (have == 0) {
+    return std::nullopt;
+  }
+  Places places(sieve, IsByKey(fifths) ? &keys : nullptr);
+  const std::vector<std::size_t> asked = PlacesAsked(fifths, have);
+  if (!places.Have(asked)) {
+    return std::nullopt;
+  }
+  return LinesAt(fifths, asked, have, keys, places);
 }
 
 LineSet FitFifths(const Fifths& fifths, std::span<const double> values,

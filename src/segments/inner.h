@@ -220,10 +220,9 @@ struct Segments::Inner {
   Lines shown;
   // `who` is there and asks about no feature or score, so that it can be asked alone.
   bool who_stands_alone = false;
-  bool forgotten = false;  // Something is to be stored though nobody moved.
-  KeyCodes keys;           // Of everybody, where a score's ties go by key.
-  Values values;
-  std::vector<FitHint> hints;  // By score.
+  bool forgotten = false;         // Something is to be stored though nobody moved.
+  KeyCodes keys;                  // Of everybody, where a score's ties go by key.
+  std::vector<ScoreValues> read;  // By score.
 };
 
 }  // namespace segue

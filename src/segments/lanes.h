@@ -24,13 +24,26 @@ struct Bound {
 bool CountAboveByKey(std::span<const double> values, std::span<const std::uint64_t> codes,
                      std::span<const Bound> lines, std::span<double> above);
 
-// From the number of lines below to the score, 1 to lines + 1, in place; whoever has no value (NaN)
-// gets 1 and is marked.
-void StepsOf(std::span<const double> values, std::size_t lines, bool best_low,
-             std::span<double> steps, std::span<std::uint8_t> no_data);
+// A settled score of cuts or fifths: 0 none, else the score, with the top bit set when the value
+// was missing.
+using StepCode = std::uint16_t;
+constexpr StepCode kNoData = 0x8000;
+
+inline int StepOf(StepCode code) {
+  return code & ~kNoData;
+}
+
+// From how many lines lie below each to the score, 1 to lines + 1; whoever has no value (NaN) gets
+// 1 and is marked.
+void CodesOf(std::span<const double> values, std::span<const double> below, std::size_t lines,
+             bool best_low, std::span<StepCode> codes);
+
+// The scores as numbers.
+void NumbersOf(std::span<const StepCode> codes, std::span<double> numbers);
 
 // Adds what the steps of one score are worth in the number of a cell: (step - 1) * stride.
-void AddSteps(std::span<const double> steps, std::uint32_t stride, std::span<std::uint32_t> cells);
+void AddSteps(std::span<const StepCode> codes, std::uint32_t stride,
+              std::span<std::uint32_t> cells);
 
 void LookUp(std::span<const double> table, std::span<const std::uint32_t> cells,
             std::span<double> out);
@@ -40,17 +53,27 @@ struct Between {
   Bound low, high;
 };
 
-// Finds who stands in one of the ranges, and how many stand before each of them: `found` gets the
-// places of the former, of `before` that many are added.  No codes: all are 0.  Whoever has no
-// value (NaN) stands nowhere.  Requires: at most kLanes values.
-void FindBetween(std::span<const double> values, std::span<const std::uint64_t> codes,
-                 std::span<const Between> ranges, std::span<std::size_t> before,
-                 std::vector<std::uint16_t>& found);
+// How each stands to the bounds of ranges that ascend and do not overlap: `passed` gets two for
+// each range that somebody is behind, and one for a range that they are within; kNowhere for those
+// without a value (NaN).  No codes: all are 0.  Adds to `before` how many stand before each range,
+// and returns how many have a value.  Requires: at most kLanes values and kRangesMax ranges.
+std::size_t PassBounds(std::span<const double> values, std::span<const std::uint64_t> codes,
+                       std::span<const Between> ranges, std::span<std::size_t> before,
+                       std::span<std::uint8_t> passed);
 constexpr std::size_t kLanes = 1024;
+constexpr std::size_t kRangesMax = 64;
+constexpr std::uint8_t kNowhere = 0xfe;
 
-// Settled scores of cuts or fifths, as they are stored: the top bit says that there was no value.
-void CodesOf(std::span<const double> steps, std::span<const std::uint8_t> no_data,
-             std::span<std::uint16_t> codes);
+// The places of the odd ones; returns how many.  Requires: passed.size() <= found.size().
+std::size_t OddOnes(std::span<const std::uint8_t> passed, std::span<std::uint16_t> found);
+
+// The scores again, from what PassBounds says: `behind` has, for each line, what somebody behind it
+// has passed at least.  Of those within a range it says nothing.
+void CodesOfPassed(std::span<const std::uint8_t> passed, std::span<const std::uint8_t> behind,
+                   bool best_low, std::span<StepCode> codes);
+
+// Whether all are 1.
+bool AreOne(std::span<const double> values);
 
 // Takes the values from all who are not inside (1).
 void Blank(std::span<const double> inside, std::span<double> values);

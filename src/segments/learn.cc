@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -92,59 +93,87 @@ int MonthOf(TimePoint time, const Zone& zone) {
 }
 
 // One pass over everybody for the scores in `wanted`; the scores before them are computed with the
-// lines so far.
+// lines so far.  Of those with a hint only what a sieve keeps is read.
 // Returns how many have a value, by `wanted`.
 std::vector<std::size_t> Collect(const Learning& learning, const std::vector<std::size_t>& wanted,
                                  std::size_t until, const std::vector<bool>& margins,
-                                 const std::vector<LineSet>& lines, Values& values) {
+                                 const std::vector<LineSet>& lines,
+                                 std::vector<ScoreValues>& read) {
   std::vector<std::atomic<std::size_t>> have(wanted.size());
   const CustomerIndex count = learning.people.count();
   for (const std::size_t score : wanted) {
-    ResizeWithRoom(values.by_score[score], count);
+    ScoreValues& one = read[score];
+    one.as = one.hint.empty() ? ScoreValues::As::kValues : ScoreValues::As::kSieve;
+    if (one.hint.empty()) {
+      ResizeWithRoom(one.values, count);
+    } else {
+      one.sieve.Begin(RangesOf(one.hint), count);
+    }
   }
   const bool all_alive = learning.people.AllAlive();
   InRanges(count, kPartCustomers, [&](std::size_t begin, std::size_t end) {
     Scorer scorer(learning.model, learning.people, learning.moment, &learning.keys);
+    std::vector<double> scratch(std::min<std::size_t>(kBlock, end - begin));
     for (auto first = static_cast<CustomerIndex>(begin); first < end; first += kBlock) {
       const std::size_t here = std::min<std::size_t>(kBlock, end - first);
       scorer.Load(first, here);
       scorer.ComputeScores(lines, learning.settled, margins, until);
       for (std::size_t k = 0; k < wanted.size(); ++k) {
-        const std::span<double> out = std::span(values.by_score[wanted[k]]).subspan(first, here);
+        ScoreValues& one = read[wanted[k]];
+        const bool sifts = one.as == ScoreValues::As::kSieve;
+        const std::span<double> out =
+            sifts ? std::span(scratch).first(here) : std::span(one.values).subspan(first, here);
         scorer.ReadFrom(wanted[k], out);
         for (std::size_t i = 0; !all_alive && i < here; ++i) {
           if (!learning.people.IsAlive(first + static_cast<CustomerIndex>(i))) {
             out[i] = kNoValue;
           }
         }
-        have[k] += CountValues(out);
+        if (sifts) {
+          const Fifths& fifths = *learning.model.scores[wanted[k]].fifths;
+          one.sieve.Sift(first, out,
+                         IsByKey(fifths) ? learning.keys.all().subspan(first, here)
+                                         : std::span<const std::uint64_t>());
+        } else {
+          have[k] += CountValues(out);
+        }
       }
     }
   });
-  return {have.begin(), have.end()};
+  std::vector<std::size_t> found(have.begin(), have.end());
+  for (std::size_t k = 0; k < wanted.size(); ++k) {
+    if (read[wanted[k]].as == ScoreValues::As::kSieve) {
+      found[k] = read[wanted[k]].sieve.have();
+    }
+  }
+  return found;
 }
 
-LineSet FitValues(const Learning& learning, std::size_t score, const std::vector<double>& values,
-                  std::size_t have) {
+// Nothing where the values themselves are needed, of which only a sieve was read.
+std::optional<LineSet> FitRead(const Learning& learning, std::size_t score, std::size_t have,
+                               ScoreValues& read) {
   const Fifths& fifths = *learning.model.scores[score].fifths;
+  const bool sifted = read.as == ScoreValues::As::kSieve;
   FitKeys keys;
   keys.key = [&](std::size_t i) {
     return std::string_view(learning.people.Key(static_cast<CustomerIndex>(i)));
   };
-  if (fifths.of_rank && fifths.ties_by_key) {
-    keys.numeric = learning.keys.numeric();
-    for (std::size_t i = 0; !keys.numeric && i < values.size(); ++i) {
-      // Those who take part may all have numbers though others have not.
-      if (!std::isnan(values[i]) && !IsWholeKey(keys.key(i))) {
-        break;
-      }
-      keys.numeric = i + 1 == values.size();
+  if (IsByKey(fifths)) {
+    // Those who take part may all have numbers though others have not.
+    keys.numeric = true;
+    for (std::size_t i = 0; !learning.keys.numeric() && keys.numeric && i < learning.people.count();
+         ++i) {
+      const bool takes_part = sifted ? read.sieve.Has(i) : !std::isnan(read.values[i]);
+      keys.numeric = !takes_part || IsWholeKey(keys.key(i));
     }
     if (keys.numeric == learning.keys.numeric()) {
       keys.codes = learning.keys.all();
+    } else if (sifted) {
+      return std::nullopt;
     }
   }
-  return FitLines(fifths, values, have, keys, learning.hints[score]);
+  return sifted ? FitLines(fifths, read.sieve, keys)
+                : FitLines(fifths, read.values, have, keys, read.hint);
 }
 
 }  // namespace
@@ -178,19 +207,28 @@ bool IsFitDue(const Score& score, const std::string& basis, const Fit* fit, Time
 
 std::vector<std::int64_t> Learn(const Learning& learning, const std::vector<bool>& due,
                                 std::vector<bool> margins, std::vector<LineSet>& lines,
-                                Values& values) {
+                                std::vector<ScoreValues>& read) {
   std::vector<std::int64_t> people(due.size(), 0);
-  const auto learn = [&](const std::vector<std::size_t>& wanted, std::size_t until) {
-    const std::vector<std::size_t> have = Collect(learning, wanted, until, margins, lines, values);
-    for (std::size_t k = 0; k < wanted.size(); ++k) {
-      const std::size_t score = wanted[k];
-      values.read[score] = true;
-      people[score] = static_cast<std::int64_t>(have[k]);
-      if (have[k] > 0) {
-        LineSet learned = FitValues(learning, score, values.by_score[score], have[k]);
-        margins[score] = margins[score] && learned == lines[score];
-        lines[score] = std::move(learned);
+  const auto learn = [&](std::vector<std::size_t> wanted, std::size_t until) {
+    while (!wanted.empty()) {
+      const std::vector<std::size_t> have = Collect(learning, wanted, until, margins, lines, read);
+      std::vector<std::optional<LineSet>> learned(wanted.size());
+      InParallel(wanted.size(), [&](std::size_t k) {
+        learned[k] = FitRead(learning, wanted[k], have[k], read[wanted[k]]);
+      });
+      std::vector<std::size_t> again;
+      for (std::size_t k = 0; k < wanted.size(); ++k) {
+        const std::size_t score = wanted[k];
+        people[score] = static_cast<std::int64_t>(have[k]);
+        if (!learned[k]) {
+          read[score].hint.clear();
+          again.push_back(score);
+        } else if (have[k] > 0) {
+          margins[score] = margins[score] && *learned[k] == lines[score];
+          lines[score] = std::move(*learned[k]);
+        }
       }
+      wanted = std::move(again);
     }
   };
   std::vector<std::size_t> plain;

@@ -24,18 +24,17 @@ bool IsFitDue(const Score& score, const std::string& basis, const Fit* fit, Time
 
 // Learns the scores of `due` from everybody in the model and puts their lines into `lines`; returns
 // how many people had a value, per score.  Scores that read other scores are learned after those; a
-// score whose lines changed has no margin.  `values` gets what was read of everybody on the way.
+// score whose lines changed has no margin.  `read` gets what was read of everybody on the way.
 struct Learning {
   const Model& model;
   const Population& people;
   Moment moment;
   const SettledSteps* settled;  // Null: no margins.
   const KeyCodes& keys;         // Of everybody, where ties go by key.
-  std::vector<FitHint>& hints;  // By score.
 };
 
 std::vector<std::int64_t> Learn(const Learning& learning, const std::vector<bool>& due,
                                 std::vector<bool> margins, std::vector<LineSet>& lines,
-                                Values& values);
+                                std::vector<ScoreValues>& read);
 
 }  // namespace segue

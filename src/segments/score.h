@@ -5,13 +5,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "config/definitions.h"
-#include "segments/lanes.h"
+#include "segments/sieve.h"
 
 namespace segue {
 
@@ -32,6 +33,9 @@ struct LineSet {
 LineSet FitFifths(const Fifths& fifths, std::span<const double> values,
                   std::span<const std::string> keys);
 
+// Whether the order of the keys decides ties.
+bool IsByKey(const Fifths& fifths);
+
 // The keys of a fit as they are kept for many people.
 struct FitKeys {
   bool numeric = false;                              // All are whole numbers.
@@ -40,12 +44,20 @@ struct FitKeys {
 };
 
 // Where lines are looked for first: between whom they lay at the fit before, and some room.  It
-// changes how long a fit takes, never what it finds.
+// changes how long a fit takes, never what it finds.  Empty: nothing is known.
 using FitHint = std::vector<Between>;
 
-// The same.  Whoever has no value (NaN) takes no part; `have` is how many have one.
+// The same.  Whoever has no value (NaN) takes no part; `have` is how many have one.  `hint` gets
+// where the lines lie.
 LineSet FitLines(const Fifths& fifths, std::span<const double> values, std::size_t have,
                  const FitKeys& keys, FitHint& hint);
+
+// The stretches of a hint, those that overlap taken together.
+std::vector<Between> RangesOf(const FitHint& hint);
+
+// The same by what a sieve has found between RangesOf a hint; nothing where a line lies outside, so
+// that the values are needed.
+std::optional<LineSet> FitLines(const Fifths& fifths, const Sieve& sieve, const FitKeys& keys);
 
 // Digits only.
 bool IsWholeKey(std::string_view key);

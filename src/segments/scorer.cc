@@ -3,8 +3,10 @@
 #include "segments/scorer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "base/check.h"
 #include "segments/lanes.h"
@@ -41,23 +43,27 @@ std::vector<LineSet> FixedLines(const Model& model) {
 }
 
 Scorer::Scorer(const Model& model, const Population& people, Moment moment, const KeyCodes* keys,
-               const Inputs* inputs, const Values* values)
+               const Inputs* inputs, std::span<const ScoreValues> read)
     : model_(model),
       people_(people),
       inputs_(inputs != nullptr ? *inputs : people.inputs()),
       moment_(moment),
       keys_(keys),
-      values_(values),
+      read_(read),
       table_(model, moment, people.count()),
       room_(std::clamp<std::size_t>(people.count(), 1, kBlock)),
       features_(model.features.size()),
       loaded_(model.features.size(), false),
+      codes_(model.scores.size()),
       scores_(model.scores.size(), std::vector<double>(room_)),
-      no_data_(model.scores.size(), std::vector<std::uint8_t>(room_)),
+      counted_(model.scores.size(), true),
       inside_(room_),
       scratch_(room_),
       cell_(room_, 0),
       answers_(room_, kNoSegment) {
+  for (std::size_t score = 0; score < codes_.size(); ++score) {
+    codes_[score].resize(model.scores[score].steps() > 0 ? room_ : 0);
+  }
   for (std::size_t segment = 0; segment < model.segments.size(); ++segment) {
     for (const std::vector<int>& cell : model.segments[segment].cells) {
       cells_.emplace(CellNumber(cell), static_cast<SegmentIndex>(segment));
@@ -72,8 +78,9 @@ void Scorer::Load(CustomerIndex first, std::size_t count) {
   loaded_.assign(loaded_.size(), false);
   if (model_.who) {
     Execute(model_.who->expr, std::span(inside_).first(count));
+    all_inside_ = AreOne(std::span(inside_).first(count));
   } else {
-    std::fill_n(inside_.begin(), count, 1.0);
+    all_inside_ = true;
   }
 }
 
@@ -81,7 +88,10 @@ void Scorer::LoadFrom(const Scorer& other) {
   first_ = other.first_;
   count_ = other.count_;
   loaded_.assign(loaded_.size(), false);
-  inside_ = other.inside_;
+  all_inside_ = other.all_inside_;
+  if (!all_inside_) {
+    inside_ = other.inside_;
+  }
 }
 
 const std::vector<double>& Scorer::Feature(std::size_t feature) const {
@@ -94,9 +104,17 @@ const std::vector<double>& Scorer::Feature(std::size_t feature) const {
   return values;
 }
 
+const std::vector<double>& Scorer::Scored(std::size_t score) const {
+  if (!counted_[score]) {
+    NumbersOf(codes(score), scores_[score]);
+    counted_[score] = true;
+  }
+  return scores_[score];
+}
+
 std::span<const double> Scorer::ValuesOf(std::size_t score) {
-  if (values_ != nullptr && values_->read[score]) {
-    return std::span(values_->by_score[score]).subspan(first_, count_);
+  if (!read_.empty() && read_[score].as == ScoreValues::As::kValues) {
+    return std::span(read_[score].values).subspan(first_, count_);
   }
   const std::span<double> out = std::span(scratch_).first(count_);
   Execute(model_.scores[score].from->expr, out);
@@ -110,9 +128,15 @@ void Scorer::Execute(const Expr& expr, std::span<double> out) const {
 void Scorer::Read(const Leaf& leaf, CustomerIndex first, std::span<double> out) const {
   const std::vector<double>* own = nullptr;
   if (leaf.kind == Leaf::Kind::kOwnFeature) {
-    own = &Feature(static_cast<std::size_t>(leaf.index));
+    const auto feature = static_cast<std::size_t>(leaf.index);
+    if (out.size() == 1 && !loaded_[feature]) {
+      // Why one of them moved is no reason to work it out for all.
+      ExecuteBlock(model_.features[feature].value.expr, *this, moment_, first, out);
+      return;
+    }
+    own = &Feature(feature);
   } else if (leaf.kind == Leaf::Kind::kOwnScore) {
-    own = &scores_[static_cast<std::size_t>(leaf.index)];
+    own = &Scored(static_cast<std::size_t>(leaf.index));
   } else {
     inputs_.Read(leaf, first, out);
     return;
@@ -133,23 +157,20 @@ void Scorer::ComputeScores(const std::vector<LineSet>& lines, const SettledSteps
       } else {
         ScorePlain(index, lines[index]);
       }
+      counted_[index] = false;
       if (const std::uint32_t stride = table_.stride(index); stride > 0) {
-        AddSteps(scores(index), stride, cell_);
+        AddSteps(codes(index), stride, cell_);
       }
     } else if (table_.derives(index)) {
       LookUp(table_.values(index), std::span(cell_).first(count_), scores_[index]);
-      std::fill_n(no_data_[index].begin(), count_, std::uint8_t{0});
       for (std::size_t i = 0; !table_.is_final(index) && i < count_; ++i) {
-        const double value = scores_[index][i];
-        no_data_[index][i] = score.points.empty() && std::isnan(value) ? 1 : 0;
-        scores_[index][i] = KeepInside(score, value);
+        scores_[index][i] = KeepInside(score, scores_[index][i]);
       }
     } else if (!score.points.empty()) {
       ScorePoints(index);
     } else {
       Execute(score.from->expr, std::span(scores_[index]).first(count_));
       for (std::size_t i = 0; i < count_; ++i) {
-        no_data_[index][i] = std::isnan(scores_[index][i]) ? 1 : 0;
         scores_[index][i] = KeepInside(score, scores_[index][i]);
       }
     }
@@ -167,25 +188,72 @@ void Scorer::ScorePlain(std::size_t index, const LineSet& lines) {
     return;
   }
   const bool closed = !by_key && (rank || score.closed_left());
+  const std::vector<Bound>& bounds = BoundsOf(lines);
+  if (!read_.empty() && read_[index].as == ScoreValues::As::kSieve &&
+      ScoreSifted(index, lines, bounds, closed)) {
+    return;
+  }
   const std::span<const double> values = ValuesOf(index);
-  std::vector<double>& above = scores_[index];
+  std::vector<double>& above = scores_[index];  // Room that is there.
   std::fill_n(above.begin(), count_, 0.0);
   if (by_key) {
-    CountByKey(values, lines, above);
+    CountByKey(values, lines, bounds, above);
   }
   for (std::size_t line = 0; !by_key && line < lines.at.size(); ++line) {
     CountAbove(values, lines.at[line], closed, above);
   }
-  StepsOf(values, lines.at.size(), score.best_low, above, no_data_[index]);
+  CodesOf(values, above, lines.at.size(), score.best_low, codes_[index]);
+}
+
+const std::vector<Bound>& Scorer::BoundsOf(const LineSet& lines) {
+  bounds_.clear();
+  for (std::size_t line = 0; line < lines.at.size(); ++line) {
+    bounds_.push_back({lines.at[line], lines.keys.empty() ? 0 : keys_->Of(lines.keys[line])});
+  }
+  return bounds_;
+}
+
+bool Scorer::ScoreSifted(std::size_t index, const LineSet& lines, const std::vector<Bound>& bounds,
+                         bool closed) {
+  const Sieve& sieve = read_[index].sieve;
+  behind_.clear();
+  for (const Bound& bound : bounds) {
+    const std::optional<std::size_t> range = sieve.RangeOf(bound);
+    if (!range) {
+      return false;
+    }
+    behind_.push_back(static_cast<std::uint8_t>(2 * *range + 2));
+  }
+  const bool best_low = model_.scores[index].best_low;
+  CodesOfPassed(sieve.passed(first_, count_), behind_, best_low, codes_[index]);
+  for (const PersonAt& one : sieve.Within(first_, count_)) {
+    std::size_t above = 0;
+    const auto range = [&] { return behind_[above] / 2U - 1; };
+    while (above < bounds.size() &&
+           (range() < one.range ||
+            (range() == one.range && IsAbove(one, lines, above, bounds[above], closed)))) {
+      ++above;  // Lines ascend.
+    }
+    codes_[index][one.person - first_] =
+        static_cast<StepCode>(best_low ? bounds.size() + 1 - above : above + 1);
+  }
+  return true;
+}
+
+bool Scorer::IsAbove(const PersonAt& one, const LineSet& lines, std::size_t line,
+                     const Bound& bound, bool closed) const {
+  if (one.bound.value != bound.value || lines.keys.empty()) {
+    return one.bound.value > bound.value || (closed && one.bound.value == bound.value);
+  }
+  return one.bound.code > bound.code ||
+         (one.bound.code == bound.code &&
+          !KeyLess(people_.Key(static_cast<CustomerIndex>(one.person)), lines.keys[line],
+                   lines.numeric_keys));
 }
 
 void Scorer::CountByKey(std::span<const double> values, const LineSet& lines,
-                        std::vector<double>& above) const {
+                        std::span<const Bound> bounds, std::vector<double>& above) const {
   const std::span<const std::uint64_t> codes = keys_->all().subspan(first_, count_);
-  std::vector<Bound> bounds;
-  for (std::size_t line = 0; line < lines.at.size(); ++line) {
-    bounds.push_back({lines.at[line], keys_->Of(lines.keys[line])});
-  }
   if (!CountAboveByKey(values, codes, bounds, above)) {
     return;
   }
@@ -219,15 +287,14 @@ void Scorer::ScoreLines(std::size_t index, const LineSet& lines,
                            lines, score.best_low, model_.margin_percent, previous)
              : ScoreOf(value, lines.at, score.best_low, closed_left, model_.margin_percent,
                        previous);
-    scores_[index][i] = step;
-    no_data_[index][i] = std::isnan(value) || lines.at.empty() ? 1 : 0;
+    codes_[index][i] = static_cast<StepCode>(
+        step | (std::isnan(value) || lines.at.empty() ? kNoData : StepCode{0}));
   }
 }
 
 void Scorer::ScorePoints(std::size_t index) {
   const Score& score = model_.scores[index];
   std::fill_n(scores_[index].begin(), count_, 0.0);
-  std::fill_n(no_data_[index].begin(), count_, std::uint8_t{0});
   for (const Points& points : score.points) {
     Execute(points.when.expr, std::span(scratch_).first(count_));
     for (std::size_t i = 0; i < count_; ++i) {
@@ -241,19 +308,22 @@ void Scorer::ScorePoints(std::size_t index) {
 
 void Scorer::ReadFrom(std::size_t score, std::span<double> out) {
   Execute(model_.scores[score].from->expr, out);
-  if (model_.who) {
+  if (!all_inside_) {
     Blank(inside_, out);
   }
 }
 
 void Scorer::ComputeAnswers() {
   if (table_.known()) {
-    const std::span<const SegmentIndex> answers = table_.answers();
+    const SegmentIndex* const answers = table_.answers().data();
     const std::uint32_t* const cell = cell_.data();
     const double* const inside = inside_.data();
     SegmentIndex* const out = answers_.data();
     for (std::size_t i = 0; i < count_; ++i) {
-      out[i] = inside[i] == 1.0 ? answers[cell[i]] : kNoSegment;
+      out[i] = answers[cell[i]];
+    }
+    for (std::size_t i = 0; !all_inside_ && i < count_; ++i) {
+      out[i] = inside[i] == 1.0 ? out[i] : kNoSegment;
     }
     return;
   }
@@ -265,7 +335,7 @@ void Scorer::ComputeAnswers() {
   for (std::size_t i = 0; !cells_.empty() && i < count_; ++i) {
     std::int64_t number = 0;
     for (const int score : model_.grid) {
-      const double value = scores_[static_cast<std::size_t>(score)][i];
+      const double value = Scored(static_cast<std::size_t>(score))[i];
       // A score off the grid (missing, a fraction, more than one digit) makes it no cell at all.
       const bool digit = value >= 0 && value <= 9 && value == std::floor(value);
       number = digit && number >= 0 ? number * 10 + static_cast<std::int64_t>(value) : -1;

@@ -23,7 +23,10 @@ constexpr std::uint16_t kRunsMax = 0xffff;
 
 void Segments::Inner::Refit(Pass& pass) {
   std::vector<bool> due(model.scores.size(), false);
-  values.read = due;
+  read.resize(due.size());
+  for (std::size_t score = 0; score < due.size(); ++score) {
+    read[score].as = ScoreValues::As::kNothing;
+  }
   for (std::size_t score = 0; score < due.size(); ++score) {
     const Score& spec = model.scores[score];
     due[score] = spec.learned() && !pinned.contains(spec.name) &&
@@ -34,12 +37,9 @@ void Segments::Inner::Refit(Pass& pass) {
   }
   // What a learned score reads is scored as in a slot that learns nothing: with margins, but for an
   // edit.
-  values.by_score.resize(due.size());
-  hints.resize(due.size());
   const Learning learning{
-      model, pass.people, {pass.now, model.timezone}, pass.edited ? nullptr : &state.steps(),
-      keys,  hints};
-  const std::vector<std::int64_t> people = Learn(learning, due, pass.margins, pass.lines, values);
+      model, pass.people, {pass.now, model.timezone}, pass.edited ? nullptr : &state.steps(), keys};
+  const std::vector<std::int64_t> people = Learn(learning, due, pass.margins, pass.lines, read);
   for (std::size_t score = 0; score < due.size(); ++score) {
     if (!due[score] || people[score] == 0) {
       continue;
@@ -78,13 +78,11 @@ void Segments::WarmUp(const Population& people, TimePoint now) {
   if (std::find(often.begin(), often.end(), true) == often.end()) {
     return;
   }
-  in.values.by_score.resize(often.size());
-  in.values.read.resize(often.size());
-  in.hints.resize(often.size());
+  in.read.resize(often.size());
   std::vector<LineSet> lines = in.LinesInForce();
-  Learn({in.model, people, {now, in.model.timezone}, &in.state.steps(), in.keys, in.hints}, often,
-        in.Margins(), lines, in.values);
-  in.values.read.assign(often.size(), false);  // They are of now, not of the slot.
+  Learn({in.model, people, {now, in.model.timezone}, &in.state.steps(), in.keys}, often,
+        in.Margins(), lines, in.read);
+  in.ForgetValues();  // They are of now, not of the slot.
 }
 
 void Segments::Inner::Part::ReadFlags() {
@@ -115,12 +113,10 @@ void Segments::Inner::Part::StoreValues(CustomerIndex first) {
     set(std::span<const T>(column).first(these.size()));
   };
   for (std::size_t score = 0; score < model.scores.size(); ++score) {
-    const std::span<const double> values = scorer.scores(score);
     if (model.scores[score].steps() > 0) {
-      std::array<StepCode, kBlock> codes;
-      CodesOf(values, scorer.no_data(score), codes);
+      const std::span<const StepCode> codes = scorer.codes(score);
       if (all) {
-        state.SetSteps(score, first, std::span<const StepCode>(codes).first(these.size()));
+        state.SetSteps(score, first, codes);
         continue;
       }
       put(
@@ -128,11 +124,11 @@ void Segments::Inner::Part::StoreValues(CustomerIndex first) {
           [&](std::size_t i) { return codes[i]; },
           [&](auto column) { state.SetSteps(score, first, column); });
     } else if (all) {
-      state.SetScores(score, first, values);
+      state.SetScores(score, first, scorer.scores(score));
     } else {
       put(
           state.ScoresOf(score, first, these.size()), kMissing,
-          [&](std::size_t i) { return values[i]; },
+          [&](std::size_t i) { return scorer.score(score, i); },
           [&](auto column) { state.SetScores(score, first, column); });
     }
   }
@@ -339,22 +335,24 @@ void Segments::Inner::Part::FindOthers(CustomerIndex first) {
     return;
   }
   const std::span<const Settled> settled = inner.state.settled(first, scorer.count());
-  const std::span<const SegmentIndex> answers = scorer.answers();
-  const auto differs = [&](std::size_t i, bool inside) {
-    const Settled& one = settled[i];
+  const SegmentIndex* const answers = scorer.answers().data();
+  const auto differs = [&](std::size_t i, unsigned bits) {
+    const Settled& one = settled.data()[i];
     const SegmentIndex answer = answers[i];
-    const unsigned bits = Settled::kPlaced | (inside ? unsigned{Settled::kInside} : 0U);
-    return (one.bits ^ bits) | unsigned(one.segment ^ answer) | unsigned(one.answer ^ answer) |
-           one.runs;
+    return ((one.bits ^ bits) | unsigned(one.segment ^ answer) | unsigned(one.answer ^ answer) |
+            one.runs) != 0;
   };
-  unsigned any = 0;
-  for (std::size_t i = 0; i < settled.size(); ++i) {
+  std::fill_n(stored.begin(), settled.size(), Stored::kAsScored);
+  constexpr unsigned kStays = Settled::kPlaced | Settled::kInside;
+  for (std::size_t i = 0; scorer.all_inside() && i < settled.size(); ++i) {
+    if (differs(i, kStays)) {
+      others.push_back(i);
+    }
+  }
+  for (std::size_t i = 0; !scorer.all_inside() && i < settled.size(); ++i) {
     const bool inside = scorer.inside(i);
     stored[i] = inside ? Stored::kAsScored : Stored::kNone;
-    any |= differs(i, inside);
-  }
-  for (std::size_t i = 0; any != 0 && i < settled.size(); ++i) {
-    if (differs(i, scorer.inside(i)) != 0) {
+    if (differs(i, inside ? kStays : unsigned{Settled::kPlaced})) {
       others.push_back(i);
     }
   }
@@ -384,17 +382,24 @@ void Segments::Inner::GrantRest(const Pass& pass, std::vector<Wishes>& parts) {
   }
 }
 
+// What is of use at the next slot too is where the lines lie, and room for as many people.
 void Segments::Inner::ForgetValues() {
-  for (std::size_t score = 0; score < values.by_score.size(); ++score) {
-    if (model.scores[score].refit != segue::Refit::kEveryRun) {
-      values.by_score[score] = {};
+  for (std::size_t score = 0; score < read.size(); ++score) {
+    ScoreValues& one = read[score];
+    one.as = ScoreValues::As::kNothing;
+    const bool often = model.scores[score].refit == segue::Refit::kEveryRun;
+    if (!often || !one.hint.empty()) {
+      one.values = {};
+    }
+    if (!often) {
+      one.sieve = {};
     }
   }
 }
 
 void Segments::Inner::FollowKeys(const Population& people) {
   const bool by_key = std::any_of(model.scores.begin(), model.scores.end(), [](const Score& score) {
-    return score.fifths && score.fifths->of_rank && score.fifths->ties_by_key;
+    return score.fifths && IsByKey(*score.fifths);
   });
   if (by_key) {
     keys.Follow(people);
@@ -412,11 +417,12 @@ void Segments::Inner::RunBlocks(Pass& pass) {
     const auto begin = static_cast<CustomerIndex>(number * kPartCustomers);
     const CustomerIndex end = std::min<CustomerIndex>(state.count(), begin + kPartCustomers);
     const Inputs* const inputs_before = pass.people.inputs_before();
-    Scorer scorer(model, pass.people, {pass.now, model.timezone}, &keys, nullptr, &values);
+    Scorer scorer(model, pass.people, {pass.now, model.timezone}, &keys, nullptr, read);
     std::optional<Scorer> before;
     if (pass.refitted) {
       before.emplace(model, pass.people, Moment{pass.now, model.timezone}, &keys, inputs_before,
-                     inputs_before == nullptr ? &values : nullptr);
+                     inputs_before == nullptr ? std::span<const ScoreValues>(read)
+                                              : std::span<const ScoreValues>());
     }
     Part part{*this, pass, scorer, parts[number]};
     for (CustomerIndex first = begin; first < end; first += kBlock) {

@@ -83,10 +83,23 @@ bool Replace(std::vector<T>& column, CustomerIndex first, std::span<const T> val
   if (AreSame<T>(here, values)) {
     return false;
   }
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (!AreSame<T>(here.subspan(i, 1), values.subspan(i, 1))) {
-      changed[first + i] = 1;
-      here[i] = values[i];
+  // Few are others: a word of them is passed over at a time.
+  constexpr std::size_t kWord = sizeof(std::uint64_t) / sizeof(T);
+  const auto word_at = [](const T* from) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, from, sizeof word);
+    return word;
+  };
+  for (std::size_t group = 0; group < values.size(); group += kWord) {
+    const std::size_t end = std::min(group + kWord, values.size());
+    if (end - group == kWord && word_at(&here[group]) == word_at(&values[group])) {
+      continue;
+    }
+    for (std::size_t i = group; i < end; ++i) {
+      if (!AreSame<T>(here.subspan(i, 1), values.subspan(i, 1))) {
+        changed[first + i] = 1;
+        here[i] = values[i];
+      }
     }
   }
   return true;

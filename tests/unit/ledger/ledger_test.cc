@@ -263,6 +263,7 @@ TEST_CASE(
   CHECK(home.ledger->Trait(0, kConsentTrait)->value == Value(std::int64_t{0}));
   // The yes that lost must not come back with the next import of the same row.
   CHECK(home.Add(Consent("bob", 4, 1)) == Intake::kOlder);
+  CHECK(home.Add(Consent("bob", 5, 1)) == Intake::kOlder);
   CHECK(home.Add(Consent("bob", 7, 1)) == Intake::kNew);
   CHECK(home.ledger->TakeDeparted() == std::vector<CustomerIndex>{1});
   // Under the other key it is the same person's event.

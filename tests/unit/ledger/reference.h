@@ -209,6 +209,12 @@ class Reference {
                                    (time == found->second.time && order < found->second.order))) {
       return Intake::kOlder;
     }
+    // No yes replaces a no of its own time.
+    const Value no = std::int64_t{0};
+    if (trait == kConsentTrait && found != traits_.end() && time == found->second.time &&
+        found->second.value == no && value != no) {
+      return Intake::kOlder;
+    }
     const bool same = (found == traits_.end() ? Value() : found->second.value) == value;
     traits_[{person, trait}] = {value, time, order};
     return same ? Intake::kNoChange : Intake::kNew;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -182,13 +183,26 @@ struct Crowd {
   }
 };
 
-TEST_CASE(
-    "lines of many people are those of the sorted order, wherever they are looked for first") {
+// What one pass finds between where lines lay before.
+Sieve Sifted(const Crowd& crowd, const Fifths& fifths, const FitHint& hint) {
+  Sieve sieve;
+  sieve.Begin(RangesOf(hint), crowd.values.size());
+  for (std::size_t first = 0; first < crowd.values.size(); first += kLanes) {
+    const std::size_t here = std::min(kLanes, crowd.values.size() - first);
+    const std::span<const std::uint64_t> codes(crowd.codes);
+    sieve.Sift(first, std::span(crowd.values).subspan(first, here),
+               IsByKey(fifths) ? codes.subspan(first, here) : std::span<const std::uint64_t>());
+  }
+  return sieve;
+}
+
+TEST_CASE("lines of many people are those of the sorted order, of everybody's values and sifted") {
   for (const bool few : {true, false}) {
     for (const bool by_key : {true, false}) {
       for (const bool with_codes : {true, false}) {
         const Fifths fifths = by_key ? Ranked(true, false, false) : Fifths();
         FitHint hint;
+        int sifted = 0;
         for (const std::uint64_t stream : {1, 2, 3}) {
           CAPTURE(few);
           CAPTURE(by_key);
@@ -199,19 +213,76 @@ TEST_CASE(
             std::for_each(crowd.values.begin(), crowd.values.end(),
                           [](double& value) { value += 100; });
           }
+          if (!hint.empty()) {
+            const std::optional<LineSet> lines =
+                FitLines(fifths, Sifted(crowd, fifths, hint), crowd.Keys());
+            CHECK((!lines || *lines == crowd.Sorted(fifths)));
+            CHECK((stream < 3 || !few || !lines));
+          }
           CHECK(FitLines(fifths, crowd.values, crowd.have, crowd.Keys(), hint) ==
                 crowd.Sorted(fifths));
+          CHECK(hint.empty() == (by_key && !with_codes));
           // A few more people, so that the lines move within the room that they have.
           for (int i = 0; i < 20; ++i) {
             crowd.values[static_cast<std::size_t>(i)] = 1e9;
           }
-          crowd.have = CountValues(crowd.values);
-          CHECK(FitLines(fifths, crowd.values, crowd.have, crowd.Keys(), hint) ==
-                crowd.Sorted(fifths));
+          if (!hint.empty()) {
+            const std::optional<LineSet> lines =
+                FitLines(fifths, Sifted(crowd, fifths, hint), crowd.Keys());
+            REQUIRE(lines);
+            CHECK(*lines == crowd.Sorted(fifths));
+            ++sifted;
+          }
         }
+        CHECK(sifted == (by_key && !with_codes ? 0 : 3));
       }
     }
   }
+}
+
+TEST_CASE("a sieve says of everybody how many ranges they are behind, and knows who is within") {
+  const std::vector<Between> ranges = {{{10, 5}, {10, 7}}, {{20, 0}, {30, 9}}};
+
+  struct Someone {
+    double value;
+    std::uint64_t code;
+    std::uint8_t passed;
+  };
+
+  const std::vector<Someone> people = {
+      {9, 9, 0},   {10, 4, 0},  {10, 5, 1}, {10, 7, 1},  {10, 8, 2}, {19, 0, 2},
+      {20, 0, 3},  {25, 99, 3}, {30, 9, 3}, {30, 10, 4}, {31, 0, 4}, {std::nan(""), 6, kNowhere},
+      {-5, 100, 0}};
+  std::vector<double> values;
+  std::vector<std::uint64_t> codes;
+  for (const Someone& one : people) {
+    values.push_back(one.value);
+    codes.push_back(one.code);
+  }
+  Sieve sieve;
+  sieve.Begin(ranges, people.size());
+  sieve.Sift(0, values, codes);
+  CHECK(sieve.have() == 12);
+  CHECK(sieve.before(0) == 3);
+  CHECK(sieve.before(1) == 7);
+  std::vector<std::uint32_t> within;
+  for (std::size_t i = 0; i < people.size(); ++i) {
+    CAPTURE(i);
+    CHECK(sieve.passed(i, 1)[0] == people[i].passed);
+    if (people[i].passed % 2 == 1) {
+      within.push_back(static_cast<std::uint32_t>(i));
+    }
+  }
+  std::vector<std::uint32_t> found;
+  for (const PersonAt& one : sieve.Within(0, people.size())) {
+    found.push_back(one.person);
+    CHECK(one.range == (people[one.person].passed == 1 ? 0 : 1));
+  }
+  CHECK(found == within);
+  CHECK(sieve.Within(3, 4).size() == 2);
+  CHECK(sieve.RangeOf({10, 6}) == std::optional<std::size_t>(0));
+  CHECK(sieve.RangeOf({30, 10}) == std::nullopt);
+  CHECK(!sieve.Has(11));
 }
 
 }  // namespace

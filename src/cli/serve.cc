@@ -27,21 +27,22 @@ int RunServe(const Common& common) {
   Database db = Database::Open(StateFile(common));
   const std::unique_ptr<Home> home = RequireHome(db, common);
   Checked checked = OpenToRun(db, common);
+  // What `segue apply` made live is noted already; it may have done so since these were read.
   const auto note = [&db](const Checked& running) {
-    NoteRelease(db, running.files, AppliedRelease(db).has_value(), SystemClock().Now());
+    if (!AppliedRelease(db)) {
+      NoteRelease(db, running.files, false, SystemClock().Now());
+    }
   };
   note(checked);
   ServiceParts parts;
   parts.home = home.get();
   parts.state_folder = common.state;
-  parts.load = [&common, &db, note] {
+  parts.in_force = note;
+  parts.load = [&common, &db] {
     std::vector<std::string> notes;
     Checked again = LoadToRun(db, common, notes);
     for (const std::string& word : notes) {
       spdlog::info("{}", word);
-    }
-    if (again.workspace != nullptr && !HasErrors(again.diagnostics)) {
-      note(again);
     }
     return again;
   };

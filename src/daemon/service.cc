@@ -13,12 +13,10 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
-#include "daemon/fetch.h"
 #include "daemon/files.h"
 #include "daemon/front.h"
 #include "daemon/metrics.h"
-#include "daemon/postgres.h"
-#include "daemon/secrets.h"
+#include "daemon/running.h"
 #include "daemon/transport.h"
 #include "pipeline/answers.h"
 
@@ -40,28 +38,6 @@ constexpr Duration kShortestPause = std::chrono::seconds(1);
 constexpr int kRestPerWork = 4;
 // For replies that are under way when the service is told to end; below TimeoutStopSec of the unit.
 constexpr Duration kLongestStop = std::chrono::seconds(40);
-
-// Everything that stands behind one set of files.
-struct Running {
-  Running(Database& db, std::shared_ptr<const Checked> files, const ServiceParts& parts,
-          TimePoint now)
-      : checked(std::move(files)),
-        state(db, *checked->workspace, *checked->templates, now,
-              parts.options(*checked->workspace)),
-        reader(MakeDiskReader(parts.state_folder)),
-        databases(MakePostgresReader(ResolveSecret)),
-        web(MakeHttpReader(ResolveSecret)),
-        cycle(state, reader.get(), databases.get(), web.get()),
-        dispatcher(state, ResolveSecrets) {}
-
-  std::shared_ptr<const Checked> checked;
-  State state;
-  std::unique_ptr<FileReader> reader;
-  std::unique_ptr<SqlReader> databases;
-  std::unique_ptr<HttpReader> web;
-  Cycle cycle;
-  Dispatcher dispatcher;
-};
 
 std::string Described(const CycleReport& report) {
   std::string facts;
@@ -129,7 +105,11 @@ struct Service::Inner {
   void Read(TimePoint now, CycleReport& report);
   void RunCycle(TimePoint now);
   void Dispatch(TimePoint now);
+  std::unique_ptr<Running> Opened(std::shared_ptr<const Checked> with, TimePoint now);
+  void Open(TimePoint now);
   void Reload();
+  void KeepFiles(std::string_view why);
+  bool OpenNext(TimePoint now);
   void Reopen(TimePoint now);
   void Save(TimePoint now);
   void SweepSpool();
@@ -175,6 +155,7 @@ struct Service::Inner {
   // replies.
   bool broken = false;
   bool pull_all = false;
+  bool reload_asked = false;
   bool stopping = false;
   std::optional<TimePoint> stop_at;
   TimePoint next_cycle = TimePoint::min();
@@ -222,7 +203,8 @@ void Service::Inner::Listen() {
 
 void Service::Inner::OnSignal(int signal) {
   if (signal == SIGHUP) {
-    Reload();
+    sd_notify(0, "RELOADING=1");
+    reload_asked = true;
   } else if (signal == SIGUSR1) {
     pull_all = true;
     next_cycle = TimePoint::min();
@@ -269,15 +251,11 @@ void Service::Inner::Turn() {
   }
   last_turn = now;
   try {
+    if (std::exchange(reload_asked, false)) {
+      Reload();
+    }
     if (running == nullptr && now >= not_before) {
-      running = std::make_unique<Running>(db, files, parts, now);
-      running->state.WarmUp(now);
-      front->SetAtWork(true);
-      TellAlarms();
-      sd_notify(0, "READY=1");
-      spdlog::info("at work: {} models, {} playbooks, {} connectors",
-                   files->workspace->models.size(), files->workspace->playbooks.size(),
-                   files->workspace->connectors.size());
+      Open(now);
     }
     if (running != nullptr) {
       Work(now);
@@ -418,53 +396,93 @@ void Service::Inner::Dispatch(TimePoint now) {
   }
 }
 
+std::unique_ptr<Running> Service::Inner::Opened(std::shared_ptr<const Checked> with,
+                                                TimePoint now) {
+  StateOptions options = parts.options(*with->workspace);
+  return std::make_unique<Running>(db, std::move(with), std::move(options), parts.state_folder,
+                                   now);
+}
+
+// At the start, and after a failure.
+void Service::Inner::Open(TimePoint now) {
+  if (next_files == nullptr || !OpenNext(now)) {
+    running = Opened(files, now);
+  }
+  running->state.WarmUp(now);
+  front->SetAtWork(true);
+  TellAlarms();
+  sd_notify(0, "READY=1");
+  spdlog::info("at work: {} models, {} playbooks, {} connectors", files->workspace->models.size(),
+               files->workspace->playbooks.size(), files->workspace->connectors.size());
+}
+
 void Service::Inner::Reload() {
-  sd_notify(0, "RELOADING=1");
-  auto fresh = std::make_shared<Checked>(parts.load());
-  const auto keep = [](std::string_view why) {
-    spdlog::error("the running files stay: {}", why);
-    sd_notify(0, "READY=1\nSTATUS=the files have errors: an older version of them is running");
-  };
-  if (fresh->workspace == nullptr || HasErrors(fresh->diagnostics)) {
-    keep("the new ones have errors:\n" +
-         FormatDiagnostics(fresh->diagnostics, fresh->files, false));
-    return;
-  }
-  Result<FrontPlan> plan = Error("");
   try {
-    plan = MakeFrontPlan(fresh, parts.options(*fresh->workspace));  // A secret may be missing.
+    auto fresh = std::make_shared<Checked>(parts.load());
+    if (fresh->workspace == nullptr || HasErrors(fresh->diagnostics)) {
+      KeepFiles("the new ones have errors:\n" +
+                FormatDiagnostics(fresh->diagnostics, fresh->files, false));
+      return;
+    }
+    // A secret may be missing.
+    Result<FrontPlan> plan = MakeFrontPlan(fresh, parts.options(*fresh->workspace));
+    if (!plan) {
+      KeepFiles(plan.error().message());
+      return;
+    }
+    next_front = std::move(*plan);
+    next_files = std::move(fresh);
+    spdlog::info("the files were read again; {} calls are under way under the old ones", in_flight);
   } catch (const std::exception& error) {
-    plan = Error(error.what());
+    KeepFiles(error.what());
   }
-  if (!plan) {
-    keep(plan.error().message());
-    return;
+}
+
+void Service::Inner::KeepFiles(std::string_view why) {
+  spdlog::error("the running files stay: {}", why);
+  sd_notify(0, "READY=1\nSTATUS=the files have errors: an older version of them is running");
+}
+
+// Puts the next files in force, or none of it: the old state stands until the new one is open, and
+// what opening it wrote is taken back where that fails, so that the old one finds the file as it
+// left it.  False: the old files stay.
+bool Service::Inner::OpenNext(TimePoint now) {
+  const std::shared_ptr<const Checked> next = std::exchange(next_files, nullptr);
+  FrontPlan plan = std::move(next_front);
+  try {
+    Transaction all(db);
+    std::unique_ptr<Running> opened = Opened(next, now);
+    parts.in_force(*next);
+    all.Commit();
+    running = std::move(opened);
+  } catch (const std::exception& error) {
+    KeepFiles(error.what());
+    return false;
   }
-  next_front = std::move(*plan);
-  next_files = std::move(fresh);
-  spdlog::info("the files were read again; {} calls are under way under the old ones", in_flight);
+  files = next;
+  generation_from += std::int64_t{1} << 40;
+  broken = false;
+  paused.clear();
+  if (const Result<void> open = front->Use(std::move(plan)); !open) {
+    spdlog::error("{}", open.error().message());
+  }
+  next_cycle = TimePoint::min();
+  sd_notify(0, "READY=1\nSTATUS=");
+  spdlog::info("the new files are at work");
+  return true;
 }
 
 // With the new files, where there are any.
 void Service::Inner::Reopen(TimePoint now) {
-  // One state at a time may stand on the database.
-  running.reset();
-  const bool swap = next_files != nullptr;
-  files = swap ? std::move(next_files) : files;
-  generation_from += std::int64_t{1} << 40;
-  running = std::make_unique<Running>(db, files, parts, now);
-  broken = false;
-  paused.clear();
-  if (!swap) {
-    return;
+  if (next_files != nullptr && OpenNext(now)) {
+    TellAlarms();
+  } else if (broken) {
+    running.reset();
+    generation_from += std::int64_t{1} << 40;
+    running = Opened(files, now);
+    broken = false;
+    paused.clear();
   }
-  if (const Result<void> open = front->Use(std::move(next_front)); !open) {
-    spdlog::error("{}", open.error().message());
-  }
-  TellAlarms();
-  next_cycle = TimePoint::min();
-  sd_notify(0, "READY=1");
-  spdlog::info("the new files are at work");
 }
 
 void Service::Inner::Save(TimePoint now) {

@@ -24,6 +24,8 @@ struct ServiceParts {
   Home* home = nullptr;
   // The files, checked; `workspace` is null when something is an error.
   std::function<Checked()> load;
+  // These files are in force: called in the transaction that opened the state with them.
+  std::function<void(const Checked&)> in_force;
   // What the state needs beside the files; may throw when a secret is missing.
   std::function<StateOptions(const Workspace&)> options;
 };

@@ -2,9 +2,11 @@
 
 import http.server
 import os
+import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -147,6 +149,44 @@ def works_and_reloads():
     check(bench.doctor()["healthy"], "the state is sound afterwards")
 
 
+def changes_words(bench, daemon, subject):
+    template = bench.folder / "templates" / "templates.yaml"
+    template.write_text(re.sub("subject: .*", f'subject: "{subject}"', template.read_text()))
+    daemon.tell(signal.SIGHUP)
+
+
+def reload_that_fails():
+    """Whatever fails while new files are read or put in force, the last good ones go on, with all of their state."""
+    bench = bench_with_baseline(BOX)
+    daemon = Daemon(bench)
+    daemon.hears("READY=1")
+    state = sqlite3.connect(bench.state / "segue.db", isolation_level=None, timeout=60)
+    # A disk on which there is no room to note the new files, and a table that is gone when the state is opened with them.
+    faults = [("create trigger fault before insert on release begin select raise(abort, 'no room'); end", "drop trigger fault", "no room"),
+              ("alter table column_part rename to elsewhere", "alter table elsewhere rename to column_part", "no such table")]
+    for number, (fault, mend, words) in enumerate(faults, 1):
+        state.execute(fault)
+        releases = state.execute("select count(*) from release").fetchall()
+        changes_words(bench, daemon, f"Not yet {number}")
+        daemon.hears("an older version of them is running")
+        check(words in daemon.log(), f"it says what failed: {words}")
+        check(state.execute("select count(*) from release").fetchall() == releases, "files that are not in force are not noted as such")
+        people(bench, f"old{number}", 1)
+        daemon.tell(signal.SIGUSR1)
+        until(lambda: mails(bench) == 2 * number - 1, "the last good rules go on")
+        state.execute(mend)
+        changes_words(bench, daemon, f"In force {number}")
+        daemon.hears("READY=1")
+        people(bench, f"new{number}", 1)
+        daemon.tell(signal.SIGUSR1)
+        until(lambda: mails(bench) == 2 * number, "and a later reload takes the new ones")
+    subjects = sorted(line for path in (bench.state / "outgoing" / "mail").glob("*.eml")
+                      for line in path.read_text().splitlines() if line.startswith("Subject:"))
+    check(subjects == ["Subject: Hello", "Subject: In force 1", "Subject: In force 1", "Subject: In force 2"], f"nobody got words that were not in force: {subjects}")
+    check(daemon.end() == 0, "SIGTERM ends it with 0")
+    check(bench.doctor()["healthy"], "the state is sound afterwards")
+
+
 def ends_in_order():
     sink = Sink()
     bench = bench_with_baseline(HOOK)
@@ -238,6 +278,7 @@ def copies():
 if __name__ == "__main__":
     os.environ.pop("NOTIFY_SOCKET", None)
     works_and_reloads()
+    reload_that_fails()
     ends_in_order()
     held_by_a_brake()
     dead_vendor()

@@ -17,6 +17,7 @@
 #include "daemon/front.h"
 #include "daemon/metrics.h"
 #include "daemon/running.h"
+#include "daemon/told.h"
 #include "daemon/transport.h"
 #include "pipeline/answers.h"
 
@@ -26,10 +27,13 @@ namespace {
 // The longest sleep: what another process put into the outbox, and a clock that was set, are
 // noticed after it.
 constexpr Duration kLongestSleep = std::chrono::seconds(15);
-// After an exception (disk full, broken file): the state is opened again after this long.
 // A cycle that a brake holds waits for a person.
 constexpr Duration kPauseAtBrake = std::chrono::minutes(15);
+// After an exception (disk full, broken file): the state is opened again after this long.
 constexpr Duration kPauseAfterFailure = std::chrono::seconds(10);
+// While another process holds the state file: so long a turn waits for it, and so long the loop is
+// then free for signals and systemd's watchdog.
+constexpr Duration kPauseWhileHeld = std::chrono::seconds(1);
 // The journal is sealed into chunks and the columns are saved this often; a crash costs their
 // replay.
 constexpr Duration kSaveEvery = std::chrono::hours(1);
@@ -38,16 +42,6 @@ constexpr Duration kShortestPause = std::chrono::seconds(1);
 constexpr int kRestPerWork = 4;
 // For replies that are under way when the service is told to end; below TimeoutStopSec of the unit.
 constexpr Duration kLongestStop = std::chrono::seconds(40);
-
-std::string Described(const CycleReport& report) {
-  std::string facts;
-  for (const auto& [word, count] : report.intake) {
-    facts += count > 0 ? fmt::format(" · {} {}", count, word) : "";
-  }
-  return fmt::format("cycle: {} moves · {} runs started · {} ended · {} promised · {} skipped{}",
-                     report.moves.size(), report.playbooks.started, report.playbooks.ended,
-                     report.playbooks.promised, report.playbooks.skipped, facts);
-}
 
 }  // namespace
 
@@ -99,6 +93,9 @@ struct Service::Inner {
   std::string Counted();
   std::optional<InForce> InForceOf(const std::string& customer);
   void Turn();
+  void Act(TimePoint now);
+  bool IsFree(TimePoint now);
+  void Hold(TimePoint now);
   void Work(TimePoint now);
   void TakeAnswers(TimePoint now);
   void TakePushed(TimePoint now);
@@ -114,8 +111,6 @@ struct Service::Inner {
   void Save(TimePoint now);
   void SweepSpool();
   void Failed(std::string_view what, TimePoint now);
-  void Tell(TimePoint now);
-  void TellAlarms();
   void Sleep(TimePoint now);
   void Soon();
 
@@ -144,7 +139,7 @@ struct Service::Inner {
   boost::asio::steady_timer timer;
   boost::asio::steady_timer watchdog;
   std::vector<std::pair<std::int64_t, Reply>> replies;
-  std::map<std::string, std::string> paused;  // Connectors whose breaker is open, as last logged.
+  ToldHealth told;
   std::int64_t in_flight = 0;
   std::int64_t generation_from = 0;  // Calls below belong to a dispatcher that is gone.
   CycleTally tally;
@@ -158,6 +153,7 @@ struct Service::Inner {
   bool reload_asked = false;
   bool stopping = false;
   std::optional<TimePoint> stop_at;
+  std::optional<TimePoint> held_since;  // By another process.
   TimePoint next_cycle = TimePoint::min();
   TimePoint next_save = TimePoint::min();
   TimePoint not_before = TimePoint::min();  // After a failure.
@@ -251,14 +247,8 @@ void Service::Inner::Turn() {
   }
   last_turn = now;
   try {
-    if (std::exchange(reload_asked, false)) {
-      Reload();
-    }
-    if (running == nullptr && now >= not_before) {
-      Open(now);
-    }
-    if (running != nullptr) {
-      Work(now);
+    if (IsFree(now)) {
+      Act(now);
     }
   } catch (const BrakePulled& brake) {
     // What was promised before goes on; the held cycle is tried again.
@@ -266,12 +256,17 @@ void Service::Inner::Turn() {
     braked = broken = pushed = true;
     next_cycle = now + kPauseAtBrake;
     Soon();
+  } catch (const DatabaseBusy&) {
+    // Nothing was lost: what is in memory may be ahead of the file, and replies are kept.
+    broken = running != nullptr;
+    pushed = true;
+    Hold(now);
   } catch (const std::exception& error) {
     Failed(error.what(), now);
   }
   if (stopping && (in_flight == 0 || now >= *stop_at || running == nullptr)) {
     try {
-      if (running != nullptr && !broken) {
+      if (running != nullptr && !broken && !held_since) {
         next_save = TimePoint::min();
         Save(now);
       }
@@ -283,6 +278,41 @@ void Service::Inner::Turn() {
     return;
   }
   Sleep(clock.Now());  // A turn may have taken long.
+}
+
+void Service::Inner::Act(TimePoint now) {
+  if (std::exchange(reload_asked, false)) {
+    Reload();
+  }
+  if (running == nullptr && now >= not_before) {
+    Open(now);
+  }
+  if (running != nullptr) {
+    Work(now);
+  }
+}
+
+// A verb that looks holds the state file until it has seen enough, and other programs may hold it
+// for longer.  Until they let go nothing begins; what came meanwhile, and slots that fell due,
+// wait.
+bool Service::Inner::IsFree(TimePoint now) {
+  if (!db.IsFree(kPauseWhileHeld)) {
+    Hold(now);
+    return false;
+  }
+  if (held_since) {
+    spdlog::info("the state file is free again, after {} seconds",
+                 std::chrono::duration_cast<std::chrono::seconds>(now - *held_since).count());
+    held_since.reset();
+  }
+  return true;
+}
+
+void Service::Inner::Hold(TimePoint now) {
+  if (!held_since) {
+    held_since = now;
+    spdlog::warn("another process holds the state file: everything waits until it lets go");
+  }
 }
 
 void Service::Inner::Work(TimePoint now) {
@@ -302,7 +332,7 @@ void Service::Inner::Work(TimePoint now) {
   if (!stopping && !broken) {
     Save(now);
   }
-  Tell(now);
+  told.Tell(running->dispatcher.Health(), now);
 }
 
 void Service::Inner::TakeAnswers(TimePoint now) {
@@ -330,7 +360,8 @@ void Service::Inner::TakePushed(TimePoint now) {
 }
 
 void Service::Inner::Read(TimePoint now, CycleReport& report) {
-  running->cycle.Pull(now, std::exchange(pull_all, false), {}, report);
+  running->cycle.Pull(now, pull_all, {}, report);
+  pull_all = false;  // Not before: what cut it off may not lose that somebody asked.
   Warn(WriteQuarantine(running->state, parts.state_folder));
   for (const std::string& warning : std::exchange(report.warnings, {})) {
     Warn(warning);
@@ -349,17 +380,7 @@ void Service::Inner::RunCycle(TimePoint now) {
   tally.facts += report.intake["rows"];
   tally.last_took = MonotonicNow() - begin;
   tally.last_end = clock.Now();
-  for (const std::string& warning : report.warnings) {
-    spdlog::warn("{}", warning);
-  }
-  for (const auto& [what, count] : report.missed) {
-    spdlog::warn("{}: {} slots went by while the service was away; their work is done now", what,
-                 count);
-  }
-  if (!report.moves.empty() || report.playbooks.started + report.playbooks.ended > 0 ||
-      report.playbooks.promised + report.playbooks.skipped > 0 || !report.intake.empty()) {
-    spdlog::info("{}", Described(report));
-  }
+  TellCycle(report);
 }
 
 // Everything is on disk before the first request leaves.
@@ -410,7 +431,7 @@ void Service::Inner::Open(TimePoint now) {
   }
   running->state.WarmUp(now);
   front->SetAtWork(true);
-  TellAlarms();
+  TellAlarms(running->dispatcher, *files->workspace, parts.state_folder);
   sd_notify(0, "READY=1");
   spdlog::info("at work: {} models, {} playbooks, {} connectors", files->workspace->models.size(),
                files->workspace->playbooks.size(), files->workspace->connectors.size());
@@ -433,6 +454,9 @@ void Service::Inner::Reload() {
     next_front = std::move(*plan);
     next_files = std::move(fresh);
     spdlog::info("the files were read again; {} calls are under way under the old ones", in_flight);
+  } catch (const DatabaseBusy&) {
+    reload_asked = true;
+    throw;
   } catch (const std::exception& error) {
     KeepFiles(error.what());
   }
@@ -455,6 +479,10 @@ bool Service::Inner::OpenNext(TimePoint now) {
     parts.in_force(*next);
     all.Commit();
     running = std::move(opened);
+  } catch (const DatabaseBusy&) {
+    next_files = next;
+    next_front = std::move(plan);
+    throw;
   } catch (const std::exception& error) {
     KeepFiles(error.what());
     return false;
@@ -462,7 +490,7 @@ bool Service::Inner::OpenNext(TimePoint now) {
   files = next;
   generation_from += std::int64_t{1} << 40;
   broken = false;
-  paused.clear();
+  told.Forget();
   if (const Result<void> open = front->Use(std::move(plan)); !open) {
     spdlog::error("{}", open.error().message());
   }
@@ -475,13 +503,13 @@ bool Service::Inner::OpenNext(TimePoint now) {
 // With the new files, where there are any.
 void Service::Inner::Reopen(TimePoint now) {
   if (next_files != nullptr && OpenNext(now)) {
-    TellAlarms();
+    TellAlarms(running->dispatcher, *files->workspace, parts.state_folder);
   } else if (broken) {
     running.reset();
     generation_from += std::int64_t{1} << 40;
     running = Opened(files, now);
     broken = false;
-    paused.clear();
+    told.Forget();
   }
 }
 
@@ -548,38 +576,17 @@ void Service::Inner::Failed(std::string_view what, TimePoint now) {
   not_before = now + kPauseAfterFailure;
 }
 
-void Service::Inner::TellAlarms() {
-  for (const std::string& alarm : running->dispatcher.Alarms()) {
-    spdlog::warn("{}", alarm);
-  }
-  for (const std::string& words : Forgotten(parts.state_folder, *files->workspace)) {
-    spdlog::warn("{}", words);
-  }
-}
-
-// Says once when a connector stops being called, and once when it is called again.
-void Service::Inner::Tell(TimePoint now) {
-  for (const ConnectorHealth& health : running->dispatcher.Health()) {
-    const bool open = health.paused && *health.paused > now && !health.words.empty();
-    const auto known = paused.find(health.id);
-    if (open && known == paused.end()) {
-      spdlog::warn("connector {}: paused until {}: {}", health.id, FormatTime(*health.paused),
-                   health.words);
-      paused.emplace(health.id, health.words);
-    } else if (health.failures == 0 && known != paused.end()) {
-      spdlog::info("connector {}: answers again", health.id);
-      paused.erase(known);
-    }
-  }
-}
-
 void Service::Inner::Sleep(TimePoint now) {
   TimePoint wake = now + kLongestSleep;
-  if (stopping) {
+  if (held_since) {
+    wake = now + kPauseWhileHeld;
+  } else if (stopping) {
     wake = std::min(wake, *stop_at);
   } else if (running == nullptr) {
     wake = std::min(wake, not_before);
-  } else if (!Closing()) {
+  } else if (Closing()) {
+    wake = in_flight == 0 ? now : wake;  // What was waited for has come.
+  } else {
     wake = std::min(wake, next_cycle);
     wake = std::min(wake, running->dispatcher.Next(now).value_or(wake));
   }

@@ -47,7 +47,11 @@ constexpr const char* kTables =
   } else if (code == 14) {  // SQLITE_CANTOPEN
     help = "Check that the folder exists and may be written.";
   }
-  throw std::runtime_error("state file " + path + ": " + error.what() + ". " + help);
+  const std::string words = "state file " + path + ": " + error.what() + ". " + help;
+  if (code == 5) {
+    throw DatabaseBusy(words);
+  }
+  throw std::runtime_error(words);
 }
 
 // SQLite would count each allocation under a lock that all of the process share, and nobody asks.
@@ -342,6 +346,22 @@ int Database::Changes() const {
 
 bool Database::in_transaction() const {
   return inner_->depth > 0;
+}
+
+bool Database::IsFree(Duration most) {
+  SEGUE_CHECK(inner_->depth == 0);
+  const auto wait = [&](std::int64_t millis) {
+    inner_->Guard([&] { inner_->db.setBusyTimeout(static_cast<int>(millis)); });
+  };
+  wait(std::chrono::duration_cast<std::chrono::milliseconds>(most).count());
+  bool free = true;
+  try {
+    const Transaction nothing(*this);
+  } catch (const DatabaseBusy&) {
+    free = false;
+  }
+  wait(kBusyMillis);
+  return free;
 }
 
 const std::string& Database::path() const {

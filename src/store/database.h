@@ -9,7 +9,8 @@
 // A broken machine (disk full, file corrupt, locked) is an exception, std::runtime_error with the
 // path and what to do: the tick above rolls back and the process starts anew.  Statements are
 // cached by their text; a Statement must not outlive its Database.  One Database belongs to one
-// thread.
+// thread.  Where only another process holds the file for longer than the busy time, the exception
+// is a DatabaseBusy.
 
 #pragma once
 
@@ -17,12 +18,21 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include "base/time.h"
 
 namespace segue {
 
 class Database;
+
+// Nothing is wrong, and the same will go well once the other process lets go.
+class DatabaseBusy : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 class Statement {
  public:
@@ -84,6 +94,9 @@ class Database {
   // Rows changed by the last INSERT, UPDATE or DELETE.
   int Changes() const;
   bool in_transaction() const;
+  // Whether no other process holds the file, or lets go of it within `most`: then a Transaction can
+  // begin.  Requires: none is open.
+  bool IsFree(Duration most);
   const std::string& path() const;
 
   // Small settings of the state itself: table `setting`.

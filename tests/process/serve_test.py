@@ -27,6 +27,7 @@ class Sink(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.gate = threading.Event()
         self.came = threading.Event()
+        self.taken = 0
         threading.Thread(target=self.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server_port}/hook"
 
@@ -39,6 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.came.set()
         self.server.gate.wait()
+        self.server.taken += 1
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -187,6 +189,38 @@ def reload_that_fails():
     check(bench.doctor()["healthy"], "the state is sound afterwards")
 
 
+def held_by_another():
+    """Another process holds the state file: nothing is lost, nothing is done twice, and systemd hears that the service lives."""
+    sink = Sink()
+    bench = bench_with_baseline(HOOK.replace("dedupe: key\n", ""))
+    daemon = Daemon(bench, HOOK=sink.url, WATCHDOG_USEC="900000")
+    daemon.hears("READY=1")
+    people(bench, "before", 1)
+    daemon.tell(signal.SIGUSR1)
+    sink.came.wait(60)
+    state = sqlite3.connect(bench.state / "segue.db", isolation_level=None, timeout=60)
+    state.execute("begin immediate")
+    sink.gate.set()  # The answer comes while it cannot be written down.
+    people(bench, "meanwhile", 2)
+    daemon.tell(signal.SIGUSR1)
+    changes_words(bench, daemon, "Meanwhile")
+    until(lambda: "another process holds the state file" in daemon.log(), "it says that another process holds the file")
+    for _ in range(6):  # Some may have waited in the socket.
+        daemon.hears("WATCHDOG=1")
+    check(daemon.process.poll() is None, "it lives, and systemd hears so")
+    threading.Thread(target=daemon.hears, args=("STOPPING=1",), daemon=True).start()  # A socket that nobody reads fills up.
+    state.execute("rollback")
+    until(lambda: bench.doctor()["outbox"]["accepted"] == 3, "everybody gets their mail once the file is free")
+    counts = bench.doctor()["outbox"]
+    check(counts["unknown"] == 0 and counts["running"] == 0 and counts["waiting"] == 0, f"nothing is left in doubt: {counts}")
+    check(sink.taken == 3, f"nobody gets it twice: {sink.taken}")
+    until(lambda: "the new files are at work" in daemon.log(), "and the reload that was asked for meanwhile takes place")
+    state.execute("begin immediate")
+    check(daemon.end() == 0, "it ends although the file is held")
+    state.execute("rollback")
+    check(bench.doctor()["healthy"], "the state is sound afterwards")
+
+
 def ends_in_order():
     sink = Sink()
     bench = bench_with_baseline(HOOK)
@@ -279,6 +313,7 @@ if __name__ == "__main__":
     os.environ.pop("NOTIFY_SOCKET", None)
     works_and_reloads()
     reload_that_fails()
+    held_by_another()
     ends_in_order()
     held_by_a_brake()
     dead_vendor()

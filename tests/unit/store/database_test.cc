@@ -113,6 +113,26 @@ TEST_CASE("store: an inner transaction that is not committed takes only its own 
   CHECK(Count(db) == 2);
 }
 
+TEST_CASE("store: who finds the file held by another process is told so, and finds it free later") {
+  TempDir dir;
+  Database one = Database::Open(dir / "state.db");
+  Database other = Database::Open(dir / "state.db");
+  one.Execute("PRAGMA busy_timeout = 0");
+  CHECK(one.IsFree(Duration::zero()));
+  {
+    const Transaction held(other);
+    CHECK_FALSE(one.IsFree(Duration::zero()));
+    one.Execute("PRAGMA busy_timeout = 0");
+    CHECK_THROWS_AS(one.Execute("BEGIN IMMEDIATE"), DatabaseBusy);
+    CHECK_FALSE(one.in_transaction());
+  }
+  CHECK(one.IsFree(Duration::zero()));
+  CHECK_FALSE(one.in_transaction());
+  Statement ask = one.Prepare("PRAGMA busy_timeout");
+  REQUIRE(ask.Step());
+  CHECK(ask.Int(0) == 60'000);  // As it was.
+}
+
 TEST_CASE("store: a crash before the commit loses the work, one right after it does not") {
   TempDir dir;
   for (const bool after : {false, true}) {

@@ -8,7 +8,8 @@
 //   FETCH again and again; ROLLBACK
 //
 // A value beyond the database's own clock never becomes the largest one: a single slip of a year
-// would hide everything that comes after it.
+// would hide everything that comes after it.  Neither does a number that none is larger than: NaN
+// and Infinity, which come last in every reading.
 
 #include "daemon/postgres.h"
 
@@ -36,6 +37,7 @@ constexpr std::string_view kDefaultOverlapCount = "10000";
 // Between two fetches lies one commit of ours; a database must not keep a snapshot for a program
 // that hangs.
 constexpr std::string_view kIdleMillisMax = "300000";
+constexpr Oid kTimestamp = 1114;
 constexpr Oid kBool = 16;  // Prints as t and f; catalog/pg_type.dat has the numbers.
 
 // How values of the cursor column's type are compared and moved back.
@@ -44,18 +46,39 @@ struct CursorType {
   std::string_view name;      // To cast to.
   std::string_view smallest;  // What `:since` is before anything was seen.
   bool is_time;
-  std::string_view now;  // SQL; {} stands for the name of the source's zone.
+  std::string_view now;     // SQL; {} stands for the name of the source's zone.
+  bool has_no_end = false;  // NaN and Infinity are among its numbers.
 };
 
 constexpr std::array kCursorTypes = {
     CursorType{21, "int8", "-32768", false, ""},
     CursorType{23, "int8", "-2147483648", false, ""},
     CursorType{20, "int8", "-9223372036854775808", false, ""},
-    CursorType{1700, "numeric", "-Infinity", false, ""},
+    CursorType{1700, "numeric", "-Infinity", false, "", true},
+    CursorType{700, "float8", "-Infinity", false, "", true},
+    CursorType{701, "float8", "-Infinity", false, "", true},
     CursorType{1082, "date", "-infinity", true, "(now() AT TIME ZONE {})::date"},
-    CursorType{1114, "timestamp", "-infinity", true, "now() AT TIME ZONE {}"},
+    CursorType{kTimestamp, "timestamp", "-infinity", true, "now() AT TIME ZONE {}"},
     CursorType{1184, "timestamptz", "-infinity", true, "now()"},
 };
+
+// Where a reading begins: $1 is the largest value, $2 the overlap.
+constexpr std::string_view kNumberLess = "SELECT ($1::{0} - $2::{0})::text";
+// The smallest number has nothing before it.
+constexpr std::string_view kWholeLess =
+    "SELECT greatest($1::numeric - $2::numeric, -9223372036854775808)::text";
+constexpr std::string_view kTimeLess = "SELECT (($1::{0} - $2::interval)::{0})::text";
+// A clock on the wall goes back once a year: what it showed again after the largest value was given
+// out is not behind us.  The hours behind the first moment at which it showed that value are looked
+// through by the minute.
+constexpr std::string_view kWallLess = R"(
+SELECT (least($1::timestamp, min((date_trunc('minute', first) + n * interval '1 minute')
+                                 AT TIME ZONE {0})) - $2::interval)::text
+FROM (SELECT min(at - back) AS first
+      FROM (SELECT $1::timestamp AT TIME ZONE {0} AS at) AS last,
+           unnest('{{0,"30 min","1 hour","2 hours"}}'::interval[]) AS back
+      WHERE (at - back) AT TIME ZONE {0} = $1::timestamp) AS shown,
+     generate_series(1, 180) AS n)";
 
 const CursorType* FindCursorType(Oid type) {
   const auto found = std::find_if(kCursorTypes.begin(), kCursorTypes.end(),
@@ -244,10 +267,15 @@ class PostgresRows final : public SqlRows {
         return error;
       }
     }
-    if (after && cursor_type_ != nullptr) {
-      if (std::optional<Error> error = FindBegin(*after)) {
-        return error;
-      }
+    // That it was reached says nothing of what lies before it.
+    const bool knows_where =
+        after && cursor_type_ != nullptr &&
+        (!cursor_type_->has_no_end || (*after != "NaN" && *after != "Infinity"));
+    if (!knows_where) {
+      return Declare(std::nullopt);
+    }
+    if (std::optional<Error> error = FindBegin(*after)) {
+      return error;
     }
     return Declare(after);
   }
@@ -358,6 +386,16 @@ class PostgresRows final : public SqlRows {
                : fmt::format(fmt::runtime(cursor_type_->now), QuotedText(source_.timezone.name()));
   }
 
+  std::string LessOverlap() const {
+    if (cursor_type_->type == kTimestamp) {
+      return fmt::format(fmt::runtime(kWallLess), QuotedText(source_.timezone.name()));
+    }
+    return fmt::format(fmt::runtime(cursor_type_->is_time      ? kTimeLess
+                                    : cursor_type_->has_no_end ? kNumberLess
+                                                               : kWholeLess),
+                       cursor_type_->name);
+  }
+
   // The largest value seen, less the overlap.
   std::optional<Error> FindBegin(const std::string& after) {
     const SqlSettings& sql = source_.sql;
@@ -375,12 +413,8 @@ class PostgresRows final : public SqlRows {
     } else if (sql.overlap_count) {
       overlap = std::to_string(*sql.overlap_count);
     }
-    const std::string_view type = cursor_type_->name;
     const std::array<std::optional<std::string>, 2> values = {after, overlap};
-    const Result<Answer> answer =
-        connection_.Run(fmt::format("SELECT (($1::{0} - $2::{1})::{0})::text", type,
-                                    cursor_type_->is_time ? std::string_view("interval") : type),
-                        values);
+    const Result<Answer> answer = connection_.Run(LessOverlap(), values);
     if (!answer) {
       return answer.error();
     }
@@ -402,8 +436,11 @@ class PostgresRows final : public SqlRows {
       const std::string plain = "segue_rows." + Quoted(source_.sql.cursor);
       const std::string seen =
           cursor_type_->is_time ? fmt::format("least({}, {})", column, Now()) : column;
-      const std::string newer =
+      std::string newer =
           after ? fmt::format("{} > {}::{}", seen, parameter(*after), cursor_type_->name) : "true";
+      if (cursor_type_->has_no_end) {
+        newer += fmt::format(" AND {} < 'Infinity'", seen);
+      }
       // least() leaves NULL out; a row without a value has none.
       text = fmt::format(
           "SELECT segue_rows.*, CASE WHEN {0} IS NOT NULL THEN ({1})::text END, {2} "

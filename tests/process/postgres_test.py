@@ -5,6 +5,7 @@ Then: the session cannot write, a slow query ends, and a database that is away s
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -299,7 +300,7 @@ def cursor_types(server):
     visits = int(session.run("select count(*) from visits;")[0][0])
     session.close()
     cases = [("id::int2", "5"), ("id::int4", "5"), ("id", "5"), ("id::numeric", "5"), ("at::date", "1d"), ("at", "10m"),
-             ("at at time zone 'UTC'", "10m")]
+             ("at at time zone 'UTC'", "10m"), ("id::float8", "5"), ("id::float4", "5")]
     for column, overlap in cases:
         bench = bench_for(server)
         sources = (bench.folder / "config/sources.yaml").read_text().split("---\n")[1]
@@ -309,6 +310,61 @@ def cursor_types(server):
             for day in (1, 2):
                 words, _ = warnings(bench, "run", "--at", f"2040-01-0{day}")
                 check(words == "" and bench.doctor()["events"]["visit"] == visits, f"{column} {where} {words}")
+
+
+def numbers_without_end(server):
+    """NaN and infinity are larger than all that comes later: they are read, and nothing waits behind them."""
+    session = server.connect()
+    bench = bench_for(server)
+    sources = (bench.folder / "config/sources.yaml").read_text().split("---\n")[1]
+    for kind in ("numeric", "float8", "float4", "timestamptz", "timestamp", "date"):
+        is_time = kind in ("timestamptz", "timestamp", "date")
+        overlap = "1d" if kind == "date" else "10m" if is_time else "2"
+        readings = [["now", "infinity", "-infinity"], ["now"], ["now"]] if is_time else [
+            ["1", "3", "NaN", "Infinity", "-Infinity"], ["1.5", "7"], ["5.5", "8"]]
+        session.run(f"create table ends_{kind} (id bigserial, mark {kind} not null); grant select on ends_{kind} to segue;")
+
+        def add(marks):
+            session.run(f"insert into ends_{kind} (mark) values " + ", ".join(f"('{mark}')" for mark in marks) + ";")
+
+        bench.state = bench.folder / kind
+        bench.state.mkdir()
+        bench.write("config/sources.yaml", sources.replace("cursor: id", "cursor: mark").replace("5000", overlap))
+        bench.write("config/sql/visits.sql", f"select mark, id, 'x' as customer, '2026-03-01'::date as at from ends_{kind}")
+        count = 0
+        for day, marks in enumerate(readings, 1):
+            add(marks)
+            count += len(marks)
+            words, _ = warnings(bench, "run", "--at", f"2040-01-0{day}")
+            check(words == "" and bench.doctor()["events"]["visit"] == count, f"{kind}: all {count} rows are there {words}")
+        if kind in ("numeric", "float8"):  # A state that got stuck at one.
+            state = sqlite3.connect(bench.state / "segue.db")
+            state.execute("update source_state set cursor = json_set(cursor, '$.value', 'NaN')")
+            state.commit()
+            state.close()
+            add(["6", "9"])
+            words, _ = warnings(bench, "run", "--at", "2040-01-04")
+            check(words == "" and bench.doctor()["events"]["visit"] == count + 2, f"{kind}: who waited behind NaN is found {words}")
+    session.close()
+
+
+def clock_set_back(server):
+    """Times without a zone come a second time when summer time ends."""
+    session = server.connect()
+    session.run("create table walls (id bigserial, mark timestamp not null); grant select on walls to segue;")
+    bench = bench_for(server)
+    sources = (bench.folder / "config/sources.yaml").read_text().split("---\n")[1]
+    bench.write("config/sources.yaml", sources.replace("cursor: id", "cursor: mark").replace("5000", "10m").replace("timezone: UTC", "timezone: Europe/Berlin"))
+    bench.write("config/sql/visits.sql", "select mark, id, 'x' as customer, '2025-10-26'::date as at from walls")
+    # At 03:00 it is 02:00 again.
+    for number, mark in enumerate(("01:59:50", "02:58:30", "02:00:05", "02:30:00", "02:59:00", "03:20:00"), 1):
+        session.run(f"insert into walls (mark) values ('2025-10-26 {mark}');")
+        words, _ = warnings(bench, "run", "--at", f"2040-01-0{number}")
+        check(words == "" and bench.doctor()["events"]["visit"] == number, f"the row of {mark} is read {words}")
+    session.run("insert into walls (mark) values ('2025-10-26 03:09:00'), ('2025-10-26 03:11:00');")
+    warnings(bench, "run", "--at", "2040-01-08")
+    check(bench.doctor()["events"]["visit"] == 7, "and the overlap is no longer than it is told to be")
+    session.close()
 
 
 def guards(server):
@@ -358,6 +414,8 @@ def main():
         commit_out_of_order(server)
         bad_rows(server, storm(server))
         cursor_types(server)
+        numbers_without_end(server)
+        clock_set_back(server)
         guards(server)
     finally:
         server.stop()

@@ -154,6 +154,22 @@ void Front::Sweep(const std::string& stream, TimePoint read_until) {
   spool_.Sweep(stream, read_until);
 }
 
+// A day later, so that nothing of it can still be on its way to be read.
+void Front::SweepRead(Database& db, const Workspace& workspace,
+                      std::optional<TimePoint> answers_read) {
+  for (const Source& source : workspace.sources) {
+    Statement read = db.Prepare(
+        "SELECT last_ok FROM source_state WHERE source = ? AND error = '' AND last_ok IS NOT NULL");
+    read.Bind(1, source.id);
+    if (source.pushed() && read.Step()) {
+      Sweep(source.id, FromMicros(read.Int(0)) - kDay);
+    }
+  }
+  if (answers_read) {
+    Sweep(std::string(kAnswersStream), *answers_read - kDay);
+  }
+}
+
 // What is asked about the service itself.
 void Front::HandleOwn(const WebRequest& request, const WebServer::SendReply& reply) {
   if (!MayAskOfService(*SiteNow(), request)) {

@@ -54,8 +54,8 @@ class Front {
   // Whether the core has its state open.
   void SetAtWork(bool at_work) { at_work_ = at_work; }
 
-  // See Spool.
-  void Sweep(const std::string& stream, TimePoint read_until);
+  // Removes what was pushed in and has been read; the answers of customers were up to then.
+  void SweepRead(Database& db, const Workspace& workspace, std::optional<TimePoint> answers_read);
 
   // See Hooks::count.
   void GiveCount(std::int64_t number, std::string text);
@@ -78,6 +78,7 @@ class Front {
   void Handle(WebServer& server, const WebRequest& request, WebServer::SendReply reply);
   void Show(std::int64_t number, const std::optional<InForce>& in_force);
   void HandleOwn(const WebRequest& request, const WebServer::SendReply& reply);
+  void Sweep(const std::string& stream, TimePoint read_until);
   std::shared_ptr<const Site> SiteNow();
   std::size_t BodyMaxOf(const WebRequest& head);
   Result<void> Open(const std::string& listen,

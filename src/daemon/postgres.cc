@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <libpq-fe.h>
 #include <optional>
+#include <poll.h>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -25,6 +26,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "daemon/tunnel.h"
 
@@ -37,6 +39,10 @@ constexpr std::string_view kDefaultOverlapCount = "10000";
 // Between two fetches lies one commit of ours; a database must not keep a snapshot for a program
 // that hangs.
 constexpr std::string_view kIdleMillisMax = "300000";
+// How often whoever waits for an answer looks whether it is to go on waiting, and how long an
+// answer may be on the way after the database would have given a statement up.
+constexpr int kLookMillis = 1000;
+constexpr Duration kOnTheWay = std::chrono::seconds(60);
 constexpr Oid kTimestamp = 1114;
 constexpr Oid kBool = 16;  // Prints as t and f; catalog/pg_type.dat has the numbers.
 
@@ -121,13 +127,21 @@ void ReplaceAll(std::string& text, std::string_view what, std::string_view with)
   }
 }
 
+// How an answer is waited for.
+struct Patience {
+  Duration most;   // The database itself ends a statement before that.
+  GoesOn goes_on;  // May be none.
+};
+
 // An open connection.  Its texts never hold the address's password.
 class Connection {
  public:
   // `tunnel`: see daemon/tunnel.h; empty: the database is reached as it is.
   // Error: not an address, or the database cannot be reached.
-  static Result<Connection> Open(const std::string& address, const std::string& tunnel) {
+  static Result<Connection> Open(const std::string& address, const std::string& tunnel,
+                                 Patience patience) {
     Connection connection;
+    connection.patience_ = std::move(patience);
     char* words = nullptr;
     PQconninfoOption* options = PQconninfoParse(address.c_str(), &words);
     // libpq's words would repeat the address.
@@ -187,8 +201,57 @@ class Connection {
       pointers.push_back(value ? value->c_str() : nullptr);
     }
     // With parameters only one statement is taken, whatever the text says.
-    return Checked(Answer(PQexecParams(get(), text.c_str(), static_cast<int>(pointers.size()),
-                                       nullptr, pointers.data(), nullptr, nullptr, 0)));
+    return Await(PQsendQueryParams(get(), text.c_str(), static_cast<int>(pointers.size()), nullptr,
+                                   pointers.data(), nullptr, nullptr, 0));
+  }
+
+  // Requires: values are bound to no type yet.
+  Result<Answer> Prepare(const std::string& text) const {
+    const Result<Answer> prepared = Await(PQsendPrepare(get(), "", text.c_str(), 0, nullptr));
+    return prepared ? Await(PQsendDescribePrepared(get(), "")) : prepared.error();
+  }
+
+ private:
+  // Where the address says that the database is.
+  struct Place {
+    std::string host, address, port, other;
+  };
+
+  // The answer to what was sent just now, if it was.
+  Result<Answer> Await(int sent) const {
+    const Duration end = MonotonicNow() + patience_.most;
+    Answer answer;
+    while (sent == 1) {
+      if (PQisBusy(get()) == 0) {
+        Answer next(PQgetResult(get()));
+        if (next == nullptr) {
+          break;
+        }
+        answer = std::move(next);
+        continue;
+      }
+      pollfd watched{PQsocket(get()), POLLIN, 0};
+      poll(&watched, 1, kLookMillis);
+      if (patience_.goes_on && !patience_.goes_on()) {
+        Cancel();
+        throw StopAsked();
+      }
+      if (MonotonicNow() > end) {
+        return Error("the database does not answer any more; check the network");
+      }
+      if (PQconsumeInput(get()) == 0) {
+        break;
+      }
+    }
+    return Checked(std::move(answer));
+  }
+
+  // The database would go on for nobody.
+  void Cancel() const {
+    PGcancel* cancel = PQgetCancel(get());
+    std::array<char, 256> words = {};
+    PQcancel(cancel, words.data(), static_cast<int>(words.size()));
+    PQfreeCancel(cancel);
   }
 
   Result<Answer> Checked(Answer answer) const {
@@ -207,12 +270,6 @@ class Connection {
     }
     return Error(fmt::format("the database says: {}", words));
   }
-
- private:
-  // Where the address says that the database is.
-  struct Place {
-    std::string host, address, port, other;
-  };
 
   void Connect(const std::string& address, const std::vector<std::string>& given) {
     // What the address says comes first, save for the name.
@@ -254,6 +311,7 @@ class Connection {
   std::unique_ptr<Tunnel> tunnel_;  // Outlives the connection through it.
   std::unique_ptr<PGconn, CloseConnection> connection_;
   std::vector<std::string> secrets_;
+  Patience patience_;
 };
 
 class PostgresRows final : public SqlRows {
@@ -340,13 +398,7 @@ class PostgresRows final : public SqlRows {
   // The columns' names, the type of the cursor column and that of `:since`.
   std::optional<Error> Describe() {
     const std::string text = "SELECT * FROM " + Query("$1");
-    Result<Answer> prepared =
-        connection_.Checked(Answer(PQprepare(connection_.get(), "", text.c_str(), 0, nullptr)));
-    if (!prepared) {
-      return prepared.error();
-    }
-    const Result<Answer> answer =
-        connection_.Checked(Answer(PQdescribePrepared(connection_.get(), "")));
+    const Result<Answer> answer = connection_.Prepare(text);
     if (!answer) {
       return answer.error();
     }
@@ -477,8 +529,8 @@ class PostgresRows final : public SqlRows {
 
 class PostgresReader final : public SqlReader {
  public:
-  explicit PostgresReader(std::function<Result<std::string>(const std::string&)> resolve)
-      : resolve_(std::move(resolve)) {}
+  PostgresReader(std::function<Result<std::string>(const std::string&)> resolve, GoesOn goes_on)
+      : resolve_(std::move(resolve)), goes_on_(std::move(goes_on)) {}
 
   Result<std::unique_ptr<SqlRows>> Open(const Source& source,
                                         const std::optional<std::string>& after) override {
@@ -494,7 +546,8 @@ class PostgresReader final : public SqlReader {
     if (!source.sql.tunnel.empty() && tunnel->empty()) {
       return Error("auth.tunnel is empty");
     }
-    Result<Connection> connection = Connection::Open(*address, *tunnel);
+    Result<Connection> connection =
+        Connection::Open(*address, *tunnel, {source.sql.timeout + kOnTheWay, goes_on_});
     if (!connection) {
       return connection.error();
     }
@@ -507,13 +560,14 @@ class PostgresReader final : public SqlReader {
 
  private:
   std::function<Result<std::string>(const std::string&)> resolve_;
+  GoesOn goes_on_;
 };
 
 }  // namespace
 
 std::unique_ptr<SqlReader> MakePostgresReader(
-    std::function<Result<std::string>(const std::string&)> resolve) {
-  return std::make_unique<PostgresReader>(std::move(resolve));
+    std::function<Result<std::string>(const std::string&)> resolve, GoesOn goes_on) {
+  return std::make_unique<PostgresReader>(std::move(resolve), std::move(goes_on));
 }
 
 }  // namespace segue

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "daemon/alive.h"
 #include "daemon/fetch.h"
 #include "daemon/files.h"
 #include "daemon/postgres.h"
@@ -16,12 +17,12 @@ namespace segue {
 struct Running {
   // Requires: `files` has a workspace.
   Running(Database& db, std::shared_ptr<const Checked> files, StateOptions options,
-          const std::string& state_folder, TimePoint now)
+          const std::string& state_folder, const GoesOn& goes_on, TimePoint now)
       : checked(std::move(files)),
         state(db, *checked->workspace, *checked->templates, now, std::move(options)),
         reader(MakeDiskReader(state_folder)),
-        databases(MakePostgresReader(ResolveSecret)),
-        web(MakeHttpReader(ResolveSecret)),
+        databases(MakePostgresReader(ResolveSecret, goes_on)),
+        web(MakeHttpReader(ResolveSecret, goes_on)),
         cycle(state, reader.get(), databases.get(), web.get()),
         dispatcher(state, ResolveSecrets) {}
 

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "daemon/alive.h"
 #include "daemon/files.h"
 #include "daemon/front.h"
 #include "daemon/metrics.h"
@@ -109,7 +110,6 @@ struct Service::Inner {
   bool OpenNext(TimePoint now);
   void Reopen(TimePoint now);
   void Save(TimePoint now);
-  void SweepSpool();
   void Failed(std::string_view what, TimePoint now);
   void Sleep(TimePoint now);
   void Soon();
@@ -138,6 +138,7 @@ struct Service::Inner {
   boost::asio::signal_set signals;
   boost::asio::steady_timer timer;
   boost::asio::steady_timer watchdog;
+  Alive alive;
   std::vector<std::pair<std::int64_t, Reply>> replies;
   ToldHealth told;
   std::int64_t in_flight = 0;
@@ -214,14 +215,14 @@ void Service::Inner::OnSignal(int signal) {
   Soon();
 }
 
-// Systemd restarts us when the loop hangs: only the loop itself says that it lives.
+// Systemd restarts us when the loop hangs: only the loop itself, and what it waits for, says that
+// it lives.
 void Service::Inner::Watch() {
-  std::uint64_t micros = 0;
-  if (sd_watchdog_enabled(0, &micros) <= 0) {
+  alive.Tell();
+  if (!alive.every()) {
     return;
   }
-  sd_notify(0, "WATCHDOG=1");
-  watchdog.expires_after(std::chrono::microseconds(micros / 3));
+  watchdog.expires_after(*alive.every());
   watchdog.async_wait([this](const boost::system::error_code& error) {
     if (!error) {
       Watch();
@@ -256,6 +257,8 @@ void Service::Inner::Turn() {
     braked = broken = pushed = true;
     next_cycle = now + kPauseAtBrake;
     Soon();
+  } catch (const StopAsked&) {
+    broken = true;  // What is read again at the next start.
   } catch (const DatabaseBusy&) {
     // Nothing was lost: what is in memory may be ahead of the file, and replies are kept.
     broken = running != nullptr;
@@ -360,7 +363,12 @@ void Service::Inner::TakePushed(TimePoint now) {
 }
 
 void Service::Inner::Read(TimePoint now, CycleReport& report) {
-  running->cycle.Pull(now, pull_all, {}, report);
+  const auto look = [this](std::string_view, std::int64_t, std::int64_t) {
+    if (!alive.Tell()) {
+      throw StopAsked();
+    }
+  };
+  running->cycle.Pull(now, pull_all, look, report);
   pull_all = false;  // Not before: what cut it off may not lose that somebody asked.
   Warn(WriteQuarantine(running->state, parts.state_folder));
   for (const std::string& warning : std::exchange(report.warnings, {})) {
@@ -420,8 +428,9 @@ void Service::Inner::Dispatch(TimePoint now) {
 std::unique_ptr<Running> Service::Inner::Opened(std::shared_ptr<const Checked> with,
                                                 TimePoint now) {
   StateOptions options = parts.options(*with->workspace);
-  return std::make_unique<Running>(db, std::move(with), std::move(options), parts.state_folder,
-                                   now);
+  return std::make_unique<Running>(
+      db, std::move(with), std::move(options), parts.state_folder, [this] { return alive.Tell(); },
+      now);
 }
 
 // At the start, and after a failure.
@@ -519,7 +528,7 @@ void Service::Inner::Save(TimePoint now) {
   }
   running->state.ledger().Seal();
   running->state.Snapshot();
-  SweepSpool();
+  front->SweepRead(db, *files->workspace, answers_read);
   next_save = now + kSaveEvery;
 }
 
@@ -541,21 +550,6 @@ std::optional<InForce> Service::Inner::InForceOf(const std::string& customer) {
   } catch (const std::exception& error) {
     spdlog::error("could not look up what is in force: {}", error.what());
     return std::nullopt;
-  }
-}
-
-// A day later, so that nothing of it can still be on its way to be read.
-void Service::Inner::SweepSpool() {
-  for (const Source& source : files->workspace->sources) {
-    Statement read = db.Prepare(
-        "SELECT last_ok FROM source_state WHERE source = ? AND error = '' AND last_ok IS NOT NULL");
-    read.Bind(1, source.id);
-    if (source.pushed() && read.Step()) {
-      front->Sweep(source.id, FromMicros(read.Int(0)) - kDay);
-    }
-  }
-  if (answers_read) {
-    front->Sweep(std::string(kAnswersStream), *answers_read - kDay);
   }
 }
 

@@ -5,6 +5,7 @@ Then: the session cannot write, a slow query ends, and a database that is away s
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import threading
 from pathlib import Path
 
 from harness import SOURCES, WORKSPACE, Workbench, bytes_written, check
+from serve_test import Daemon, until
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 PASSWORD = "pa55-w0rd/with:signs"
@@ -367,6 +369,29 @@ def clock_set_back(server):
     session.close()
 
 
+def slow_query(server):
+    """A query that takes long keeps the service neither from telling systemd that it lives nor from ending, and is no slot lost."""
+    session = server.connect()
+    bench = bench_for(server)
+    bench.write("config/sql/visits.sql", "select 1::bigint as id, 'x' as customer, now() as at from pg_sleep(250)")
+    daemon = Daemon(bench, WATCHDOG_USEC="900000")
+    daemon.hears("READY=1")
+    asks = "select count(*) from pg_stat_activity where application_name = 'segue' and state = 'active' and query like 'FETCH%';"
+    until(lambda: session.run(asks) == [["1"]], "the database is at work")
+    for _ in range(20):  # More than a socket holds that nobody read.
+        daemon.hears("WATCHDOG=1")
+    check(session.run(asks) == [["1"]], "systemd hears that the service lives while it waits")
+    threading.Thread(target=daemon.hears, args=("STOPPING=1",), daemon=True).start()
+    daemon.tell(signal.SIGTERM)
+    check(daemon.process.wait(timeout=60) == 0 and "ended" in daemon.log(), "it ends when it is told to")
+    until(lambda: session.run(asks) == [["0"]], "and so does the query")
+    bench.write("config/sql/visits.sql", "select 1::bigint as id, 'x' as customer, now() as at")
+    daemon = Daemon(bench)
+    until(lambda: bench.doctor()["events"].get("visit") == 1, "the reading that was cut off is made up for at the next start")
+    check(daemon.end() == 0, "it ends with 0")
+    session.close()
+
+
 def guards(server):
     bench = bench_for(server)
     secrets = (PASSWORD, PASSWORD_IN_URL)
@@ -416,6 +441,7 @@ def main():
         cursor_types(server)
         numbers_without_end(server)
         clock_set_back(server)
+        slow_query(server)
         guards(server)
     finally:
         server.stop()

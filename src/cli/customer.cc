@@ -34,7 +34,7 @@ struct OneCustomer {
       : checked(OpenWorkspace(common)) {
     RequireState(common);
     db = std::make_unique<Database>(Database::Open(StateFile(common)));
-    look = writes ? nullptr : std::make_unique<Transaction>(*db);
+    look = writes ? nullptr : std::make_unique<Look>(*db);
     now = MomentOf(common, *checked.workspace);
     state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,
                                     OptionsFor(*checked.workspace, false));
@@ -49,7 +49,7 @@ struct OneCustomer {
 
   Checked checked;
   std::unique_ptr<Database> db;
-  std::unique_ptr<Transaction> look;
+  std::unique_ptr<Look> look;
   TimePoint now;
   std::unique_ptr<State> state;
   CustomerIndex customer = 0;

@@ -18,7 +18,7 @@ int RunDoctor(const Common& common) {
   const Workspace& workspace = *checked.workspace;
   RequireState(common);
   Database db = Database::Open(StateFile(common));
-  const Transaction nothing(db);  // Looks at one moment, and changes nothing.
+  const Look look(db);
   State state(db, workspace, *checked.templates, MomentOf(common, workspace),
               OptionsFor(workspace, false));
   std::map<std::string, std::int64_t> events;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -170,6 +171,21 @@ std::string Bar(double share, int width) {
   }
   constexpr const char* kParts[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   return bar + kParts[eighths % 8];
+}
+
+HeldOutput::HeldOutput() : output_(stdout) {
+  std::FILE* const held = open_memstream(&text_, &size_);
+  if (held == nullptr) {
+    throw std::bad_alloc();
+  }
+  stdout = held;
+}
+
+HeldOutput::~HeldOutput() {
+  std::fclose(stdout);
+  stdout = output_;
+  std::fwrite(text_, 1, size_, stdout);
+  std::free(text_);  // NOLINT(cppcoreguidelines-no-malloc): as open_memstream wants it.
 }
 
 ProgressLine::ProgressLine(bool lines) : terminal_(isatty(STDERR_FILENO) == 1), lines_(lines) {}

@@ -2,7 +2,9 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +60,21 @@ std::string Grouped(std::int64_t number);
 std::string Percent(double share);
 // A bar of at most `width` columns for a share of 1.
 std::string Bar(double share, int width);
+
+// What is printed while it lives goes to standard output when it ends: a pager takes its time, and
+// whoever prints may hold what others wait for.
+class HeldOutput {
+ public:
+  HeldOutput();
+  ~HeldOutput();
+  HeldOutput(const HeldOutput&) = delete;
+  HeldOutput& operator=(const HeldOutput&) = delete;
+
+ private:
+  std::FILE* output_;
+  char* text_ = nullptr;
+  std::size_t size_ = 0;
+};
 
 // One line on standard error that is drawn over; silent where that is no terminal, but for a line
 // at the end of each piece of work.

@@ -274,7 +274,7 @@ int RunValue(const Common& common, const ValueVerb& options) {
   RequireState(common);
   const TimePoint now = MomentOf(common, workspace);
   Database db = Database::Open(StateFile(common));
-  const Transaction nothing(db);  // Looks at one moment, and changes nothing.
+  const Look look(db);
   State state(db, workspace, *checked.templates, now, OptionsFor(workspace, false));
   const ValueReport report = ReportValue(state, {.horizon_days = static_cast<double>(options.days),
                                                  .discount = options.discount / 100});

@@ -183,7 +183,7 @@ Checked WithEarlier(Database& db, Checked checked) {
 Opened::Opened(const Common& common) : checked(OpenWorkspace(common)) {
   RequireState(common);
   db = std::make_unique<Database>(Database::Open(StateFile(common)));
-  look = std::make_unique<Transaction>(*db);
+  look = std::make_unique<Look>(*db);
   checked = WithEarlier(*db, std::move(checked));
   now = MomentOf(common, *checked.workspace);
   state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,

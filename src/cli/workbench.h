@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "cli/terminal.h"
 #include "daemon/files.h"
 #include "daemon/home.h"
 #include "daemon/secrets.h"
@@ -75,15 +76,26 @@ std::unique_ptr<Home> RequireHome(Database& db, const Common& common);
 
 StateOptions OptionsFor(const Workspace& workspace, bool needs_secret);
 
+// One moment of a state file that is looked at.  Nothing of it is ever committed: what takes effect
+// at that moment, or by these files, does so for this look only.  It holds the file, so what is
+// printed meanwhile comes out when it has ended: a service must not wait for whoever reads.
+class Look {
+ public:
+  explicit Look(Database& db) : nothing_(db) {}
+
+ private:
+  HeldOutput output_;  // Ends last.
+  Transaction nothing_;
+};
+
 // A state opened to be looked at.
 struct Opened {
   explicit Opened(const Common& common);
 
   Checked checked;
   std::unique_ptr<Database> db;
-  // Never committed: what takes effect at that moment, or by these files, does so for this look
-  // only. Who means to write ends it first, and then relies on nothing that the state remembers.
-  std::unique_ptr<Transaction> look;
+  // Who means to write ends it first, and then relies on nothing that the state remembers.
+  std::unique_ptr<Look> look;
   TimePoint now;
   std::unique_ptr<State> state;
 };

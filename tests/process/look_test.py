@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sqlite3
+import subprocess
 
 from harness import RULES, Workbench, check
 
@@ -184,6 +185,28 @@ def looks_change_nothing():
     check("ann@post.example" in bench.run("customer", "show", "ann", "--at", AT), "and what holds today still does")
 
 
+def pager():
+    """Who reads slowly keeps nobody from writing: the file is free before the first word is printed."""
+    many = 9000  # Some hundred KB, of which a pipe holds 64.
+    bench = shop([person(f"somebody-{n}", f"p{n}@post.example") for n in range(many)],
+                 [order(f"somebody-{n}", n) for n in range(many)] + [order("somebody-1", many + n) for n in range(many)])
+    bench.run("run", "--at", AT)
+    for verb in (("segments", "--people"), ("customer", "export", "somebody-1")):
+        whole = bench.run(*verb)
+        with subprocess.Popen(bench.command(*verb), env=bench.environment(), stdout=subprocess.PIPE, text=True) as slow:
+            said = slow.stdout.read(1)
+            with sqlite3.connect(bench.state / "segue.db", timeout=0, isolation_level=None) as db:
+                free = True
+                try:
+                    db.execute("begin immediate")
+                    db.execute("rollback")
+                except sqlite3.OperationalError:
+                    free = False
+            check(free and slow.poll() is None, f"{verb[0]}: the file can be written while somebody reads")
+            said += slow.stdout.read()
+        check(len(whole) > 200_000 and len(said) > 200_000 and said[-30:] == whole[-30:], f"{verb[0]}: and they read all of it")
+
+
 if __name__ == "__main__":
     shared_address()
     past_a_brake()
@@ -193,3 +216,4 @@ if __name__ == "__main__":
     ahead()
     half_a_line()
     looks_change_nothing()
+    pager()

@@ -157,6 +157,7 @@ struct Service::Inner {
   std::optional<TimePoint> held_since;  // By another process.
   TimePoint next_cycle = TimePoint::min();
   TimePoint next_save = TimePoint::min();
+  std::optional<TimePoint> next_delivery;
   TimePoint not_before = TimePoint::min();  // After a failure.
   TimePoint last_turn = TimePoint::min();
   std::optional<TimePoint> answers_read;  // Until then all answers of customers were.
@@ -336,6 +337,8 @@ void Service::Inner::Work(TimePoint now) {
     Save(now);
   }
   told.Tell(running->dispatcher.Health(), now);
+  // Here and not where it is used: there nothing catches what is thrown.
+  next_delivery = running->dispatcher.Next(clock.Now());
 }
 
 void Service::Inner::TakeAnswers(TimePoint now) {
@@ -473,7 +476,7 @@ void Service::Inner::Reload() {
 
 void Service::Inner::KeepFiles(std::string_view why) {
   spdlog::error("the running files stay: {}", why);
-  sd_notify(0, "READY=1\nSTATUS=the files have errors: an older version of them is running");
+  sd_notify(0, "READY=1\nSTATUS=the new files are not in force: an older version of them is running");
 }
 
 // Puts the next files in force, or none of it: the old state stands until the new one is open, and
@@ -582,7 +585,7 @@ void Service::Inner::Sleep(TimePoint now) {
     wake = in_flight == 0 ? now : wake;  // What was waited for has come.
   } else {
     wake = std::min(wake, next_cycle);
-    wake = std::min(wake, running->dispatcher.Next(now).value_or(wake));
+    wake = std::min(wake, next_delivery.value_or(wake));
   }
   timer.expires_after(std::max(Duration::zero(), wake - now));
   timer.async_wait([this](const boost::system::error_code& error) {

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from harness import WORKSPACE, Workbench, check
+from serve_test import Daemon, until
 
 FILE = "connector: box\ntype: file\npath: outgoing/mail/\n"
 MIXPANEL, AMPLITUDE = "segue.1:mixpanel-s3cret", "amplitude-key:amplitude-s3cret"
@@ -71,6 +72,8 @@ class Vendor(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     asked, fail, seen = [], None, set()
+    gate = threading.Event()
+    gate.set()
 
     def log_message(self, *_):
         pass
@@ -88,6 +91,7 @@ class Vendor(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         Vendor.asked.append(self.path)
         Vendor.seen.add(self.headers["Authorization"])
+        Vendor.gate.wait()
         if Vendor.fail is not None:
             status, body = Vendor.fail
             own = base64.b64decode(self.headers["Authorization"].split()[1])
@@ -137,8 +141,29 @@ def events(bench):
     return bench.doctor()["events"].get("order_placed", 0)
 
 
+def stopped_meanwhile(server):
+    """A vendor that takes its time keeps the service neither from telling systemd that it lives nor from ending."""
+    Vendor.fail = None
+    Vendor.gate.clear()
+    bench = bench_for(server)
+    calls = len(Vendor.asked)
+    daemon = Daemon(bench, WATCHDOG_USEC="900000", **bench.secrets)
+    daemon.hears("READY=1")
+    until(lambda: len(Vendor.asked) > calls, "the vendor is asked")
+    for _ in range(12):  # More than a socket holds that nobody read.
+        daemon.hears("WATCHDOG=1")
+    check(len(Vendor.asked) == calls + 1, "systemd hears that the service lives while it waits")
+    threading.Thread(target=daemon.hears, args=("STOPPING=1",), daemon=True).start()
+    check(daemon.end() == 0, "it ends when it is told to")
+    Vendor.gate.set()
+    daemon = Daemon(bench, **bench.secrets)
+    until(lambda: events(bench) > 0, "what was cut off is fetched at the next start")
+    check(daemon.end() == 0, "it ends with 0")
+
+
 def main():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Vendor)
+    server.handle_error = lambda *_: None  # Who was stopped does not wait for its answer.
     threading.Thread(target=server.serve_forever, daemon=True).start()
     bench = bench_for(server)
     Vendor.fail = (429, b"slow down")
@@ -164,6 +189,7 @@ def main():
     check(events(bench) == orders, "reading the overlap again changes nothing")
     Vendor.fail = (503, None)  # It says what it was called with.
     check("source mixpanel: Mixpanel answers 503" in said(bench), "a vendor that is away is a warning")
+    stopped_meanwhile(server)
     server.shutdown()
 
 

@@ -378,7 +378,7 @@ def slow_query(server):
     daemon.hears("READY=1")
     asks = "select count(*) from pg_stat_activity where application_name = 'segue' and state = 'active' and query like 'FETCH%';"
     until(lambda: session.run(asks) == [["1"]], "the database is at work")
-    for _ in range(20):  # More than a socket holds that nobody read.
+    for _ in range(12):  # More than a socket holds that nobody read.
         daemon.hears("WATCHDOG=1")
     check(session.run(asks) == [["1"]], "systemd hears that the service lives while it waits")
     threading.Thread(target=daemon.hears, args=("STOPPING=1",), daemon=True).start()

@@ -319,7 +319,7 @@ class PostgresRows final : public SqlRows {
   PostgresRows(Connection connection, const Source& source)
       : connection_(std::move(connection)), source_(source) {}
 
-  std::optional<Error> Begin(const std::optional<std::string>& after) {
+  std::optional<Error> Begin(const std::optional<SqlPlace>& after) {
     for (auto step : {&PostgresRows::BeginTransaction, &PostgresRows::Describe}) {
       if (std::optional<Error> error = (this->*step)()) {
         return error;
@@ -328,17 +328,22 @@ class PostgresRows final : public SqlRows {
     // That it was reached says nothing of what lies before it.
     const bool knows_where =
         after && cursor_type_ != nullptr &&
-        (!cursor_type_->has_no_end || (*after != "NaN" && *after != "Infinity"));
+        (after->type.empty() || after->type == cursor_type_->name) &&
+        (!cursor_type_->has_no_end || (after->value != "NaN" && after->value != "Infinity"));
     if (!knows_where) {
       return Declare(std::nullopt);
     }
-    if (std::optional<Error> error = FindBegin(*after)) {
+    if (std::optional<Error> error = FindBegin(after->value)) {
       return error;
     }
-    return Declare(after);
+    return Declare(after->value);
   }
 
   const std::vector<std::string>& columns() const override { return columns_; }
+
+  std::string_view cursor_type() const override {
+    return cursor_type_ == nullptr ? "" : cursor_type_->name;
+  }
 
   Result<std::vector<SqlRow>> Fetch(std::int64_t most) override {
     Result<Answer> answer =
@@ -533,7 +538,7 @@ class PostgresReader final : public SqlReader {
       : resolve_(std::move(resolve)), goes_on_(std::move(goes_on)) {}
 
   Result<std::unique_ptr<SqlRows>> Open(const Source& source,
-                                        const std::optional<std::string>& after) override {
+                                        const std::optional<SqlPlace>& after) override {
     const Result<std::string> address = resolve_(source.sql.url);
     if (!address) {
       return Error("auth.url: " + address.error().message());

@@ -2,10 +2,11 @@
 //
 // The cursor that is stored:
 //
-//   {"query":"9f3a…","value":"2026-03-01 08:00:00.5+00"}
+//   {"query":"9f3a…","value":"2026-03-01 08:00:00.5+00","type":"timestamptz"}
 //
 // `query` is a hash of the SELECT and the name of its cursor column: an edited one is read from the
-// start, so that rows which it did not give before are found.
+// start, so that rows which it did not give before are found.  So is a column that became another
+// type: its old value may lie anywhere among the new ones, or be none.
 
 #include "sources/sql.h"
 
@@ -45,7 +46,7 @@ std::string RawText(const SqlRow& row) {
 }  // namespace
 
 std::optional<Error> SqlPull::Begin(std::string_view cursor) {
-  largest_.reset();
+  std::optional<SqlPlace> after;
   if (!cursor.empty()) {
     json::error_code problem;
     const json::value stored =
@@ -59,10 +60,12 @@ std::optional<Error> SqlPull::Begin(std::string_view cursor) {
     }
     const json::value* value = object->if_contains("value");
     if (query->as_string() == QueryHash(source_) && value != nullptr && value->is_string()) {
-      largest_ = std::string(value->as_string());
+      const json::value* type = object->if_contains("type");
+      after = {std::string(value->as_string()),
+               type != nullptr && type->is_string() ? std::string(type->as_string()) : ""};
     }
   }
-  Result<std::unique_ptr<SqlRows>> rows = databases_.Open(source_, largest_);
+  Result<std::unique_ptr<SqlRows>> rows = databases_.Open(source_, after);
   if (!rows) {
     return rows.error();
   }
@@ -73,6 +76,9 @@ std::optional<Error> SqlPull::Begin(std::string_view cursor) {
   }
   reader_.emplace(std::move(*reader));
   rows_ = std::move(*rows);
+  type_ = rows_->cursor_type();
+  const bool goes_on = after && (after->type.empty() || after->type == type_);
+  largest_ = goes_on ? std::optional(after->value) : std::nullopt;
   lacks_ = reader_->Lacks();
   notes_.clear();
   if (lacks_ != LacksIn(cursor)) {
@@ -135,6 +141,7 @@ std::string SqlPull::CursorText() const {
   json::object object{{"query", QueryHash(source_)}};
   if (largest_) {
     object["value"] = *largest_;
+    object["type"] = type_;
   }
   if (!lacks_.empty()) {
     object["lacks"] = json::value_from(lacks_);

@@ -27,12 +27,20 @@ struct SqlRow {
   bool is_newer = false;  // It is larger than the value that the reading began with.
 };
 
+// How far a source was read.
+struct SqlPlace {
+  std::string value;  // The largest one of the cursor column that was seen.
+  std::string type;   // What the column held then; empty: not known.
+};
+
 // An open reading.
 class SqlRows {
  public:
   virtual ~SqlRows() = default;
   // Names, in the order of SqlRow::values.
   virtual const std::vector<std::string>& columns() const = 0;
+  // What the cursor column holds, by a name that another kind of value does not have.
+  virtual std::string_view cursor_type() const = 0;
   // Up to `most` rows, in the order of the cursor column; none at the end.
   virtual Result<std::vector<SqlRow>> Fetch(std::int64_t most) = 0;
 };
@@ -40,10 +48,11 @@ class SqlRows {
 class SqlReader {
  public:
   virtual ~SqlReader() = default;
-  // Begins a reading.  `after`: the largest cursor value that was seen, less the overlap is where
-  // it begins; nothing: with the first row.  Error: in words for people, without a secret.
+  // Begins a reading.  `after`: less the overlap it is where the reading begins; nothing, or of
+  // another type than the column has now: with the first row.  Error: in words for people, without
+  // a secret.
   virtual Result<std::unique_ptr<SqlRows>> Open(const Source& source,
-                                                const std::optional<std::string>& after) = 0;
+                                                const std::optional<SqlPlace>& after) = 0;
 };
 
 // One source's rows as batches.
@@ -67,6 +76,7 @@ class SqlPull {
   std::unique_ptr<SqlRows> rows_;
   std::optional<RowReader> reader_;
   std::optional<std::string> largest_;
+  std::string type_;                        // Of the cursor column.
   std::vector<std::string> lacks_, notes_;  // RowReader::Lacks; what is not said yet.
 };
 

@@ -350,6 +350,23 @@ def numbers_without_end(server):
     session.close()
 
 
+def other_type(server):
+    """A column that becomes another type: what was the largest value lies anywhere among the new ones."""
+    session = server.connect()
+    session.run("create table grown (id bigserial, mark timestamp not null); grant select on grown to segue;"
+                "insert into grown (mark) values ('2026-03-01 08:00');")
+    bench = bench_for(server)
+    sources = (bench.folder / "config/sources.yaml").read_text().split("---\n")[1]
+    bench.write("config/sources.yaml", sources.replace("cursor: id", "cursor: mark").replace("5000", "10m"))
+    bench.write("config/sql/visits.sql", "select mark, id, 'x' as customer, '2026-03-01'::date as at from grown")
+    warnings(bench, "run", "--at", "2040-01-01")
+    session.run("alter table grown alter mark type timestamptz using mark at time zone 'Asia/Tokyo';"
+                "insert into grown (mark) values ('2026-03-01 08:05+09');")
+    words, _ = warnings(bench, "run", "--at", "2040-01-02")
+    check(words == "" and bench.doctor()["events"]["visit"] == 2, f"the row behind it is read {words}")
+    session.close()
+
+
 def clock_set_back(server):
     """Times without a zone come a second time when summer time ends."""
     session = server.connect()
@@ -440,6 +457,7 @@ def main():
         bad_rows(server, storm(server))
         cursor_types(server)
         numbers_without_end(server)
+        other_type(server)
         clock_set_back(server)
         slow_query(server)
         guards(server)

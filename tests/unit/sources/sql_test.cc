@@ -24,12 +24,15 @@ class Table final : public SqlReader {
   std::vector<std::string> columns = {"seen", "customer_id", "order_id", "day", "amount"};
   std::vector<Cells> rows;
   std::string fails_at;  // A cursor value.
+  std::string type = "numeric";
   std::vector<std::string> opened;
 
   Result<std::unique_ptr<SqlRows>> Open(const Source& /*source*/,
-                                        const std::optional<std::string>& after) override {
-    opened.push_back(after.value_or("-"));
-    auto open = std::make_unique<OpenRows>(*this, after);
+                                        const std::optional<SqlPlace>& after) override {
+    const bool goes_on = after && (after->type.empty() || after->type == type);
+    opened.push_back(goes_on ? after->value : "-");
+    auto open =
+        std::make_unique<OpenRows>(*this, goes_on ? std::optional(after->value) : std::nullopt);
     return std::unique_ptr<SqlRows>(std::move(open));
   }
 
@@ -47,6 +50,8 @@ class Table final : public SqlReader {
     }
 
     const std::vector<std::string>& columns() const override { return table_.columns; }
+
+    std::string_view cursor_type() const override { return table_.type; }
 
     Result<std::vector<SqlRow>> Fetch(std::int64_t most) override {
       std::vector<SqlRow> rows;
@@ -136,6 +141,23 @@ TEST_CASE("a reading that broke off goes on from its last batch, and never steps
   CHECK(ReadTable(TableSource(), table, broken.cursor, 1).cursor == broken.cursor);
   table.fails_at = "";
   CHECK(ReadTable(TableSource(), table, broken.cursor).ids == "A1 A2 A3 A4");
+}
+
+TEST_CASE(
+    "a cursor column that became another type is read from the start, and its old value goes") {
+  Table table;
+  table.rows = {Order("7", "A7")};
+  const Read first = ReadTable(TableSource(), table);
+  CHECK(first.cursor.find("\"value\":\"7\",\"type\":\"numeric\"") != std::string::npos);
+  table.type = "timestamptz";
+  table.rows.clear();
+  const Read second = ReadTable(TableSource(), table, first.cursor);
+  CHECK(second.cursor.find("value") == std::string::npos);
+  table.rows = {Order("5", "A5")};
+  const Read third = ReadTable(TableSource(), table, second.cursor);
+  CHECK(third.ids == "A5");
+  CHECK(third.cursor.find("\"value\":\"5\",\"type\":\"timestamptz\"") != std::string::npos);
+  CHECK(table.opened == std::vector<std::string>{"-", "-", "-"});
 }
 
 TEST_CASE("an edited query or cursor column is read from the start") {

@@ -146,12 +146,7 @@ std::vector<Delivery> Outbox::Claim(std::string_view connector, TimePoint now, D
     }
     for (Stored& row : due) {
       if (row.erased || now > row.delivery.stale_after) {
-        const std::string last =
-            row.delivery.detail.empty() ? "" : "; last answer: " + row.delivery.detail;
-        row.delivery.detail = (row.erased ? "erased" : "stale") + last;
-        const bool open = row.unresolved && !row.erased;
-        Transition(row, open ? State::kUnknown : State::kDropped, now,
-                   row.erased ? "erased" : "stale", "");
+        TooLate(row, now);
         continue;
       }
       row.claimed = now;
@@ -162,6 +157,16 @@ std::vector<Delivery> Outbox::Claim(std::string_view connector, TimePoint now, D
   }
   work.Commit();
   return claimed;
+}
+
+// Nobody may read "dropped" of one whose answer was lost and believe that nothing went out.
+void Outbox::TooLate(Stored& row, TimePoint now) {
+  const std::string_view what = row.erased ? "erased" : "stale";
+  const std::string last =
+      row.delivery.detail.empty() ? "" : "; last answer: " + row.delivery.detail;
+  row.delivery.detail = std::string(what) + last;
+  const bool open = row.unresolved && !row.erased;
+  Transition(row, open ? State::kUnknown : State::kDropped, now, what, "");
 }
 
 void Outbox::Record(const Delivery& delivery, const Outcome& outcome, const segue::Retry& retry,
@@ -312,16 +317,19 @@ void Outbox::Readdress(std::int64_t id, std::string_view address, TimePoint now)
 }
 
 void Outbox::DropStale(std::string_view connector, TimePoint now) {
-  std::vector<std::int64_t> late;
+  Transaction work(db_);
+  std::vector<Stored> late;
   Statement select =
-      db_.Prepare("SELECT id FROM outbox WHERE connector = ? AND state = 0 AND stale_after < ?");
+      db_.Prepare("SELECT " + std::string(kColumnsBare) +
+                  " FROM outbox WHERE connector = ? AND state = 0 AND stale_after < ?");
   select.Bind(1, connector).Bind(2, ToMicros(now));
   while (select.Step()) {
-    late.push_back(select.Int(0));
+    late.push_back(Stored::Read(select));
   }
-  for (const std::int64_t id : late) {
-    Drop(id, State::kDropped, "stale", now);
+  for (Stored& row : late) {
+    TooLate(row, now);
   }
+  work.Commit();
 }
 
 void Outbox::Release(std::int64_t id, TimePoint not_before) {

@@ -90,8 +90,8 @@ class Outbox {
   void Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now);
   // A message that was never tried goes to where the customer can be reached now.
   void Readdress(std::int64_t id, std::string_view address, TimePoint now);
-  // Drops what waited for a connector until it was too late: nobody claims for one that no file
-  // names any more.
+  // Ends what waited for a connector until it was too late, as Claim does: nobody claims for one
+  // that no file names any more.
   void DropStale(std::string_view connector, TimePoint now);
   // Puts a claimed delivery back without counting an attempt (rate limit).
   void Release(std::int64_t id, TimePoint not_before);
@@ -117,6 +117,8 @@ class Outbox {
   OutboxCounts Count() const;
   // How many wait, by connector.
   std::map<std::string, std::int64_t> Waiting() const;
+  // For whom something waits or is under way, by name.
+  std::vector<std::string> ConnectorsAtWork() const;
   // The next moment at which some delivery of the connector becomes due or a lease runs out.
   std::optional<TimePoint> NextDue(std::string_view connector) const;
 
@@ -145,6 +147,7 @@ class Outbox {
   void Note(const Stored& row, DeliveryState from, TimePoint at, std::string_view what,
             std::string_view words);
   void Retry(Stored& row, const Outcome& outcome, const segue::Retry& retry, TimePoint now);
+  void TooLate(Stored& row, TimePoint now);
   void End(Stored& row, DeliveryState state, std::string_view reason, TimePoint now);
   Result<Stored> LoadForHand(std::int64_t id, std::string_view verb, std::string_view note,
                              bool waiting_too) const;

@@ -85,6 +85,16 @@ std::map<std::string, std::int64_t> Outbox::Waiting() const {
   return all;
 }
 
+std::vector<std::string> Outbox::ConnectorsAtWork() const {
+  std::vector<std::string> all;
+  Statement select =
+      db_.Prepare("SELECT DISTINCT connector FROM outbox WHERE state IN (0, 1) ORDER BY connector");
+  while (select.Step()) {
+    all.push_back(select.Text(0));
+  }
+  return all;
+}
+
 std::optional<TimePoint> Outbox::NextDue(std::string_view connector) const {
   Statement select = db_.Prepare(
       "SELECT min(due) FROM (SELECT min(not_before) AS due FROM outbox WHERE connector = ?1 AND "

@@ -62,7 +62,8 @@ struct Dispatcher::Inner {
   std::int64_t last_call = 0;
   Redactor redact;  // Knows the secrets of all: one tool's words may repeat what another was told.
   Pauses pauses;
-  std::vector<std::string> nameless;  // Connectors that no file names, for whom something waits.
+  // Connectors that no file names, for whom something waits or was under way.
+  std::vector<std::string> nameless;
 
   void StartLine(Line& line, TimePoint now, std::vector<Call>& calls);
   std::vector<std::vector<Delivery>> Claim(Line& line, int attempts, TimePoint now);
@@ -98,7 +99,7 @@ Dispatcher::Dispatcher(State& state,
   }
   inner_->redact = Redactor(known);
   state.outbox().BreakLeases();
-  for (const auto& [connector, count] : state.outbox().Waiting()) {
+  for (const std::string& connector : state.outbox().ConnectorsAtWork()) {
     if (state.workspace().FindConnector(connector) == nullptr) {
       inner_->nameless.push_back(connector);
     }
@@ -111,6 +112,9 @@ std::vector<Call> Dispatcher::Start(TimePoint now) {
   std::vector<Call> calls;
   inner_->pauses.Refresh();
   for (const std::string& connector : inner_->nameless) {
+    // Nobody is left to say what protects a second call.
+    inner_->state.outbox().Rescue(
+        connector, [](const Delivery& /*delivery*/) { return Dedupe::kNone; }, now);
     inner_->state.outbox().DropStale(connector, now);
   }
   for (const std::unique_ptr<Inner::Line>& line : inner_->lines) {

@@ -369,6 +369,28 @@ TEST_CASE("what waits for a connector that no file names is told, and dropped wh
   CHECK(world.state->outbox().Get(1)->detail == "stale");
 }
 
+TEST_CASE("what was under way for a connector that no file names any more is unknown") {
+  World world;
+  world.Promise("gone", DeliveryKind::kTrack, 1);
+  REQUIRE(world.state->outbox().Claim("gone", kStart, kHour, 1).size() == 1);
+  world.Restart();
+  world.dispatcher->Start(kStart);
+  CHECK(world.state->outbox().Get(1)->state == DeliveryState::kUnknown);
+  CHECK(world.state->outbox().Get(1)->detail == "Segue stopped before the answer came");
+}
+
+TEST_CASE("a lost answer of a connector that no file names any more is not dropped as stale") {
+  World world;
+  world.Promise("gone", DeliveryKind::kTrack, 1);
+  const Delivery claimed = world.state->outbox().Claim("gone", kStart, kHour, 1).at(0);
+  const Outcome lost = {Outcome::Kind::kUnknown, "timeout", {}, {}};
+  world.state->outbox().Record(claimed, lost, Retry(), Dedupe::kKey, kStart);
+  world.Restart();
+  world.dispatcher->Start(kStart + 11 * kDay);
+  CHECK(world.state->outbox().Get(1)->state == DeliveryState::kUnknown);
+  CHECK(world.state->outbox().Get(1)->detail == "stale; last answer: timeout");
+}
+
 TEST_CASE("another tool's secret in a vendor's words is not kept") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 1);

@@ -401,7 +401,11 @@ Result<void> Outbox::DropByHand(std::int64_t id, std::string_view note, TimePoin
     return row.error();
   }
   row->delivery.detail = "dropped by hand: " + std::string(note);
-  Transition(*row, State::kDropped, now, "by_hand", note);
+  // Whoever drops what waits need not know that it was tried: only what they were told is unknown
+  // is dropped for good.
+  const bool open = row->delivery.state == State::kWaiting && row->unresolved;
+  row->delivery.detail += open ? "; an earlier answer was lost" : "";
+  Transition(*row, open ? State::kUnknown : State::kDropped, now, "by_hand", note);
   work.Commit();
   return {};
 }

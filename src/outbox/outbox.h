@@ -97,7 +97,9 @@ class Outbox {
   void Release(std::int64_t id, TimePoint not_before);
 
   // For people: retry, drop or mark-sent of unknown and dead ones (and drop of waiting ones), each
-  // with a note that is kept. Error: no such delivery, or its state does not allow that.
+  // with a note that is kept. What waits after a lost answer is unknown when it is dropped: it is
+  // not sent again, but may have arrived. Error: no such delivery, or its state does not allow
+  // that.
   Result<void> RetryByHand(std::int64_t id, std::string_view note, TimePoint now);
   Result<void> DropByHand(std::int64_t id, std::string_view note, TimePoint now);
   Result<void> MarkSent(std::int64_t id, std::string_view note, TimePoint now);

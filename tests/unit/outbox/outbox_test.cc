@@ -337,6 +337,20 @@ TEST_CASE_FIXTURE(Fixture, "a person may drop what waits, but not retry it") {
   CHECK(outbox->DropByHand(id, "wrong text", kStart).has_value());
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "who drops by hand what waits after a lost answer leaves it unknown first") {
+  outbox->Enqueue(Make("lara"));
+  const std::int64_t id = ClaimOne(kStart).id;
+  Record(*outbox->Get(id), Answer(Outcome::Kind::kUnknown, "timeout"), Dedupe::kKey, kStart);
+  REQUIRE(Only().state == State::kWaiting);
+  CHECK(outbox->DropByHand(id, "wrong text", kStart + kHour).has_value());
+  CHECK(Only().state == State::kUnknown);
+  CHECK(Only().detail == "dropped by hand: wrong text; an earlier answer was lost");
+  CHECK(outbox->Claim("smtp", kStart + 2 * kHour, kLease, 10).empty());
+  CHECK(outbox->DropByHand(id, "it did not arrive", kStart + kHour).has_value());
+  CHECK(Only().state == State::kDropped);
+}
+
 TEST_CASE_FIXTURE(
     Fixture, "an address has a template that waits, however old, or came lately, in any spelling") {
   outbox->Enqueue(Make("lara"));

@@ -206,7 +206,7 @@ void Outbox::Record(const Delivery& delivery, const Outcome& outcome, const segu
       Retry(*row, outcome, retry, now);
       break;
     case Outcome::Kind::kSplit:
-      SEGUE_CHECK(false);  // The dispatcher tries the halves instead.
+      SEGUE_CHECK(false);  // The dispatcher tries smaller batches instead.
     case Outcome::Kind::kUnknown:
       row->unresolved = true;
       if (dedupe == Dedupe::kNone) {

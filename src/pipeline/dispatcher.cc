@@ -75,7 +75,7 @@ struct Dispatcher::Inner {
   bool Reaches(Delivery& delivery, TimePoint now);
   bool HeldBack(const Delivery& delivery, TimePoint now);
   void Step(Work work, TimePoint now, std::vector<Call>& calls);
-  void Split(Work work, TimePoint now, std::vector<Call>& calls);
+  void Split(const Work& work, TimePoint now);
   void Conclude(const Work& work, const std::vector<Outcome>& outcomes, TimePoint now);
 };
 
@@ -334,26 +334,24 @@ void Dispatcher::Inner::Step(Work work, TimePoint now, std::vector<Call>& calls)
   const auto& outcomes = std::get<std::vector<Outcome>>(next);
   SEGUE_CHECK(outcomes.size() == work.batch.size());
   if (outcomes.front().kind == Outcome::Kind::kSplit) {
-    Split(std::move(work), now, calls);
-    return;
+    Split(work, now);
+  } else {
+    Conclude(work, outcomes, now);
   }
-  Conclude(work, outcomes, now);
   --line.in_flight;
 }
 
-void Dispatcher::Inner::Split(Work work, TimePoint now, std::vector<Call>& calls) {
+// Nothing was done: all of them wait again, and are claimed in smaller batches as any others are,
+// where the limits leave room and under a lease of their own.
+void Dispatcher::Inner::Split(const Work& work, TimePoint now) {
   SEGUE_CHECK(work.batch.size() > 1);
   Line& line = *work.line;
-  const std::size_t half = work.batch.size() / 2;
-  line.batch_max = std::min(line.batch_max, std::max<std::size_t>(half, 1));
-  const auto middle = work.batch.begin() + static_cast<std::ptrdiff_t>(half);
-  Work second{
-      {std::make_move_iterator(middle), std::make_move_iterator(work.batch.end())}, &line, {}};
-  work.batch.erase(middle, work.batch.end());
-  work.done.clear();
-  ++line.in_flight;
-  Step(std::move(work), now, calls);
-  Step(std::move(second), now, calls);
+  line.batch_max = std::min(line.batch_max, work.batch.size() / 2);
+  Transaction all(state.db());
+  for (const Delivery& delivery : work.batch) {
+    state.outbox().Release(delivery.id, std::min(delivery.not_before, now));
+  }
+  all.Commit();
 }
 
 void Dispatcher::Inner::Conclude(const Work& work, const std::vector<Outcome>& outcomes,

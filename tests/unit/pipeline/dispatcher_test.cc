@@ -391,6 +391,29 @@ TEST_CASE("a lost answer of a connector that no file names any more is not dropp
   CHECK(world.state->outbox().Get(1)->detail == "stale; last answer: timeout");
 }
 
+TEST_CASE("the halves of what was too large together begin only where there is room") {
+  World world("", "parallel: 1\n");
+  world.Promise("crm", DeliveryKind::kSet, 64);
+  std::vector<Call> calls = world.dispatcher->Start(kStart);
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(calls.size() == 1);
+    std::vector<Call> next = world.dispatcher->Finish(calls[0].id, Answered(413), kStart);
+    for (Call& call : world.dispatcher->Start(kStart)) {
+      next.push_back(std::move(call));
+    }
+    calls = std::move(next);
+  }
+  CHECK(calls.size() == 1);
+  CHECK(world.dispatcher->Health()[2].in_flight == 1);
+  CHECK(world.state->outbox().Count().running == 8);
+}
+
+TEST_CASE("halves keep to the requests of a day") {
+  World world("", "daily: 4\n");
+  world.Promise("crm", DeliveryKind::kSet, 64);
+  CHECK(world.Serve(kStart, [](const Call&) { return Answered(413); }) == 4);
+}
+
 TEST_CASE("another tool's secret in a vendor's words is not kept") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 1);

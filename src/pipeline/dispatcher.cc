@@ -371,6 +371,9 @@ void Dispatcher::Inner::Conclude(const Work& work, const std::vector<Outcome>& o
   const bool failed = std::all_of(outcomes.begin(), outcomes.end(), [](const Outcome& outcome) {
     return outcome.kind == Outcome::Kind::kRetry || outcome.kind == Outcome::Kind::kUnknown;
   });
+  if (!failed && work.done.empty()) {
+    return;  // We refused it ourselves: the vendor was not asked.
+  }
   if (!failed) {
     line.breaker.Succeeded();
     line.words.clear();

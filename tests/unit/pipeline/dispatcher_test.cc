@@ -414,6 +414,23 @@ TEST_CASE("halves keep to the requests of a day") {
   CHECK(world.Serve(kStart, [](const Call&) { return Answered(413); }) == 4);
 }
 
+TEST_CASE("what the dispatcher refuses by itself does not say that the vendor is back") {
+  World world;
+  TimePoint now = kStart;
+  for (int i = 0; i < 5; ++i) {
+    world.Promise("crm", DeliveryKind::kTrack, 1, now);
+    world.Serve(now, [](const Call&) { return Answered(503); });
+    now += kHour;
+  }
+  REQUIRE(world.dispatcher->Health()[2].failures >= 5);
+  world.Promise("crm", DeliveryKind::kTask, 1, kStart);  // It is for nobody.
+  world.Promise("crm", DeliveryKind::kTrack, 10, now);
+  const std::vector<Call> probe = world.dispatcher->Start(now);
+  CHECK(world.state->outbox().Get(6)->state == DeliveryState::kRefused);
+  CHECK(probe.size() == 1);
+  CHECK(world.dispatcher->Health()[2].failures >= 5);
+}
+
 TEST_CASE("another tool's secret in a vendor's words is not kept") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 1);

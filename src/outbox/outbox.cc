@@ -72,6 +72,15 @@ CREATE INDEX IF NOT EXISTS outbox_message
   ON outbox(customer, changed, state, not_before, claimed, purpose, template) WHERE kind = 0;
 )";
 
+// By what a message goes: what its template says today need not be what it said then.
+constexpr std::string_view kChannels = R"(
+ALTER TABLE outbox ADD COLUMN channel TEXT NOT NULL DEFAULT '';
+UPDATE outbox SET channel = coalesce(json_extract(payload, '$.channel'), '') WHERE kind = 0;
+DROP INDEX outbox_message;
+CREATE INDEX outbox_message
+  ON outbox(customer, changed, state, not_before, claimed, purpose, channel) WHERE kind = 0;
+)";
+
 // Runs that may still have to take a message back, asked for in every cycle: fields and events can
 // wait by the thousand meanwhile.
 constexpr std::string_view kUnsentIndex = R"(
@@ -85,6 +94,7 @@ using State = DeliveryState;
 Outbox::Outbox(Database& db) : db_(db) {
   db_.Ensure("outbox", kTables);
   db_.Ensure("outbox of messages", kMessageIndex);
+  db_.Ensure("outbox of channels", kChannels);
   db_.Ensure("outbox of unsent messages", kUnsentIndex);
   if (db_.thrown_away()) {
     db_.Execute("DROP INDEX IF EXISTS outbox_state");  // For people who ask how things stand.
@@ -100,8 +110,8 @@ bool Outbox::Enqueue(const Delivery& delivery) {
   Statement insert = db_.Prepare(
       "INSERT INTO outbox(key, kind, connector, purpose, customer, customer_key, playbook, run, "
       "step, payload, address, "
-      "template, created, not_before, stale_after, state, changed) VALUES "
-      "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?) "
+      "template, created, not_before, stale_after, state, changed, channel) VALUES "
+      "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?,?) "
       "ON CONFLICT(key) DO NOTHING");
   const std::string address =
       delivery.kind == DeliveryKind::kMessage ? AddressKey(delivery.payload.to) : std::string();
@@ -121,6 +131,7 @@ bool Outbox::Enqueue(const Delivery& delivery) {
       .Bind(14, ToMicros(delivery.not_before))
       .Bind(15, ToMicros(delivery.stale_after))
       .Bind(16, ToMicros(delivery.created))
+      .Bind(17, delivery.payload.channel)
       .Run();
   return db_.Changes() == 1;
 }

@@ -54,13 +54,10 @@ void Host::DropJoins(std::int64_t run, std::string_view why, TimePoint now) {
 
 namespace {
 
-// The channel of a message is that of its template.
-std::vector<CountedMessage> Counted(Statement& select, const Workspace& workspace) {
+std::vector<CountedMessage> Counted(Statement& select) {
   std::vector<CountedMessage> all;
   while (select.Step()) {
-    const Template* found = workspace.FindTemplate(select.Text(2));
-    all.push_back({FromMicros(select.Int(0)), select.Text(1),
-                   found == nullptr ? std::string() : found->channel});
+    all.push_back({FromMicros(select.Int(0)), select.Text(1), select.Text(2)});
   }
   return all;
 }
@@ -69,10 +66,10 @@ std::vector<CountedMessage> Counted(Statement& select, const Workspace& workspac
 
 std::vector<CountedMessage> Host::Messages(CustomerIndex customer, TimePoint after) {
   Statement select = state_.db().Prepare(
-      "SELECT CASE WHEN state IN (2, 5) THEN changed ELSE not_before END AS at, purpose, template "
+      "SELECT CASE WHEN state IN (2, 5) THEN changed ELSE not_before END AS at, purpose, channel "
       "FROM outbox WHERE customer = ?1 AND kind = 0 AND state IN (0, 1, 2, 5) AND at > ?2");
   select.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, ToMicros(after));
-  return Counted(select, state_.workspace());
+  return Counted(select);
 }
 
 void Host::Supersede(const Delivery& delivery, TimePoint now) {
@@ -104,14 +101,14 @@ TimePoint CapsHoldUntil(State& state, const Delivery& delivery, TimePoint now) {
   }
   // Of two that were claimed together the older one goes first.
   Statement select = state.db().Prepare(
-      "SELECT o.changed, o.purpose, o.template FROM outbox o, outbox own WHERE own.id = ?1 AND "
+      "SELECT o.changed, o.purpose, o.channel FROM outbox o, outbox own WHERE own.id = ?1 AND "
       "o.customer = own.customer AND o.kind = 0 AND o.id <> own.id AND ((o.state IN (2, 5) AND "
       "o.changed > ?2) OR (o.state = 1 AND (o.claimed < own.claimed OR (o.claimed = own.claimed "
       "AND o.id < "
       "own.id))))");
   select.Bind(1, delivery.id).Bind(2, ToMicros(now - longest));
-  return RoomUnderCaps(workspace.caps, delivery.purpose, delivery.payload.channel,
-                       Counted(select, workspace), now)
+  return RoomUnderCaps(workspace.caps, delivery.purpose, delivery.payload.channel, Counted(select),
+                       now)
       .at;
 }
 

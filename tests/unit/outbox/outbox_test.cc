@@ -463,6 +463,19 @@ TEST_CASE("a crash at any commit loses nothing and accepts nothing twice") {
   }
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "a state file of before channels were kept learns them by its messages") {
+  outbox->Enqueue(Make("lara"));
+  db->Execute(
+      "DROP INDEX outbox_message; ALTER TABLE outbox DROP COLUMN channel; "
+      "CREATE INDEX outbox_message ON outbox(customer) WHERE kind = 0; "
+      "DELETE FROM part WHERE name = 'outbox of channels'");
+  Open();
+  Statement channel = db->Prepare("SELECT channel FROM outbox");
+  REQUIRE(channel.Step());
+  CHECK(channel.Text(0) == "email");
+}
+
 TEST_CASE("the arrows are those of docs/outbox.md and no others") {
   const std::vector<State> states = {State::kWaiting, State::kRunning,    State::kAccepted,
                                      State::kRefused, State::kSuppressed, State::kUnknown,

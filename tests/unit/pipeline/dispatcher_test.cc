@@ -431,6 +431,18 @@ TEST_CASE("what the dispatcher refuses by itself does not say that the vendor is
   CHECK(world.dispatcher->Health()[2].failures >= 5);
 }
 
+TEST_CASE("a cap of a channel counts what went out by it, whatever became of its template") {
+  World world("", "", "caps: [{purpose: product, channel: email, max: 1 per 20d}]\n");
+  const auto fine = [](const Call&) { return Answered(200); };
+  world.Moves("c1", "c1@example.com");
+  world.Promise("one", DeliveryKind::kMessage, 1);
+  REQUIRE(world.state->workspace().FindTemplate("hello") == nullptr);
+  CHECK(world.Serve(kStart, fine) == 1);
+  world.Promise("one", DeliveryKind::kMessage, 1, kStart + 15 * kDay, "c1");
+  CHECK(world.Serve(kStart + 16 * kDay, fine) == 0);
+  CHECK(world.Serve(kStart + 20 * kDay, fine) == 1);
+}
+
 TEST_CASE("another tool's secret in a vendor's words is not kept") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 1);

@@ -137,6 +137,12 @@ class Outbox {
   bool HasOpenTask(std::string_view playbook, std::string_view step, CustomerIndex customer) const;
   // Whether another delivery waits that takes the same person out of the same list.
   bool AwaitsRemoval(const Delivery& removal) const;
+  // Whether an older change of the same field or list is under way: which of two that are under way
+  // together comes last nobody knows.
+  bool AwaitsOlder(const Delivery& change) const;
+  // Takes out of a change what newer ones have said since of the same fields or list.  True: of
+  // what it said nothing is left.
+  bool Overtaken(Delivery& change) const;
 
  private:
   struct Stored;
@@ -149,6 +155,8 @@ class Outbox {
   void Note(const Stored& row, DeliveryState from, TimePoint at, std::string_view what,
             std::string_view words);
   void Retry(Stored& row, const Outcome& outcome, const segue::Retry& retry, TimePoint now);
+  // Those of the same fields or list, at the same connector.
+  std::vector<Delivery> ChangesBeside(const Delivery& change, std::string_view which) const;
   void TooLate(Stored& row, TimePoint now);
   void End(Stored& row, DeliveryState state, std::string_view reason, TimePoint now);
   Result<Stored> LoadForHand(std::int64_t id, std::string_view verb, std::string_view note,

@@ -7,6 +7,20 @@
 #include "outbox/stored.h"
 
 namespace segue {
+namespace {
+
+// Whether both change the same contact's or account's fields, or put the same one into the same
+// list or out of it.
+bool ChangesTheSame(const Delivery& one, const Delivery& other) {
+  return one.customer_key == other.customer_key && one.payload.to == other.payload.to &&
+         one.payload.account == other.payload.account && one.payload.name == other.payload.name;
+}
+
+bool IsChange(const Delivery& delivery) {
+  return delivery.kind == DeliveryKind::kSet || delivery.kind == DeliveryKind::kAudience;
+}
+
+}  // namespace
 
 std::optional<Delivery> Outbox::Get(std::int64_t id) const {
   std::optional<Stored> row = Load(id);
@@ -134,6 +148,54 @@ bool Outbox::HasOpenTask(std::string_view playbook, std::string_view step,
       "LIMIT 1");
   select.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, playbook).Bind(3, step);
   return select.Step();
+}
+
+bool Outbox::AwaitsOlder(const Delivery& change) const {
+  if (!IsChange(change)) {
+    return false;
+  }
+  const auto& values = change.payload.values;
+  for (const Delivery& older : ChangesBeside(change, "id < ?4 AND state = 1")) {
+    const auto said = [&](const auto& value) { return older.payload.values.contains(value.first); };
+    if (std::any_of(values.begin(), values.end(), said)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool Outbox::Overtaken(Delivery& change) const {
+  if (!IsChange(change)) {
+    return false;
+  }
+  const std::vector<Delivery> newer = ChangesBeside(change, "id > ?4 AND state IN (1, 2, 5)");
+  if (change.kind == DeliveryKind::kAudience) {
+    return !newer.empty();
+  }
+  for (const Delivery& one : newer) {
+    std::erase_if(change.payload.values,
+                  [&](const auto& value) { return one.payload.values.contains(value.first); });
+  }
+  return !newer.empty() && change.payload.values.empty();
+}
+
+std::vector<Delivery> Outbox::ChangesBeside(const Delivery& change, std::string_view which) const {
+  Statement select =
+      db_.Prepare("SELECT " + std::string(kColumns) +
+                  " FROM outbox WHERE customer = ?1 AND +kind = ?2 AND +connector = ?3 AND " +
+                  std::string(which));
+  select.Bind(1, static_cast<std::int64_t>(change.customer))
+      .Bind(2, static_cast<std::int64_t>(change.kind))
+      .Bind(3, change.connector)
+      .Bind(4, change.id);
+  std::vector<Delivery> all;
+  while (select.Step()) {
+    Delivery other = Stored::Read(select).delivery;
+    if (ChangesTheSame(other, change)) {
+      all.push_back(std::move(other));
+    }
+  }
+  return all;
 }
 
 bool Outbox::AwaitsRemoval(const Delivery& removal) const {

@@ -28,6 +28,9 @@ constexpr int kExchangesMax = 20;
 // What a paused playbook has promised is looked at again so often.
 constexpr Duration kLookAfterPause = std::chrono::minutes(5);
 
+// A change waits as long as an older one of the same is under way.
+constexpr Duration kLookAfterOlder = std::chrono::seconds(1);
+
 constexpr Duration kPauseWithoutSecret = std::chrono::minutes(1);
 
 // Claimed at once: more would only be given back when a limit is reached.
@@ -279,6 +282,14 @@ bool Dispatcher::Inner::StillWanted(const Line& line, Delivery& delivery, TimePo
     } else {
       state.outbox().Release(delivery.id, room);
     }
+    return false;
+  }
+  if (state.outbox().AwaitsOlder(delivery)) {
+    state.outbox().Release(delivery.id, now + kLookAfterOlder);
+    return false;
+  }
+  if (state.outbox().Overtaken(delivery)) {
+    state.outbox().Drop(delivery.id, DeliveryState::kDropped, "superseded", now);
     return false;
   }
   if (line.settings->dry_run) {

@@ -443,6 +443,91 @@ TEST_CASE("a cap of a channel counts what went out by it, whatever became of its
   CHECK(world.Serve(kStart + 20 * kDay, fine) == 1);
 }
 
+// A field's value or a list, to customer c1, told by `one`.
+void Change(World& world, DeliveryKind kind, const std::string& value, TimePoint at,
+            const std::string& field = "level") {
+  Delivery delivery;
+  delivery.key = "change-" + value;
+  delivery.kind = kind;
+  delivery.connector = "one";
+  delivery.purpose = "service";
+  delivery.customer_key = "c1";
+  delivery.playbook = "p";
+  delivery.step = value;
+  delivery.payload.to = "c1@example.com";
+  delivery.payload.name = kind == DeliveryKind::kAudience ? "list" : "";
+  delivery.payload.values[kind == DeliveryKind::kAudience ? "action" : field] = value;
+  delivery.created = delivery.not_before = at;
+  delivery.stale_after = at + 10 * kDay;
+  REQUIRE(world.state->outbox().Enqueue(delivery));
+}
+
+TEST_CASE("an older value that was not taken at first never comes after a newer one") {
+  World world;
+  DeliveryKind kind = DeliveryKind::kSet;
+  std::string older = "high", newer = "low";
+  SUBCASE("of a field") {}
+  SUBCASE("of a list, which somebody joins and leaves") {
+    kind = DeliveryKind::kAudience;
+    older = "add";
+    newer = "remove";
+  }
+  Change(world, kind, older, kStart);
+  world.Serve(kStart, [](const Call&) { return Answered(429, {{"retry-after", "60"}}); });
+  Change(world, kind, newer, kStart);
+  const Delivery gone = world.state->outbox().Claim("one", kStart, kHour, 1).at(0);
+  REQUIRE(gone.id == 2);
+  world.state->outbox().Record(gone, {Outcome::Kind::kAccepted, "", {}, ""}, Retry(), Dedupe::kKey,
+                               kStart);
+  CHECK(world.Serve(kStart + kHour, [](const Call&) { return Answered(200); }) == 0);
+  CHECK(world.state->outbox().Get(1)->state == DeliveryState::kDropped);
+  CHECK(world.state->outbox().Get(1)->detail == "superseded");
+}
+
+TEST_CASE("a newer value waits as long as an older one is under way") {
+  World world;
+  Change(world, DeliveryKind::kSet, "high", kStart);
+  const std::vector<Call> first = world.dispatcher->Start(kStart);
+  REQUIRE(first.size() == 1);
+  Change(world, DeliveryKind::kSet, "low", kStart);
+  CHECK(world.dispatcher->Start(kStart + std::chrono::seconds(1)).empty());
+  world.dispatcher->Finish(first[0].id, Answered(200), kStart + std::chrono::seconds(1));
+  CHECK(world.Serve(kStart + kMinute, [](const Call&) { return Answered(200); }) == 1);
+  CHECK(world.state->outbox().Count().accepted == 2);
+}
+
+TEST_CASE("of an older change only those fields go out that no newer one has said since") {
+  World world;
+  Delivery both;
+  both.key = "both";
+  both.kind = DeliveryKind::kSet;
+  both.connector = "one";
+  both.customer_key = "c1";
+  both.payload.to = "c1@example.com";
+  both.payload.values = {{"level", "high"}, {"interest", "none"}};
+  both.created = kStart;
+  both.not_before = kStart + kHour;
+  both.stale_after = kStart + kDay;
+  REQUIRE(world.state->outbox().Enqueue(both));
+  Change(world, DeliveryKind::kSet, "low", kStart);
+  std::string last;
+  const auto fine = [&](const Call& call) {
+    last = call.request.body;
+    return Answered(200);
+  };
+  CHECK(world.Serve(kStart, fine) == 1);
+  CHECK(world.Serve(kStart + kHour, fine) == 1);
+  CHECK(last.find("interest") != std::string::npos);
+  CHECK(last.find("level") == std::string::npos);
+}
+
+TEST_CASE("of two fields of one customer neither waits for the other") {
+  World world;
+  Change(world, DeliveryKind::kSet, "high", kStart);
+  Change(world, DeliveryKind::kSet, "low", kStart, "interest");
+  CHECK(world.dispatcher->Start(kStart).size() == 2);
+}
+
 TEST_CASE("another tool's secret in a vendor's words is not kept") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 1);

@@ -278,18 +278,26 @@ std::int64_t Outbox::Doubt(std::string_view connector, const DedupeOf& dedupe,
                   " FROM outbox WHERE connector = ? AND state IN (0, 1) ORDER BY id");
   select.Bind(1, connector);
   while (select.Step()) {
-    Stored row = Stored::Read(select);
-    if (dedupe(row.delivery) == Dedupe::kNone) {
-      waiting.push_back(std::move(row));
-    }
+    waiting.push_back(Stored::Read(select));
   }
+  std::int64_t unknown = 0;
   for (Stored& row : waiting) {
     row.unresolved = true;
-    row.delivery.detail = "the state was copied: " + std::string(note);
-    Transition(row, State::kUnknown, now, "adopted", note);
+    if (dedupe(row.delivery) == Dedupe::kNone) {
+      row.delivery.detail = "the state was copied: " + std::string(note);
+      Transition(row, State::kUnknown, now, "adopted", note);
+      ++unknown;
+    } else if (row.delivery.state == State::kWaiting) {
+      // A second attempt, which looks first where that is what protects it.  Rescue counts one of
+      // what was under way.
+      db_.Prepare("UPDATE outbox SET unresolved = 1, attempts = attempts + 1 WHERE id = ?")
+          .Bind(1, row.delivery.id)
+          .Run();
+      Note(row, State::kWaiting, now, "adopted", note);
+    }
   }
   work.Commit();
-  return std::ssize(waiting);
+  return unknown;
 }
 
 void Outbox::Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now) {

@@ -80,8 +80,8 @@ class Outbox {
   // the state's lock: whoever claimed before it is gone.
   void BreakLeases();
 
-  // Somebody else may have sent what waits here: what nothing protects becomes unknown.  Returns
-  // how many.
+  // Somebody else may have sent what waits here: what nothing protects becomes unknown, and all
+  // else goes out as what was tried before.  Returns how many are unknown.
   std::int64_t Doubt(std::string_view connector, const DedupeOf& dedupe, std::string_view note,
                      TimePoint now);
 

@@ -351,6 +351,19 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(Only().state == State::kDropped);
 }
 
+TEST_CASE_FIXTURE(Fixture, "in a copied state, what can be looked up is looked up before it goes") {
+  outbox->Enqueue(Make("lara"));
+  CHECK(outbox->Doubt("smtp", Always(Dedupe::kLookup), "moved", kStart) == 0);
+  CHECK(ClaimOne(kStart).attempts == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "in a copied state, what is too late may still have gone out") {
+  outbox->Enqueue(Make("lara"));
+  CHECK(outbox->Doubt("smtp", Always(Dedupe::kKey), "moved", kStart) == 0);
+  CHECK(outbox->Claim("smtp", kStart + 2 * kDay, kLease, 10).empty());
+  CHECK(Only().state == State::kUnknown);
+}
+
 TEST_CASE_FIXTURE(
     Fixture, "an address has a template that waits, however old, or came lately, in any spelling") {
   outbox->Enqueue(Make("lara"));

@@ -78,7 +78,7 @@ ALTER TABLE outbox ADD COLUMN channel TEXT NOT NULL DEFAULT '';
 UPDATE outbox SET channel = coalesce(json_extract(payload, '$.channel'), '') WHERE kind = 0;
 DROP INDEX outbox_message;
 CREATE INDEX outbox_message
-  ON outbox(customer, changed, state, not_before, claimed, purpose, channel) WHERE kind = 0;
+  ON outbox(customer, changed, state, not_before, claimed, purpose, channel, unresolved) WHERE kind = 0;
 )";
 
 // Runs that may still have to take a message back, asked for in every cycle: fields and events can
@@ -424,6 +424,7 @@ Result<void> Outbox::DropByHand(std::int64_t id, std::string_view note, TimePoin
   // is dropped for good.
   const bool open = row->delivery.state == State::kWaiting && row->unresolved;
   row->delivery.detail += open ? "; an earlier answer was lost" : "";
+  row->unresolved = open;  // Whoever knows that it is in doubt has ended the doubt.
   Transition(*row, open ? State::kUnknown : State::kDropped, now, "by_hand", note);
   work.Commit();
   return {};

@@ -129,7 +129,8 @@ class Outbox {
   std::int64_t CallsOn(std::string_view connector, std::int64_t day) const;
 
   // Same-address gate: whether this template waits for this address or is on its way there, or was
-  // accepted, or became unknown, at or after now - within.
+  // accepted, or became unknown, at or after now - within; or was dropped or refused after an
+  // answer that was lost, so that it may have arrived.
   bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
                   Duration within) const;
   // Whether an earlier task of this step was promised and not refused or dropped.  Tools do not

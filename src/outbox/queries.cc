@@ -135,7 +135,9 @@ bool Outbox::AddressHas(std::string_view address, std::string_view template_id, 
                         Duration within) const {
   Statement select = db_.Prepare(
       "SELECT 1 FROM outbox WHERE address = ? AND address <> '' AND template = ? AND (state IN (0, "
-      "1) OR (state IN (2, 5) AND changed >= ?)) LIMIT 1");
+      "1) OR (state > 1 AND (state IN (2, 5) OR (unresolved = 1 AND state <> 7)) AND changed >= "
+      "?)) "
+      "LIMIT 1");
   select.Bind(1, AddressKey(address)).Bind(2, template_id).Bind(3, ToMicros(now - within));
   return select.Step();
 }

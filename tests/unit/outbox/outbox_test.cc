@@ -364,6 +364,20 @@ TEST_CASE_FIXTURE(Fixture, "in a copied state, what is too late may still have g
   CHECK(Only().state == State::kUnknown);
 }
 
+TEST_CASE_FIXTURE(Fixture, "an address has what may have come before it was dropped or refused") {
+  outbox->Enqueue(Make("lara"));
+  Record(ClaimOne(kStart), Answer(Outcome::Kind::kUnknown, "timeout"), Dedupe::kKey, kStart);
+  const TimePoint later = kStart + kHour;
+  SUBCASE("refused") {
+    Record(ClaimOne(later), Answer(Outcome::Kind::kRefused, "no"), Dedupe::kKey, later);
+  }
+  SUBCASE("dropped") {
+    outbox->Drop(Only().id, State::kDropped, "goal", later);
+  }
+  CHECK(outbox->AddressHas("lara@example.com", "hello", later, kDay));
+  CHECK_FALSE(outbox->AddressHas("lara@example.com", "hello", later + 2 * kDay, kDay));
+}
+
 TEST_CASE_FIXTURE(
     Fixture, "an address has a template that waits, however old, or came lately, in any spelling") {
   outbox->Enqueue(Make("lara"));

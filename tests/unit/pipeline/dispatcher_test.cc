@@ -528,6 +528,19 @@ TEST_CASE("of two fields of one customer neither waits for the other") {
   CHECK(world.dispatcher->Start(kStart).size() == 2);
 }
 
+TEST_CASE("a cap counts what may have arrived before it was dropped") {
+  World world("", "", "caps: [{purpose: product, channel: email, max: 1 per 20d}]\n");
+  world.Moves("c1", "c1@example.com");
+  world.Promise("one", DeliveryKind::kMessage, 1);
+  CHECK(world.Serve(kStart, [](const Call&) { return Lost(); }) == 1);
+  REQUIRE(world.state->outbox().Get(1)->state == DeliveryState::kWaiting);
+  world.state->outbox().Drop(1, DeliveryState::kDropped, "goal", kStart);
+  world.Promise("one", DeliveryKind::kMessage, 1, kStart + 15 * kDay, "c1");
+  const auto fine = [](const Call&) { return Answered(200); };
+  CHECK(world.Serve(kStart + 16 * kDay, fine) == 0);
+  CHECK(world.Serve(kStart + 20 * kDay, fine) == 1);
+}
+
 TEST_CASE("another tool's secret in a vendor's words is not kept") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 1);

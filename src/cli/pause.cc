@@ -93,18 +93,25 @@ std::string MissedText(const Missed& missed) {
          line(missed.waiting, "promises wait");
 }
 
+struct Dropped {
+  std::int64_t dropped = 0;
+  std::int64_t unknown = 0;  // May have arrived before the pause.
+};
+
 // Ends what waits, by hand and with the note.
-std::int64_t DropWaiting(Database& db, const Pause& pause, const std::string& note, TimePoint now) {
-  Outbox outbox(db);
+Dropped DropWaiting(Outbox& outbox, const Pause& pause, const std::string& note, TimePoint now) {
   OutboxFilter filter;
   filter.state = DeliveryState::kWaiting;
   filter.limit = -1;
   (pause.kind == "connector" ? filter.connector : filter.playbook) = pause.id;
-  std::int64_t dropped = 0;
+  Dropped count;
   for (const Delivery& delivery : outbox.List(filter)) {
-    dropped += outbox.DropByHand(delivery.id, note, now) ? 1 : 0;
+    if (outbox.DropByHand(delivery.id, note, now)) {
+      const bool open = outbox.Get(delivery.id)->state == DeliveryState::kUnknown;
+      ++(open ? count.unknown : count.dropped);
+    }
   }
-  return dropped;
+  return count;
 }
 
 }  // namespace
@@ -172,8 +179,9 @@ int RunResume(const Common& common, const PauseOptions& options) {
   }
   const Pause& pause = *found;
   // Tables that no cycle has made yet hold nothing.
-  const State tables(db, *checked.workspace, *checked.templates, now,
-                     OptionsFor(*checked.workspace, false));
+  // Its outbox gives back the codes of offers that are dropped unprinted.
+  State state(db, *checked.workspace, *checked.templates, now,
+              OptionsFor(*checked.workspace, false));
   const Missed missed = MissedBy(db, pause, checked.workspace->stale_after, now);
   const std::string text = MissedText(missed);
   if (missed.waiting > 0 && !options.send && !options.drop) {
@@ -185,10 +193,10 @@ int RunResume(const Common& common, const PauseOptions& options) {
                     options.what)};
   }
   Transaction work(db);
-  std::int64_t dropped = 0;
+  Dropped count;
   if (options.drop) {
-    dropped =
-        DropWaiting(db, pause, options.note.empty() ? "resumed without it" : options.note, now);
+    count = DropWaiting(state.outbox(), pause,
+                        options.note.empty() ? "resumed without it" : options.note, now);
   }
   const std::string since = checked.workspace->schema.timezone.Format(pause.since);
   pauses.End(kind, id);
@@ -202,14 +210,19 @@ int RunResume(const Common& common, const PauseOptions& options) {
                                   {"due", missed.due},
                                   {"stale", missed.stale},
                                   {"waiting", missed.waiting},
-                                  {"dropped", dropped}};
+                                  {"dropped", count.dropped},
+                                  {"unknown", count.unknown}};
     fmt::print("{}\n", boost::json::serialize(out));
     return kFine;
   }
   fmt::print("{} goes on. Since {}:\n{}", NameOf(kind, id), since,
              text.empty() ? "   nothing was missed\n" : text);
-  if (dropped > 0) {
-    fmt::print("   {:>7} of them were dropped\n", Grouped(dropped));
+  if (count.dropped > 0) {
+    fmt::print("   {:>7} of them were dropped\n", Grouped(count.dropped));
+  }
+  if (count.unknown > 0) {
+    fmt::print("   {:>7} of them are unknown: an answer was lost before, they may have arrived\n",
+               Grouped(count.unknown));
   }
   return kFine;
 }

@@ -56,15 +56,17 @@ int RunServe(const Common& common) {
 
 namespace {
 
-// What protects each delivery of the connector from a second effect.
-Outbox::DedupeOf ProtectionOf(const ConnectorSettings& settings) {
-  const Result<Secrets> secrets = ResolveSecrets(settings);
+// What protects each delivery of the connector from a second effect; nothing that is known of does
+// where no file names the connector any more.
+Outbox::DedupeOf ProtectionOf(const ConnectorSettings* settings) {
+  const Result<Secrets> secrets =
+      settings == nullptr ? Result<Secrets>(Error("")) : ResolveSecrets(*settings);
   if (!secrets) {
     return [](const Delivery& /*delivery*/) { return Dedupe::kNone; };
   }
   const std::shared_ptr<const Connector> connector =
-      FindConnectorSpec(settings.type)->make(settings, *secrets);
-  return [connector, said = settings.dedupe](const Delivery& delivery) {
+      FindConnectorSpec(settings->type)->make(*settings, *secrets);
+  return [connector, said = settings->dedupe](const Delivery& delivery) {
     return connector->Protects(delivery, said);
   };
 }
@@ -92,8 +94,9 @@ int RunAdopt(const Common& common, const AdoptOptions& options) {
   WatchOffers(outbox, offers);
   std::int64_t doubtful = 0;
   if (!options.original_stopped) {
-    for (const ConnectorSettings& connector : checked.workspace->connectors) {
-      doubtful += outbox.Doubt(connector.id, ProtectionOf(connector), options.note, now);
+    for (const std::string& connector : outbox.ConnectorsAtWork()) {
+      const ConnectorSettings* settings = checked.workspace->FindConnector(connector);
+      doubtful += outbox.Doubt(connector, ProtectionOf(settings), options.note, now);
     }
   }
   work.Commit();

@@ -95,7 +95,7 @@ struct Outcome {
     kSuppressed,
     kRetry,
     kUnknown,
-    kSplit  // Of a batch of several only: too large together, nothing was done; its halves are
+    kSplit  // Of a batch of several only: too large together, nothing was done; smaller ones are
             // tried.
   };
 

@@ -72,6 +72,15 @@ CREATE INDEX IF NOT EXISTS outbox_message
   ON outbox(customer, changed, state, not_before, claimed, purpose, template) WHERE kind = 0;
 )";
 
+// By what a message goes: what its template says today need not be what it said then.
+constexpr std::string_view kChannels = R"(
+ALTER TABLE outbox ADD COLUMN channel TEXT NOT NULL DEFAULT '';
+UPDATE outbox SET channel = coalesce(json_extract(payload, '$.channel'), '') WHERE kind = 0;
+DROP INDEX outbox_message;
+CREATE INDEX outbox_message
+  ON outbox(customer, changed, state, not_before, claimed, purpose, channel, unresolved) WHERE kind = 0;
+)";
+
 // Runs that may still have to take a message back, asked for in every cycle: fields and events can
 // wait by the thousand meanwhile.
 constexpr std::string_view kUnsentIndex = R"(
@@ -85,6 +94,7 @@ using State = DeliveryState;
 Outbox::Outbox(Database& db) : db_(db) {
   db_.Ensure("outbox", kTables);
   db_.Ensure("outbox of messages", kMessageIndex);
+  db_.Ensure("outbox of channels", kChannels);
   db_.Ensure("outbox of unsent messages", kUnsentIndex);
   if (db_.thrown_away()) {
     db_.Execute("DROP INDEX IF EXISTS outbox_state");  // For people who ask how things stand.
@@ -100,8 +110,8 @@ bool Outbox::Enqueue(const Delivery& delivery) {
   Statement insert = db_.Prepare(
       "INSERT INTO outbox(key, kind, connector, purpose, customer, customer_key, playbook, run, "
       "step, payload, address, "
-      "template, created, not_before, stale_after, state, changed) VALUES "
-      "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?) "
+      "template, created, not_before, stale_after, state, changed, channel) VALUES "
+      "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?,?) "
       "ON CONFLICT(key) DO NOTHING");
   const std::string address =
       delivery.kind == DeliveryKind::kMessage ? AddressKey(delivery.payload.to) : std::string();
@@ -121,6 +131,7 @@ bool Outbox::Enqueue(const Delivery& delivery) {
       .Bind(14, ToMicros(delivery.not_before))
       .Bind(15, ToMicros(delivery.stale_after))
       .Bind(16, ToMicros(delivery.created))
+      .Bind(17, delivery.payload.channel)
       .Run();
   return db_.Changes() == 1;
 }
@@ -146,12 +157,7 @@ std::vector<Delivery> Outbox::Claim(std::string_view connector, TimePoint now, D
     }
     for (Stored& row : due) {
       if (row.erased || now > row.delivery.stale_after) {
-        const std::string last =
-            row.delivery.detail.empty() ? "" : "; last answer: " + row.delivery.detail;
-        row.delivery.detail = (row.erased ? "erased" : "stale") + last;
-        const bool open = row.unresolved && !row.erased;
-        Transition(row, open ? State::kUnknown : State::kDropped, now,
-                   row.erased ? "erased" : "stale", "");
+        TooLate(row, now);
         continue;
       }
       row.claimed = now;
@@ -162,6 +168,16 @@ std::vector<Delivery> Outbox::Claim(std::string_view connector, TimePoint now, D
   }
   work.Commit();
   return claimed;
+}
+
+// Nobody may read "dropped" of one whose answer was lost and believe that nothing went out.
+void Outbox::TooLate(Stored& row, TimePoint now) {
+  const std::string_view what = row.erased ? "erased" : "stale";
+  const std::string last =
+      row.delivery.detail.empty() ? "" : "; last answer: " + row.delivery.detail;
+  row.delivery.detail = std::string(what) + last;
+  const bool open = row.unresolved && !row.erased;
+  Transition(row, open ? State::kUnknown : State::kDropped, now, what, "");
 }
 
 void Outbox::Record(const Delivery& delivery, const Outcome& outcome, const segue::Retry& retry,
@@ -201,7 +217,7 @@ void Outbox::Record(const Delivery& delivery, const Outcome& outcome, const segu
       Retry(*row, outcome, retry, now);
       break;
     case Outcome::Kind::kSplit:
-      SEGUE_CHECK(false);  // The dispatcher tries the halves instead.
+      SEGUE_CHECK(false);  // The dispatcher tries smaller batches instead.
     case Outcome::Kind::kUnknown:
       row->unresolved = true;
       if (dedupe == Dedupe::kNone) {
@@ -262,18 +278,26 @@ std::int64_t Outbox::Doubt(std::string_view connector, const DedupeOf& dedupe,
                   " FROM outbox WHERE connector = ? AND state IN (0, 1) ORDER BY id");
   select.Bind(1, connector);
   while (select.Step()) {
-    Stored row = Stored::Read(select);
-    if (dedupe(row.delivery) == Dedupe::kNone) {
-      waiting.push_back(std::move(row));
-    }
+    waiting.push_back(Stored::Read(select));
   }
+  std::int64_t unknown = 0;
   for (Stored& row : waiting) {
     row.unresolved = true;
-    row.delivery.detail = "the state was copied: " + std::string(note);
-    Transition(row, State::kUnknown, now, "adopted", note);
+    if (dedupe(row.delivery) == Dedupe::kNone) {
+      row.delivery.detail = "the state was copied: " + std::string(note);
+      Transition(row, State::kUnknown, now, "adopted", note);
+      ++unknown;
+    } else if (row.delivery.state == State::kWaiting) {
+      // A second attempt, which looks first where that is what protects it.  Rescue counts one of
+      // what was under way.
+      db_.Prepare("UPDATE outbox SET unresolved = 1, attempts = attempts + 1 WHERE id = ?")
+          .Bind(1, row.delivery.id)
+          .Run();
+      Note(row, State::kWaiting, now, "adopted", note);
+    }
   }
   work.Commit();
-  return std::ssize(waiting);
+  return unknown;
 }
 
 void Outbox::Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now) {
@@ -312,16 +336,19 @@ void Outbox::Readdress(std::int64_t id, std::string_view address, TimePoint now)
 }
 
 void Outbox::DropStale(std::string_view connector, TimePoint now) {
-  std::vector<std::int64_t> late;
+  Transaction work(db_);
+  std::vector<Stored> late;
   Statement select =
-      db_.Prepare("SELECT id FROM outbox WHERE connector = ? AND state = 0 AND stale_after < ?");
+      db_.Prepare("SELECT " + std::string(kColumnsBare) +
+                  " FROM outbox WHERE connector = ? AND state = 0 AND stale_after < ?");
   select.Bind(1, connector).Bind(2, ToMicros(now));
   while (select.Step()) {
-    late.push_back(select.Int(0));
+    late.push_back(Stored::Read(select));
   }
-  for (const std::int64_t id : late) {
-    Drop(id, State::kDropped, "stale", now);
+  for (Stored& row : late) {
+    TooLate(row, now);
   }
+  work.Commit();
 }
 
 void Outbox::Release(std::int64_t id, TimePoint not_before) {
@@ -393,7 +420,12 @@ Result<void> Outbox::DropByHand(std::int64_t id, std::string_view note, TimePoin
     return row.error();
   }
   row->delivery.detail = "dropped by hand: " + std::string(note);
-  Transition(*row, State::kDropped, now, "by_hand", note);
+  // Whoever drops what waits need not know that it was tried: only what they were told is unknown
+  // is dropped for good.
+  const bool open = row->delivery.state == State::kWaiting && row->unresolved;
+  row->delivery.detail += open ? "; an earlier answer was lost" : "";
+  row->unresolved = open;  // Whoever knows that it is in doubt has ended the doubt.
+  Transition(*row, open ? State::kUnknown : State::kDropped, now, "by_hand", note);
   work.Commit();
   return {};
 }

@@ -80,8 +80,8 @@ class Outbox {
   // the state's lock: whoever claimed before it is gone.
   void BreakLeases();
 
-  // Somebody else may have sent what waits here: what nothing protects becomes unknown.  Returns
-  // how many.
+  // Somebody else may have sent what waits here: what nothing protects becomes unknown, and all
+  // else goes out as what was tried before.  Returns how many are unknown.
   std::int64_t Doubt(std::string_view connector, const DedupeOf& dedupe, std::string_view note,
                      TimePoint now);
 
@@ -90,14 +90,16 @@ class Outbox {
   void Drop(std::int64_t id, DeliveryState state, std::string_view reason, TimePoint now);
   // A message that was never tried goes to where the customer can be reached now.
   void Readdress(std::int64_t id, std::string_view address, TimePoint now);
-  // Drops what waited for a connector until it was too late: nobody claims for one that no file
-  // names any more.
+  // Ends what waited for a connector until it was too late, as Claim does: nobody claims for one
+  // that no file names any more.
   void DropStale(std::string_view connector, TimePoint now);
   // Puts a claimed delivery back without counting an attempt (rate limit).
   void Release(std::int64_t id, TimePoint not_before);
 
   // For people: retry, drop or mark-sent of unknown and dead ones (and drop of waiting ones), each
-  // with a note that is kept. Error: no such delivery, or its state does not allow that.
+  // with a note that is kept. What waits after a lost answer is unknown when it is dropped: it is
+  // not sent again, but may have arrived. Error: no such delivery, or its state does not allow
+  // that.
   Result<void> RetryByHand(std::int64_t id, std::string_view note, TimePoint now);
   Result<void> DropByHand(std::int64_t id, std::string_view note, TimePoint now);
   Result<void> MarkSent(std::int64_t id, std::string_view note, TimePoint now);
@@ -117,6 +119,8 @@ class Outbox {
   OutboxCounts Count() const;
   // How many wait, by connector.
   std::map<std::string, std::int64_t> Waiting() const;
+  // For whom something waits or is under way, by name.
+  std::vector<std::string> ConnectorsAtWork() const;
   // The next moment at which some delivery of the connector becomes due or a lease runs out.
   std::optional<TimePoint> NextDue(std::string_view connector) const;
 
@@ -125,7 +129,8 @@ class Outbox {
   std::int64_t CallsOn(std::string_view connector, std::int64_t day) const;
 
   // Same-address gate: whether this template waits for this address or is on its way there, or was
-  // accepted, or became unknown, at or after now - within.
+  // accepted, or became unknown, at or after now - within; or was dropped or refused after an
+  // answer that was lost, so that it may have arrived.
   bool AddressHas(std::string_view address, std::string_view template_id, TimePoint now,
                   Duration within) const;
   // Whether an earlier task of this step was promised and not refused or dropped.  Tools do not
@@ -133,6 +138,12 @@ class Outbox {
   bool HasOpenTask(std::string_view playbook, std::string_view step, CustomerIndex customer) const;
   // Whether another delivery waits that takes the same person out of the same list.
   bool AwaitsRemoval(const Delivery& removal) const;
+  // Whether an older change of the same field or list is under way: which of two that are under way
+  // together comes last nobody knows.
+  bool AwaitsOlder(const Delivery& change) const;
+  // Takes out of a change what newer ones have said since of the same fields or list.  True: of
+  // what it said nothing is left.
+  bool Overtaken(Delivery& change) const;
 
  private:
   struct Stored;
@@ -145,6 +156,9 @@ class Outbox {
   void Note(const Stored& row, DeliveryState from, TimePoint at, std::string_view what,
             std::string_view words);
   void Retry(Stored& row, const Outcome& outcome, const segue::Retry& retry, TimePoint now);
+  // Those of the same fields or list, at the same connector.
+  std::vector<Delivery> ChangesBeside(const Delivery& change, std::string_view which) const;
+  void TooLate(Stored& row, TimePoint now);
   void End(Stored& row, DeliveryState state, std::string_view reason, TimePoint now);
   Result<Stored> LoadForHand(std::int64_t id, std::string_view verb, std::string_view note,
                              bool waiting_too) const;

@@ -7,6 +7,20 @@
 #include "outbox/stored.h"
 
 namespace segue {
+namespace {
+
+// Whether both change the same contact's or account's fields, or put the same one into the same
+// list or out of it.
+bool ChangesTheSame(const Delivery& one, const Delivery& other) {
+  return one.customer_key == other.customer_key && one.payload.to == other.payload.to &&
+         one.payload.account == other.payload.account && one.payload.name == other.payload.name;
+}
+
+bool IsChange(const Delivery& delivery) {
+  return delivery.kind == DeliveryKind::kSet || delivery.kind == DeliveryKind::kAudience;
+}
+
+}  // namespace
 
 std::optional<Delivery> Outbox::Get(std::int64_t id) const {
   std::optional<Stored> row = Load(id);
@@ -85,6 +99,16 @@ std::map<std::string, std::int64_t> Outbox::Waiting() const {
   return all;
 }
 
+std::vector<std::string> Outbox::ConnectorsAtWork() const {
+  std::vector<std::string> all;
+  Statement select =
+      db_.Prepare("SELECT DISTINCT connector FROM outbox WHERE state IN (0, 1) ORDER BY connector");
+  while (select.Step()) {
+    all.push_back(select.Text(0));
+  }
+  return all;
+}
+
 std::optional<TimePoint> Outbox::NextDue(std::string_view connector) const {
   Statement select = db_.Prepare(
       "SELECT min(due) FROM (SELECT min(not_before) AS due FROM outbox WHERE connector = ?1 AND "
@@ -111,7 +135,9 @@ bool Outbox::AddressHas(std::string_view address, std::string_view template_id, 
                         Duration within) const {
   Statement select = db_.Prepare(
       "SELECT 1 FROM outbox WHERE address = ? AND address <> '' AND template = ? AND (state IN (0, "
-      "1) OR (state IN (2, 5) AND changed >= ?)) LIMIT 1");
+      "1) OR (state > 1 AND (state IN (2, 5) OR (unresolved = 1 AND state <> 7)) AND changed >= "
+      "?)) "
+      "LIMIT 1");
   select.Bind(1, AddressKey(address)).Bind(2, template_id).Bind(3, ToMicros(now - within));
   return select.Step();
 }
@@ -124,6 +150,54 @@ bool Outbox::HasOpenTask(std::string_view playbook, std::string_view step,
       "LIMIT 1");
   select.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, playbook).Bind(3, step);
   return select.Step();
+}
+
+bool Outbox::AwaitsOlder(const Delivery& change) const {
+  if (!IsChange(change)) {
+    return false;
+  }
+  const auto& values = change.payload.values;
+  for (const Delivery& older : ChangesBeside(change, "id < ?4 AND state = 1")) {
+    const auto said = [&](const auto& value) { return older.payload.values.contains(value.first); };
+    if (std::any_of(values.begin(), values.end(), said)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool Outbox::Overtaken(Delivery& change) const {
+  if (!IsChange(change)) {
+    return false;
+  }
+  const std::vector<Delivery> newer = ChangesBeside(change, "id > ?4 AND state IN (1, 2, 5)");
+  if (change.kind == DeliveryKind::kAudience) {
+    return !newer.empty();
+  }
+  for (const Delivery& one : newer) {
+    std::erase_if(change.payload.values,
+                  [&](const auto& value) { return one.payload.values.contains(value.first); });
+  }
+  return !newer.empty() && change.payload.values.empty();
+}
+
+std::vector<Delivery> Outbox::ChangesBeside(const Delivery& change, std::string_view which) const {
+  Statement select =
+      db_.Prepare("SELECT " + std::string(kColumns) +
+                  " FROM outbox WHERE customer = ?1 AND +kind = ?2 AND +connector = ?3 AND " +
+                  std::string(which));
+  select.Bind(1, static_cast<std::int64_t>(change.customer))
+      .Bind(2, static_cast<std::int64_t>(change.kind))
+      .Bind(3, change.connector)
+      .Bind(4, change.id);
+  std::vector<Delivery> all;
+  while (select.Step()) {
+    Delivery other = Stored::Read(select).delivery;
+    if (ChangesTheSame(other, change)) {
+      all.push_back(std::move(other));
+    }
+  }
+  return all;
 }
 
 bool Outbox::AwaitsRemoval(const Delivery& removal) const {

@@ -13,8 +13,8 @@ using State = DeliveryState;
 bool MayBecome(State from, State to) {
   switch (from) {
     case State::kWaiting:
-      // Accepted: an answer that came after the lease was over.  Unknown: too late, and an answer
-      // was lost before.
+      // Accepted: an answer that came after the lease was over.  Unknown: too late or dropped by
+      // hand, and an answer was lost before.
       return to == State::kRunning || to == State::kAccepted || to == State::kRefused ||
              to == State::kSuppressed || to == State::kUnknown || to == State::kDropped;
     case State::kRunning:

@@ -28,6 +28,9 @@ constexpr int kExchangesMax = 20;
 // What a paused playbook has promised is looked at again so often.
 constexpr Duration kLookAfterPause = std::chrono::minutes(5);
 
+// A change waits as long as an older one of the same is under way.
+constexpr Duration kLookAfterOlder = std::chrono::seconds(1);
+
 constexpr Duration kPauseWithoutSecret = std::chrono::minutes(1);
 
 // Claimed at once: more would only be given back when a limit is reached.
@@ -62,7 +65,8 @@ struct Dispatcher::Inner {
   std::int64_t last_call = 0;
   Redactor redact;  // Knows the secrets of all: one tool's words may repeat what another was told.
   Pauses pauses;
-  std::vector<std::string> nameless;  // Connectors that no file names, for whom something waits.
+  // Connectors that no file names, for whom something waits or was under way.
+  std::vector<std::string> nameless;
 
   void StartLine(Line& line, TimePoint now, std::vector<Call>& calls);
   std::vector<std::vector<Delivery>> Claim(Line& line, int attempts, TimePoint now);
@@ -74,7 +78,7 @@ struct Dispatcher::Inner {
   bool Reaches(Delivery& delivery, TimePoint now);
   bool HeldBack(const Delivery& delivery, TimePoint now);
   void Step(Work work, TimePoint now, std::vector<Call>& calls);
-  void Split(Work work, TimePoint now, std::vector<Call>& calls);
+  void Split(const Work& work, TimePoint now);
   void Conclude(const Work& work, const std::vector<Outcome>& outcomes, TimePoint now);
 };
 
@@ -98,7 +102,7 @@ Dispatcher::Dispatcher(State& state,
   }
   inner_->redact = Redactor(known);
   state.outbox().BreakLeases();
-  for (const auto& [connector, count] : state.outbox().Waiting()) {
+  for (const std::string& connector : state.outbox().ConnectorsAtWork()) {
     if (state.workspace().FindConnector(connector) == nullptr) {
       inner_->nameless.push_back(connector);
     }
@@ -111,6 +115,9 @@ std::vector<Call> Dispatcher::Start(TimePoint now) {
   std::vector<Call> calls;
   inner_->pauses.Refresh();
   for (const std::string& connector : inner_->nameless) {
+    // Nobody is left to say what protects a second call.
+    inner_->state.outbox().Rescue(
+        connector, [](const Delivery& /*delivery*/) { return Dedupe::kNone; }, now);
     inner_->state.outbox().DropStale(connector, now);
   }
   for (const std::unique_ptr<Inner::Line>& line : inner_->lines) {
@@ -277,6 +284,14 @@ bool Dispatcher::Inner::StillWanted(const Line& line, Delivery& delivery, TimePo
     }
     return false;
   }
+  if (state.outbox().AwaitsOlder(delivery)) {
+    state.outbox().Release(delivery.id, now + kLookAfterOlder);
+    return false;
+  }
+  if (state.outbox().Overtaken(delivery)) {
+    state.outbox().Drop(delivery.id, DeliveryState::kDropped, "superseded", now);
+    return false;
+  }
   if (line.settings->dry_run) {
     state.outbox().Drop(delivery.id, DeliveryState::kDropped, "dry_run", now);
     return false;
@@ -330,26 +345,24 @@ void Dispatcher::Inner::Step(Work work, TimePoint now, std::vector<Call>& calls)
   const auto& outcomes = std::get<std::vector<Outcome>>(next);
   SEGUE_CHECK(outcomes.size() == work.batch.size());
   if (outcomes.front().kind == Outcome::Kind::kSplit) {
-    Split(std::move(work), now, calls);
-    return;
+    Split(work, now);
+  } else {
+    Conclude(work, outcomes, now);
   }
-  Conclude(work, outcomes, now);
   --line.in_flight;
 }
 
-void Dispatcher::Inner::Split(Work work, TimePoint now, std::vector<Call>& calls) {
+// Nothing was done: all of them wait again, and are claimed in smaller batches as any others are,
+// where the limits leave room and under a lease of their own.
+void Dispatcher::Inner::Split(const Work& work, TimePoint now) {
   SEGUE_CHECK(work.batch.size() > 1);
   Line& line = *work.line;
-  const std::size_t half = work.batch.size() / 2;
-  line.batch_max = std::min(line.batch_max, std::max<std::size_t>(half, 1));
-  const auto middle = work.batch.begin() + static_cast<std::ptrdiff_t>(half);
-  Work second{
-      {std::make_move_iterator(middle), std::make_move_iterator(work.batch.end())}, &line, {}};
-  work.batch.erase(middle, work.batch.end());
-  work.done.clear();
-  ++line.in_flight;
-  Step(std::move(work), now, calls);
-  Step(std::move(second), now, calls);
+  line.batch_max = std::min(line.batch_max, work.batch.size() / 2);
+  Transaction all(state.db());
+  for (const Delivery& delivery : work.batch) {
+    state.outbox().Release(delivery.id, std::min(delivery.not_before, now));
+  }
+  all.Commit();
 }
 
 void Dispatcher::Inner::Conclude(const Work& work, const std::vector<Outcome>& outcomes,
@@ -369,6 +382,9 @@ void Dispatcher::Inner::Conclude(const Work& work, const std::vector<Outcome>& o
   const bool failed = std::all_of(outcomes.begin(), outcomes.end(), [](const Outcome& outcome) {
     return outcome.kind == Outcome::Kind::kRetry || outcome.kind == Outcome::Kind::kUnknown;
   });
+  if (!failed && work.done.empty()) {
+    return;  // We refused it ourselves: the vendor was not asked.
+  }
   if (!failed) {
     line.breaker.Succeeded();
     line.words.clear();

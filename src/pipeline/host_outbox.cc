@@ -54,25 +54,24 @@ void Host::DropJoins(std::int64_t run, std::string_view why, TimePoint now) {
 
 namespace {
 
-// The channel of a message is that of its template.
-std::vector<CountedMessage> Counted(Statement& select, const Workspace& workspace) {
+std::vector<CountedMessage> Counted(Statement& select) {
   std::vector<CountedMessage> all;
   while (select.Step()) {
-    const Template* found = workspace.FindTemplate(select.Text(2));
-    all.push_back({FromMicros(select.Int(0)), select.Text(1),
-                   found == nullptr ? std::string() : found->channel});
+    all.push_back({FromMicros(select.Int(0)), select.Text(1), select.Text(2)});
   }
   return all;
 }
 
 }  // namespace
 
+// What was dropped or refused after an answer that was lost may have arrived.
 std::vector<CountedMessage> Host::Messages(CustomerIndex customer, TimePoint after) {
   Statement select = state_.db().Prepare(
-      "SELECT CASE WHEN state IN (2, 5) THEN changed ELSE not_before END AS at, purpose, template "
-      "FROM outbox WHERE customer = ?1 AND kind = 0 AND state IN (0, 1, 2, 5) AND at > ?2");
+      "SELECT CASE WHEN state > 1 THEN changed ELSE not_before END AS at, purpose, channel FROM "
+      "outbox WHERE customer = ?1 AND kind = 0 AND (state IN (0, 1, 2, 5) OR (unresolved = 1 AND "
+      "state <> 7)) AND at > ?2");
   select.Bind(1, static_cast<std::int64_t>(customer)).Bind(2, ToMicros(after));
-  return Counted(select, state_.workspace());
+  return Counted(select);
 }
 
 void Host::Supersede(const Delivery& delivery, TimePoint now) {
@@ -104,14 +103,15 @@ TimePoint CapsHoldUntil(State& state, const Delivery& delivery, TimePoint now) {
   }
   // Of two that were claimed together the older one goes first.
   Statement select = state.db().Prepare(
-      "SELECT o.changed, o.purpose, o.template FROM outbox o, outbox own WHERE own.id = ?1 AND "
-      "o.customer = own.customer AND o.kind = 0 AND o.id <> own.id AND ((o.state IN (2, 5) AND "
-      "o.changed > ?2) OR (o.state = 1 AND (o.claimed < own.claimed OR (o.claimed = own.claimed "
+      "SELECT o.changed, o.purpose, o.channel FROM outbox o, outbox own WHERE own.id = ?1 AND "
+      "o.customer = own.customer AND o.kind = 0 AND o.id <> own.id AND ((o.state > 1 AND (o.state "
+      "IN (2, 5) OR (o.unresolved = 1 AND o.state <> 7)) AND o.changed > ?2) OR (o.state = 1 AND "
+      "(o.claimed < own.claimed OR (o.claimed = own.claimed "
       "AND o.id < "
       "own.id))))");
   select.Bind(1, delivery.id).Bind(2, ToMicros(now - longest));
-  return RoomUnderCaps(workspace.caps, delivery.purpose, delivery.payload.channel,
-                       Counted(select, workspace), now)
+  return RoomUnderCaps(workspace.caps, delivery.purpose, delivery.payload.channel, Counted(select),
+                       now)
       .at;
 }
 

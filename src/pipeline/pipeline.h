@@ -245,7 +245,7 @@ class Dispatcher {
   // The caller may hold a Transaction open over Start and several Finish, and then must commit it
   // before it performs a call.
   std::vector<Call> Start(TimePoint now);
-  // The reply to one call; may return the next call of the same attempt, or those of its halves.
+  // The reply to one call; may return the next call of the same attempt.
   std::vector<Call> Finish(std::int64_t call, const Reply& reply, TimePoint now);
   // When Start has something to do again, unless a reply comes first.
   std::optional<TimePoint> Next(TimePoint now) const;

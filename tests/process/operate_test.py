@@ -1,6 +1,7 @@
 """The tools of those who operate: backtest, pause and resume, send-test, through the real program."""
 
 import json
+import sqlite3
 from datetime import datetime, timezone
 
 from harness import Workbench, check
@@ -63,6 +64,20 @@ def pause():
     check("is not paused" in bench.fail("resume", "box", code=64), "what is not paused cannot be resumed")
     bench.run("pause", "all")
     check("nothing was missed" in bench.run("resume", "all"), "all of it stops and goes on")
+
+
+def drop_with_a_code():
+    bench = shop(["anna"])
+    bench.write("rules/offer.yaml", OFFER)
+    bench.run("run")
+    bench.run("pause", "box")
+    (bench.state / "inbox/orders_2.csv").write_text(ORDERS + f"anna,{now()},o7,10\n")
+    bench.run("run")
+    with sqlite3.connect(bench.state / "segue.db") as db:
+        codes = "SELECT count(*) FROM offer_code WHERE state <> 0"
+        check(db.execute(codes).fetchone() == (1,), "a code is kept for what waits")
+        check("1 of them were dropped" in bench.run("resume", "box", "--drop"), "what waits is dropped")
+        check(db.execute(codes).fetchone() == (0,), "and its code is there for somebody else")
 
 
 def now():
@@ -200,6 +215,7 @@ if __name__ == "__main__":
     pause()
     send_test()
     preview_of_an_offer()
+    drop_with_a_code()
     runs_that_end()
     backfill_of_the_same_files()
     lost_state()

@@ -296,6 +296,18 @@ def copies():
     check(daemon.end() == 0, "after adopt it runs")
 
     bench = bench_with_baseline(BOX)
+    bench.run("pause", "box")
+    people(bench, "a", 2)
+    bench.run("run")
+    copy = bench.state.parent / "copy"
+    shutil.copytree(bench.state, copy)
+    bench.state = copy
+    with sqlite3.connect(copy / "segue.db") as db:
+        db.execute("UPDATE outbox SET connector = 'gone'")  # A file that named it was taken away.
+    said = bench.run("adopt", "--note", "the old machine is gone")
+    check("2 waiting deliveries are unknown" in said, f"what no file names a connector for is in doubt: {said}")
+
+    bench = bench_with_baseline(BOX)
     backup = (bench.state / "segue.db").read_bytes()
     people(bench, "a", 3)
     bench.run("run")

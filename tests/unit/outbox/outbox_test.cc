@@ -337,6 +337,47 @@ TEST_CASE_FIXTURE(Fixture, "a person may drop what waits, but not retry it") {
   CHECK(outbox->DropByHand(id, "wrong text", kStart).has_value());
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "who drops by hand what waits after a lost answer leaves it unknown first") {
+  outbox->Enqueue(Make("lara"));
+  const std::int64_t id = ClaimOne(kStart).id;
+  Record(*outbox->Get(id), Answer(Outcome::Kind::kUnknown, "timeout"), Dedupe::kKey, kStart);
+  REQUIRE(Only().state == State::kWaiting);
+  CHECK(outbox->DropByHand(id, "wrong text", kStart + kHour).has_value());
+  CHECK(Only().state == State::kUnknown);
+  CHECK(Only().detail == "dropped by hand: wrong text; an earlier answer was lost");
+  CHECK(outbox->Claim("smtp", kStart + 2 * kHour, kLease, 10).empty());
+  CHECK(outbox->DropByHand(id, "it did not arrive", kStart + kHour).has_value());
+  CHECK(Only().state == State::kDropped);
+}
+
+TEST_CASE_FIXTURE(Fixture, "in a copied state, what can be looked up is looked up before it goes") {
+  outbox->Enqueue(Make("lara"));
+  CHECK(outbox->Doubt("smtp", Always(Dedupe::kLookup), "moved", kStart) == 0);
+  CHECK(ClaimOne(kStart).attempts == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "in a copied state, what is too late may still have gone out") {
+  outbox->Enqueue(Make("lara"));
+  CHECK(outbox->Doubt("smtp", Always(Dedupe::kKey), "moved", kStart) == 0);
+  CHECK(outbox->Claim("smtp", kStart + 2 * kDay, kLease, 10).empty());
+  CHECK(Only().state == State::kUnknown);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an address has what may have come before it was dropped or refused") {
+  outbox->Enqueue(Make("lara"));
+  Record(ClaimOne(kStart), Answer(Outcome::Kind::kUnknown, "timeout"), Dedupe::kKey, kStart);
+  const TimePoint later = kStart + kHour;
+  SUBCASE("refused") {
+    Record(ClaimOne(later), Answer(Outcome::Kind::kRefused, "no"), Dedupe::kKey, later);
+  }
+  SUBCASE("dropped") {
+    outbox->Drop(Only().id, State::kDropped, "goal", later);
+  }
+  CHECK(outbox->AddressHas("lara@example.com", "hello", later, kDay));
+  CHECK_FALSE(outbox->AddressHas("lara@example.com", "hello", later + 2 * kDay, kDay));
+}
+
 TEST_CASE_FIXTURE(
     Fixture, "an address has a template that waits, however old, or came lately, in any spelling") {
   outbox->Enqueue(Make("lara"));
@@ -447,6 +488,19 @@ TEST_CASE("a crash at any commit loses nothing and accepts nothing twice") {
       CHECK(world.outbox->Count().accepted == 2);
     }
   }
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a state file of before channels were kept learns them by its messages") {
+  outbox->Enqueue(Make("lara"));
+  db->Execute(
+      "DROP INDEX outbox_message; ALTER TABLE outbox DROP COLUMN channel; "
+      "CREATE INDEX outbox_message ON outbox(customer) WHERE kind = 0; "
+      "DELETE FROM part WHERE name = 'outbox of channels'");
+  Open();
+  Statement channel = db->Prepare("SELECT channel FROM outbox");
+  REQUIRE(channel.Step());
+  CHECK(channel.Text(0) == "email");
 }
 
 TEST_CASE("the arrows are those of docs/outbox.md and no others") {

@@ -369,6 +369,178 @@ TEST_CASE("what waits for a connector that no file names is told, and dropped wh
   CHECK(world.state->outbox().Get(1)->detail == "stale");
 }
 
+TEST_CASE("what was under way for a connector that no file names any more is unknown") {
+  World world;
+  world.Promise("gone", DeliveryKind::kTrack, 1);
+  REQUIRE(world.state->outbox().Claim("gone", kStart, kHour, 1).size() == 1);
+  world.Restart();
+  world.dispatcher->Start(kStart);
+  CHECK(world.state->outbox().Get(1)->state == DeliveryState::kUnknown);
+  CHECK(world.state->outbox().Get(1)->detail == "Segue stopped before the answer came");
+}
+
+TEST_CASE("a lost answer of a connector that no file names any more is not dropped as stale") {
+  World world;
+  world.Promise("gone", DeliveryKind::kTrack, 1);
+  const Delivery claimed = world.state->outbox().Claim("gone", kStart, kHour, 1).at(0);
+  const Outcome lost = {Outcome::Kind::kUnknown, "timeout", {}, {}};
+  world.state->outbox().Record(claimed, lost, Retry(), Dedupe::kKey, kStart);
+  world.Restart();
+  world.dispatcher->Start(kStart + 11 * kDay);
+  CHECK(world.state->outbox().Get(1)->state == DeliveryState::kUnknown);
+  CHECK(world.state->outbox().Get(1)->detail == "stale; last answer: timeout");
+}
+
+TEST_CASE("the halves of what was too large together begin only where there is room") {
+  World world("", "parallel: 1\n");
+  world.Promise("crm", DeliveryKind::kSet, 64);
+  std::vector<Call> calls = world.dispatcher->Start(kStart);
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(calls.size() == 1);
+    std::vector<Call> next = world.dispatcher->Finish(calls[0].id, Answered(413), kStart);
+    for (Call& call : world.dispatcher->Start(kStart)) {
+      next.push_back(std::move(call));
+    }
+    calls = std::move(next);
+  }
+  CHECK(calls.size() == 1);
+  CHECK(world.dispatcher->Health()[2].in_flight == 1);
+  CHECK(world.state->outbox().Count().running == 8);
+}
+
+TEST_CASE("halves keep to the requests of a day") {
+  World world("", "daily: 4\n");
+  world.Promise("crm", DeliveryKind::kSet, 64);
+  CHECK(world.Serve(kStart, [](const Call&) { return Answered(413); }) == 4);
+}
+
+TEST_CASE("what the dispatcher refuses by itself does not say that the vendor is back") {
+  World world;
+  TimePoint now = kStart;
+  for (int i = 0; i < 5; ++i) {
+    world.Promise("crm", DeliveryKind::kTrack, 1, now);
+    world.Serve(now, [](const Call&) { return Answered(503); });
+    now += kHour;
+  }
+  REQUIRE(world.dispatcher->Health()[2].failures >= 5);
+  world.Promise("crm", DeliveryKind::kTask, 1, kStart);  // It is for nobody.
+  world.Promise("crm", DeliveryKind::kTrack, 10, now);
+  const std::vector<Call> probe = world.dispatcher->Start(now);
+  CHECK(world.state->outbox().Get(6)->state == DeliveryState::kRefused);
+  CHECK(probe.size() == 1);
+  CHECK(world.dispatcher->Health()[2].failures >= 5);
+}
+
+TEST_CASE("a cap of a channel counts what went out by it, whatever became of its template") {
+  World world("", "", "caps: [{purpose: product, channel: email, max: 1 per 20d}]\n");
+  const auto fine = [](const Call&) { return Answered(200); };
+  world.Moves("c1", "c1@example.com");
+  world.Promise("one", DeliveryKind::kMessage, 1);
+  REQUIRE(world.state->workspace().FindTemplate("hello") == nullptr);
+  CHECK(world.Serve(kStart, fine) == 1);
+  world.Promise("one", DeliveryKind::kMessage, 1, kStart + 15 * kDay, "c1");
+  CHECK(world.Serve(kStart + 16 * kDay, fine) == 0);
+  CHECK(world.Serve(kStart + 20 * kDay, fine) == 1);
+}
+
+// A field's value or a list, to customer c1, told by `one`.
+void Change(World& world, DeliveryKind kind, const std::string& value, TimePoint at,
+            const std::string& field = "level") {
+  Delivery delivery;
+  delivery.key = "change-" + value;
+  delivery.kind = kind;
+  delivery.connector = "one";
+  delivery.purpose = "service";
+  delivery.customer_key = "c1";
+  delivery.playbook = "p";
+  delivery.step = value;
+  delivery.payload.to = "c1@example.com";
+  delivery.payload.name = kind == DeliveryKind::kAudience ? "list" : "";
+  delivery.payload.values[kind == DeliveryKind::kAudience ? "action" : field] = value;
+  delivery.created = delivery.not_before = at;
+  delivery.stale_after = at + 10 * kDay;
+  REQUIRE(world.state->outbox().Enqueue(delivery));
+}
+
+TEST_CASE("an older value that was not taken at first never comes after a newer one") {
+  World world;
+  DeliveryKind kind = DeliveryKind::kSet;
+  std::string older = "high", newer = "low";
+  SUBCASE("of a field") {}
+  SUBCASE("of a list, which somebody joins and leaves") {
+    kind = DeliveryKind::kAudience;
+    older = "add";
+    newer = "remove";
+  }
+  Change(world, kind, older, kStart);
+  world.Serve(kStart, [](const Call&) { return Answered(429, {{"retry-after", "60"}}); });
+  Change(world, kind, newer, kStart);
+  const Delivery gone = world.state->outbox().Claim("one", kStart, kHour, 1).at(0);
+  REQUIRE(gone.id == 2);
+  world.state->outbox().Record(gone, {Outcome::Kind::kAccepted, "", {}, ""}, Retry(), Dedupe::kKey,
+                               kStart);
+  CHECK(world.Serve(kStart + kHour, [](const Call&) { return Answered(200); }) == 0);
+  CHECK(world.state->outbox().Get(1)->state == DeliveryState::kDropped);
+  CHECK(world.state->outbox().Get(1)->detail == "superseded");
+}
+
+TEST_CASE("a newer value waits as long as an older one is under way") {
+  World world;
+  Change(world, DeliveryKind::kSet, "high", kStart);
+  const std::vector<Call> first = world.dispatcher->Start(kStart);
+  REQUIRE(first.size() == 1);
+  Change(world, DeliveryKind::kSet, "low", kStart);
+  CHECK(world.dispatcher->Start(kStart + std::chrono::seconds(1)).empty());
+  world.dispatcher->Finish(first[0].id, Answered(200), kStart + std::chrono::seconds(1));
+  CHECK(world.Serve(kStart + kMinute, [](const Call&) { return Answered(200); }) == 1);
+  CHECK(world.state->outbox().Count().accepted == 2);
+}
+
+TEST_CASE("of an older change only those fields go out that no newer one has said since") {
+  World world;
+  Delivery both;
+  both.key = "both";
+  both.kind = DeliveryKind::kSet;
+  both.connector = "one";
+  both.customer_key = "c1";
+  both.payload.to = "c1@example.com";
+  both.payload.values = {{"level", "high"}, {"interest", "none"}};
+  both.created = kStart;
+  both.not_before = kStart + kHour;
+  both.stale_after = kStart + kDay;
+  REQUIRE(world.state->outbox().Enqueue(both));
+  Change(world, DeliveryKind::kSet, "low", kStart);
+  std::string last;
+  const auto fine = [&](const Call& call) {
+    last = call.request.body;
+    return Answered(200);
+  };
+  CHECK(world.Serve(kStart, fine) == 1);
+  CHECK(world.Serve(kStart + kHour, fine) == 1);
+  CHECK(last.find("interest") != std::string::npos);
+  CHECK(last.find("level") == std::string::npos);
+}
+
+TEST_CASE("of two fields of one customer neither waits for the other") {
+  World world;
+  Change(world, DeliveryKind::kSet, "high", kStart);
+  Change(world, DeliveryKind::kSet, "low", kStart, "interest");
+  CHECK(world.dispatcher->Start(kStart).size() == 2);
+}
+
+TEST_CASE("a cap counts what may have arrived before it was dropped") {
+  World world("", "", "caps: [{purpose: product, channel: email, max: 1 per 20d}]\n");
+  world.Moves("c1", "c1@example.com");
+  world.Promise("one", DeliveryKind::kMessage, 1);
+  CHECK(world.Serve(kStart, [](const Call&) { return Lost(); }) == 1);
+  REQUIRE(world.state->outbox().Get(1)->state == DeliveryState::kWaiting);
+  world.state->outbox().Drop(1, DeliveryState::kDropped, "goal", kStart);
+  world.Promise("one", DeliveryKind::kMessage, 1, kStart + 15 * kDay, "c1");
+  const auto fine = [](const Call&) { return Answered(200); };
+  CHECK(world.Serve(kStart + 16 * kDay, fine) == 0);
+  CHECK(world.Serve(kStart + 20 * kDay, fine) == 1);
+}
+
 TEST_CASE("another tool's secret in a vendor's words is not kept") {
   World world;
   world.Promise("one", DeliveryKind::kTrack, 1);

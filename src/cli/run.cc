@@ -40,10 +40,8 @@ Diagnostics AskData(const Common& common, const Checked& checked) {
 }  // namespace
 
 int RunCheck(const Common& common, const CheckOptions& options) {
-  Diagnostics found;
-  std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, found);
-  Checked checked = CheckWorkspace(std::move(files));
-  found.insert(found.end(), checked.diagnostics.begin(), checked.diagnostics.end());
+  Checked checked = LoadFolder(common);
+  Diagnostics found = std::move(checked.diagnostics);
   if (options.with_data && checked.workspace != nullptr) {
     const Diagnostics told = AskData(common, checked);
     found.insert(found.end(), told.begin(), told.end());

@@ -27,14 +27,6 @@ namespace {
 
 constexpr std::size_t kKeysNamed = 10;  // Of customers who share an address.
 
-Checked LoadFolder(const Common& common) {
-  Diagnostics found;
-  std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, found);
-  Checked checked = CheckWorkspace(std::move(files));
-  checked.diagnostics.insert(checked.diagnostics.begin(), found.begin(), found.end());
-  return checked;
-}
-
 Checked RequireGood(Checked checked, const Common& common) {
   if (checked.workspace == nullptr || HasErrors(checked.diagnostics)) {
     Diagnostics errors;
@@ -49,6 +41,30 @@ Checked RequireGood(Checked checked, const Common& common) {
 }
 
 }  // namespace
+
+Checked LoadFolder(const Common& common) {
+  Checked checked;
+  std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, checked.diagnostics);
+  if (files.empty() && checked.diagnostics.empty()) {
+    std::error_code ignored;
+    const bool there = std::filesystem::is_directory(common.workspace, ignored);
+    checked.diagnostics.push_back(
+        {Severity::kError,
+         "SG000",
+         Place{},
+         there ? fmt::format("the folder {} holds no workspace: no file in config/, rules/ and "
+                             "templates/",
+                             common.workspace)
+               : fmt::format("there is no folder {}", common.workspace),
+         {},
+         "name the workspace's folder with --workspace, or begin with `segue init FOLDER`"});
+    return checked;
+  }
+  const Diagnostics found = std::move(checked.diagnostics);
+  checked = CheckWorkspace(std::move(files));
+  checked.diagnostics.insert(checked.diagnostics.begin(), found.begin(), found.end());
+  return checked;
+}
 
 Checked OpenWorkspace(const Common& common) {
   return RequireGood(LoadFolder(common), common);
@@ -70,7 +86,10 @@ Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& 
            "segue plan -o plan.json, segue approve plan.json, segue apply plan.json"});
       checked.workspace = nullptr;
     }
-    return checked.workspace == nullptr ? std::move(checked) : WithEarlier(db, std::move(checked));
+    // Also what could not be read is an error, and to check again would forget it.
+    return checked.workspace == nullptr || HasErrors(checked.diagnostics)
+               ? std::move(checked)
+               : WithEarlier(db, std::move(checked));
   }
   Diagnostics ignored;
   if (FilesHash(ReadWorkspaceFiles(common.workspace, ignored)) != applied->hash) {

@@ -33,7 +33,9 @@ struct Failure : std::runtime_error {
   std::string message;
 };
 
-// The files, checked.  Prints the diagnostics and throws Failure when something is an error.
+// The files of the folder, checked.
+Checked LoadFolder(const Common& common);
+// The same; prints the diagnostics and throws Failure when something is an error.
 Checked OpenWorkspace(const Common& common);
 
 // What a run in earnest takes: the files that were applied, else those of the folder.  `notes` gets

@@ -1,6 +1,7 @@
 """The tools of those who operate: backtest, pause and resume, send-test, through the real program."""
 
 import json
+import subprocess
 from datetime import datetime, timezone
 
 from harness import Workbench, check
@@ -189,6 +190,26 @@ def lost_state():
     bench.run("run")
 
 
+def links_that_lead_nowhere():
+    """Rules that are gone because a link is broken stop what they do: nobody may have to find out later."""
+    bench = somebody_in_a_list()  # With a run under way, whose version is compiled beside the files.
+    (bench.folder / "rules/shared.yaml").symlink_to("/gone/shared.yaml")
+    for words in (("check",), ("run",), ("plan",)):
+        done = subprocess.run(bench.command(*words), env=bench.environment(), capture_output=True, text=True)
+        check(done.returncode == 1 and "rules/shared.yaml: is a link that leads nowhere" in done.stdout + done.stderr,
+              f"{words[0]} names a link that leads nowhere: {done.returncode} {done.stderr}")
+
+
+def no_workspace():
+    bench = shop(["anna"])
+    bench.folder = bench.folder / "elsewhere"
+    for words in (("run",), ("plan",), ("outbox",)):
+        said = bench.fail(*words)
+        check(f"there is no folder {bench.folder}" in said and "--workspace" in said and "SG006" not in said, f"{words[0]} says that the folder is not there: {said}")
+    bench.folder.mkdir()
+    check("holds no workspace" in bench.fail("run") and not (bench.state / "segue.db").exists(), "or that it holds nothing")
+
+
 def erase_from_a_list():
     bench = somebody_in_a_list()
     said = bench.run("customer", "erase", "bela", "--note", "asked for it", codes=(1,))
@@ -203,4 +224,6 @@ if __name__ == "__main__":
     runs_that_end()
     backfill_of_the_same_files()
     lost_state()
+    links_that_lead_nowhere()
+    no_workspace()
     erase_from_a_list()

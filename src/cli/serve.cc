@@ -55,17 +55,30 @@ int RunServe(const Common& common) {
 
 namespace {
 
-// What protects each delivery of the connector from a second effect.
-Outbox::DedupeOf ProtectionOf(const ConnectorSettings& settings) {
-  const Result<Secrets> secrets = ResolveSecrets(settings);
+// What protects each delivery of the connector from a second effect; null: of one that is in no
+// file, and may come back.
+Outbox::DedupeOf ProtectionOf(const ConnectorSettings* settings) {
+  const Result<Secrets> secrets =
+      settings == nullptr ? Result<Secrets>(Error("")) : ResolveSecrets(*settings);
   if (!secrets) {
     return [](const Delivery& /*delivery*/) { return Dedupe::kNone; };
   }
   const std::shared_ptr<const Connector> connector =
-      FindConnectorSpec(settings.type)->make(settings, *secrets);
-  return [connector, said = settings.dedupe](const Delivery& delivery) {
+      FindConnectorSpec(settings->type)->make(*settings, *secrets);
+  return [connector, said = settings->dedupe](const Delivery& delivery) {
     return connector->Protects(delivery, said);
   };
+}
+
+// Those that something waits for or is on its way to.
+std::vector<std::string> ConnectorsWithWork(Database& db) {
+  std::vector<std::string> connectors;
+  Statement list =
+      db.Prepare("SELECT DISTINCT connector FROM outbox WHERE state IN (0, 1) ORDER BY connector");
+  while (list.Step()) {
+    connectors.push_back(list.Text(0));
+  }
+  return connectors;
 }
 
 }  // namespace
@@ -76,8 +89,8 @@ int RunAdopt(const Common& common, const AdoptOptions& options) {
     throw Failure{kUsage, "say why with --note; it is kept with every delivery in doubt\n"};
   }
   const StateLock lock(common.state);
-  const Checked checked = OpenWorkspace(common);
   Database db = Database::Open(StateFile(common));
+  const Checked checked = OpenRunning(db, common);
   const TimePoint now = SystemClock().Now();
   Home home(db, StateFile(common));
   // One commit: after a crash in the middle the state is in doubt as before.
@@ -91,8 +104,9 @@ int RunAdopt(const Common& common, const AdoptOptions& options) {
   WatchOffers(outbox, offers);
   std::int64_t doubtful = 0;
   if (!options.original_stopped) {
-    for (const ConnectorSettings& connector : checked.workspace->connectors) {
-      doubtful += outbox.Doubt(connector.id, ProtectionOf(connector), options.note, now);
+    for (const std::string& connector : ConnectorsWithWork(db)) {
+      doubtful += outbox.Doubt(connector, ProtectionOf(checked.workspace->FindConnector(connector)),
+                               options.note, now);
     }
   }
   work.Commit();

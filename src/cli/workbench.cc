@@ -110,6 +110,16 @@ Checked OpenToRun(Database& db, const Common& common) {
   return checked;
 }
 
+Checked OpenRunning(Database& db, const Common& common) {
+  if (std::optional<Release> running = RunningRelease(db)) {
+    Checked checked = CheckWorkspace(std::move(running->files), false, VersionsInUse(db));
+    if (checked.workspace != nullptr) {
+      return checked;
+    }
+  }
+  return WithEarlier(db, OpenWorkspace(common));
+}
+
 TimePoint MomentOf(const Common& common, const Workspace& workspace) {
   if (common.at.empty()) {
     return SystemClock().Now();
@@ -199,11 +209,12 @@ Checked WithEarlier(Database& db, Checked checked) {
                          : CheckWorkspace(std::move(checked.files), false, std::move(earlier));
 }
 
-Opened::Opened(const Common& common) : checked(OpenWorkspace(common)) {
+Opened::Opened(const Common& common, bool running)
+    : checked(running ? Checked() : OpenWorkspace(common)) {
   RequireState(common);
   db = std::make_unique<Database>(Database::Open(StateFile(common)));
   look = std::make_unique<Transaction>(*db);
-  checked = WithEarlier(*db, std::move(checked));
+  checked = running ? OpenRunning(*db, common) : WithEarlier(*db, std::move(checked));
   now = MomentOf(common, *checked.workspace);
   state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,
                                   OptionsFor(*checked.workspace, false));

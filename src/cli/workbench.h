@@ -44,6 +44,12 @@ Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& 
 // The same; prints the diagnostics and throws Failure when something is an error.
 Checked OpenToRun(Database& db, const Common& common);
 
+// The files that ran last or were applied since, for verbs that change the state between runs: what
+// lies in the folder may be an edit that is not done, must not take effect by them and must not
+// stand in their way.  Those of the folder where none ever ran, or where this program cannot read
+// the others.
+Checked OpenRunning(Database& db, const Common& common);
+
 // `--at`, or the machine's clock.
 TimePoint MomentOf(const Common& common, const Workspace& workspace);
 
@@ -79,7 +85,8 @@ StateOptions OptionsFor(const Workspace& workspace, bool needs_secret);
 
 // A state opened to be looked at.
 struct Opened {
-  explicit Opened(const Common& common);
+  // `running`: by the files of OpenRunning, in place of those of the folder.
+  explicit Opened(const Common& common, bool running = false);
 
   Checked checked;
   std::unique_ptr<Database> db;

@@ -1,6 +1,8 @@
 """The tools of those who operate: backtest, pause and resume, send-test, through the real program."""
 
 import json
+import shutil
+import sqlite3
 import subprocess
 from datetime import datetime, timezone
 
@@ -62,6 +64,10 @@ def pause():
     bench.run("run")
     check(len(list(mail.iterdir())) == 1, "with --send it goes out")
     check("is not paused" in bench.fail("resume", "box", code=64), "what is not paused cannot be resumed")
+    said = bench.fail("pause", "welcom", code=64)
+    check("did you mean welcome?" in said and "playbook:welcom" in said, f"a slip is answered by what is near: {said}")
+    bench.run("pause", "playbook:spring")
+    check("nothing was missed" in bench.run("resume", "spring"), "what is paused goes on by its name, also where no file has it")
     bench.run("pause", "all")
     check("nothing was missed" in bench.run("resume", "all"), "all of it stops and goes on")
 
@@ -200,10 +206,82 @@ def links_that_lead_nowhere():
               f"{words[0]} names a link that leads nowhere: {done.returncode} {done.stderr}")
 
 
+HOOK = "connector: hook\ntype: webhook\nauth: {url: env:HOOK}\ndedupe: none\n"
+
+
+def two_who_wait():
+    """A shop that ran in earnest, and whose mails to bela and cleo wait for a paused connector."""
+    bench = Workbench(HOOK)
+    inbox = bench.state / "inbox"
+    (inbox / "people.csv").write_text(PEOPLE + "anna,2026-01-01 00:00,anna@post.example,yes\n")
+    bench.run("run")
+    bench.run("pause", "hook")
+    (inbox / "people_2.csv").write_text(PEOPLE + "".join(f"{who},2026-03-01 00:00,{who}@post.example,yes\n" for who in ("bela", "cleo")))
+    (inbox / "orders_2.csv").write_text(ORDERS + "".join(f"{who},{now()},o-{who},10\n" for who in ("bela", "cleo")))
+    bench.run("run")
+    check(json.loads(bench.run("outbox", "--json", "--in", "waiting"))[0]["customer"] == "cleo", "two mails wait")
+    return bench
+
+
+def stored_names(bench):
+    with sqlite3.connect(bench.state / "segue.db") as db:
+        return [row[0] for table in ("ledger_kind", "ledger_trait_name") for row in db.execute(f"SELECT name FROM {table} ORDER BY id")]
+
+
+def every_verb_of_the_night(bench):
+    """What an operator may need before the files are as they should be."""
+    check("connector hook" in bench.run("pause"), "what is paused can be listed")
+    check("is paused" in bench.run("pause", "welcome"), "a playbook can be stopped")
+    check("goes on" in bench.run("resume", "welcome", "--send"), "and let go on")
+    check("2 waiting" in bench.run("outbox"), "the outbox can be looked at")
+    check("dropped" in bench.run("outbox", "drop", "1", "--note", "by phone"), "and changed")
+    check("cleo@post.example" in bench.run("customer", "export", "cleo"), "all that is known about somebody can be exported")
+    check(bench.doctor()["healthy"], "the state can be examined")
+    check("nothing was changed" in bench.run("adopt", "--note", "just to be sure"), "adopt knows its state")
+    check(json.loads(bench.run("customer", "erase", "bela", "--note", "asked", "--json"))["erased"], "somebody can be forgotten")
+    bench.run("resume", "hook", "--drop")
+    check(json.loads(bench.run("outbox", "--json", "--in", "waiting")) == [], "what waits can be dropped")
+
+
+def files_with_an_error():
+    bench = two_who_wait()
+    bench.write("rules/draft.yaml", "model: half\nof: [\n")
+    bench.fail("run")
+    every_verb_of_the_night(bench)
+
+
+def files_that_are_not_done():
+    bench = two_who_wait()
+    names = stored_names(bench)
+    segue = bench.folder / "config/segue.yaml"
+    text = segue.read_text()
+    segue.write_text(text.replace("events:", "events:\n  order_praised: {stars: number}").replace("email: text", "mail: text, email: number")
+                     .replace("email: customer.email}", "email: customer.mail}"))
+    bench.run("check")
+    every_verb_of_the_night(bench)
+    check(stored_names(bench) == names, f"files that never ran leave nothing in the state: {stored_names(bench)}")
+
+
+def adopted_without_a_connector():
+    """A draft leaves out the connector that two mails wait for: who comes back to it must find them in doubt."""
+    for draft in (True, False):
+        bench = two_who_wait()
+        bench.write("config/connectors.yaml", "connector: box\ntype: file\npath: outgoing/mail/\n")
+        segue = bench.folder / "config/segue.yaml"
+        segue.write_text(segue.read_text().replace("email: hook", "email: box"))
+        if not draft:
+            bench.run("run")
+        copy = bench.folder / "copy"
+        shutil.copytree(bench.state, copy)
+        bench.state = copy
+        bench.fail("run", code=4)
+        check("2 waiting deliveries are unknown now" in bench.run("adopt", "--note", "moved"), f"both are in doubt, in a draft: {draft}")
+
+
 def no_workspace():
     bench = shop(["anna"])
     bench.folder = bench.folder / "elsewhere"
-    for words in (("run",), ("plan",), ("outbox",)):
+    for words in (("run",), ("plan",), ("explain", "anna")):
         said = bench.fail(*words)
         check(f"there is no folder {bench.folder}" in said and "--workspace" in said and "SG006" not in said, f"{words[0]} says that the folder is not there: {said}")
     bench.folder.mkdir()
@@ -225,5 +303,8 @@ if __name__ == "__main__":
     backfill_of_the_same_files()
     lost_state()
     links_that_lead_nowhere()
+    files_with_an_error()
+    files_that_are_not_done()
+    adopted_without_a_connector()
     no_workspace()
     erase_from_a_list()

@@ -124,9 +124,12 @@ std::string MissedText(const Missed& missed) {
          line(missed.waiting, "promises wait");
 }
 
-// Ends what waits, by hand and with the note.
-std::int64_t DropWaiting(Database& db, const Pause& pause, const std::string& note, TimePoint now) {
+// Ends what waits, by hand and with the note; codes that it would have printed go back.
+std::int64_t DropWaiting(Database& db, const Workspace& workspace, const Pause& pause,
+                         const std::string& note, TimePoint now) {
   Outbox outbox(db);
+  Offers offers(db, workspace);
+  WatchOffers(outbox, offers);
   OutboxFilter filter;
   filter.state = DeliveryState::kWaiting;
   filter.limit = -1;
@@ -215,8 +218,8 @@ int RunResume(const Common& common, const PauseOptions& options) {
   }
   std::int64_t dropped = 0;
   if (options.drop) {
-    dropped =
-        DropWaiting(db, pause, options.note.empty() ? "resumed without it" : options.note, now);
+    dropped = DropWaiting(db, *checked.workspace, pause,
+                          options.note.empty() ? "resumed without it" : options.note, now);
   }
   const std::string since = checked.workspace->schema.timezone.Format(pause.since);
   pauses.End(kind, id);

@@ -209,9 +209,10 @@ def links_that_lead_nowhere():
 HOOK = "connector: hook\ntype: webhook\nauth: {url: env:HOOK}\ndedupe: none\n"
 
 
-def two_who_wait():
+def two_who_wait(rules=""):
     """A shop that ran in earnest, and whose mails to bela and cleo wait for a paused connector."""
     bench = Workbench(HOOK)
+    bench.write("rules/more.yaml", rules)
     inbox = bench.state / "inbox"
     (inbox / "people.csv").write_text(PEOPLE + "anna,2026-01-01 00:00,anna@post.example,yes\n")
     bench.run("run")
@@ -221,6 +222,14 @@ def two_who_wait():
     bench.run("run")
     check(json.loads(bench.run("outbox", "--json", "--in", "waiting"))[0]["customer"] == "cleo", "two mails wait")
     return bench
+
+
+def codes_that_are_dropped():
+    bench = two_who_wait(OFFER)
+    reserved = lambda: json.loads(bench.run("offers", "--json"))[0]["reserved"]
+    check(reserved() == 2, "two codes are reserved for what waits")
+    bench.run("resume", "hook", "--drop")
+    check(reserved() == 0, "what is dropped at a resume gives its codes back")
 
 
 def stored_names(bench):
@@ -303,6 +312,7 @@ if __name__ == "__main__":
     backfill_of_the_same_files()
     lost_state()
     links_that_lead_nowhere()
+    codes_that_are_dropped()
     files_with_an_error()
     files_that_are_not_done()
     adopted_without_a_connector()

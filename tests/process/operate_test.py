@@ -232,6 +232,30 @@ def codes_that_are_dropped():
     check(reserved() == 0, "what is dropped at a resume gives its codes back")
 
 
+def orders_of(bench, number, who):
+    inbox = bench.state / "inbox"
+    (inbox / f"people_{number}.csv").write_text(PEOPLE + "".join(f"{one},2026-03-01 00:00,{one}@post.example,yes\n" for one in who))
+    (inbox / f"orders_{number}.csv").write_text(ORDERS + "".join(f"{one},{now()},o-{one},10\n" for one in who))
+
+
+def held_by_a_brake():
+    bench = shop(["anna"])
+    bench.run("run")
+    bench.run("pause", "box")
+    orders_of(bench, 2, ["bela"])
+    bench.run("run")
+    bench.run("resume", "box", "--send")
+    segue = bench.folder / "config/segue.yaml"
+    segue.write_text(segue.read_text() + "safety: {max_sends_per_run: 1}\n")
+    orders_of(bench, 3, ["cleo", "dora"])
+    said = bench.fail("run", code=3)
+    mails = list((bench.state / "outgoing/mail").iterdir())
+    check(len(mails) == 1 and "1 call was made" in said, f"what was promised before a held cycle goes out: {said}")
+    check("max_sends_per_run" in bench.fail("run", code=3), "the cycle stays held")
+    bench.run("run", "--past-brake")
+    check(len(list((bench.state / "outgoing/mail").iterdir())) == 3, "and let pass it does all of its work")
+
+
 def stored_names(bench):
     with sqlite3.connect(bench.state / "segue.db") as db:
         return [row[0] for table in ("ledger_kind", "ledger_trait_name") for row in db.execute(f"SELECT name FROM {table} ORDER BY id")]
@@ -313,6 +337,7 @@ if __name__ == "__main__":
     lost_state()
     links_that_lead_nowhere()
     codes_that_are_dropped()
+    held_by_a_brake()
     files_with_an_error()
     files_that_are_not_done()
     adopted_without_a_connector()

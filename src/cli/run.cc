@@ -176,7 +176,8 @@ void PrintCycle(const CycleReport& report, const OutboxCounts& counts, std::int6
 int RunOnce(const Common& common, bool past_brake, bool ahead) {
   RequireNotLost(common);
   if (!std::filesystem::exists(StateFile(common))) {
-    OpenWorkspace(common);  // No state is made for files that are wrong.
+    // No state is made for files that are wrong, nor where a secret is missing.
+    OptionsFor(*OpenWorkspace(common).workspace, true);
   }
   const bool real = common.at.empty();
   const StateLock lock(common.state);

@@ -21,7 +21,8 @@ int RunServe(const Common& common) {
   spdlog::set_pattern(ErrorHasColour() ? "%Y-%m-%dT%H:%M:%S %^%l%$ %v" : "%l %v");
   RequireNotLost(common);
   if (!std::filesystem::exists(StateFile(common))) {
-    OpenWorkspace(common);  // No state is made for files that are wrong.
+    // No state is made for files that are wrong, nor where a secret is missing.
+    OptionsFor(*OpenWorkspace(common).workspace, true);
   }
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));

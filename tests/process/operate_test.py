@@ -256,6 +256,15 @@ def held_by_a_brake():
     check(len(list((bench.state / "outgoing/mail").iterdir())) == 3, "and let pass it does all of its work")
 
 
+def no_secret():
+    bench = shop(["anna"])
+    for verb in ("run", "serve"):
+        environment = {name: value for name, value in bench.environment().items() if name != "SIGN"}
+        done = subprocess.run(bench.command(verb), env=environment, capture_output=True, text=True)
+        check(done.returncode == 4 and "SIGN is not set" in done.stderr, f"a secret that is missing is named by {verb}: {done.stderr}")
+        check(not (bench.state / "segue.db").exists(), "and no state is begun without it")
+
+
 def stored_names(bench):
     with sqlite3.connect(bench.state / "segue.db") as db:
         return [row[0] for table in ("ledger_kind", "ledger_trait_name") for row in db.execute(f"SELECT name FROM {table} ORDER BY id")]
@@ -338,6 +347,7 @@ if __name__ == "__main__":
     links_that_lead_nowhere()
     codes_that_are_dropped()
     held_by_a_brake()
+    no_secret()
     files_with_an_error()
     files_that_are_not_done()
     adopted_without_a_connector()

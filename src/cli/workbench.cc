@@ -267,6 +267,12 @@ namespace {
 
 // Where the transport's thread leaves replies for this one.
 class ReplyQueue {
+    if (options.links_key.empty() && needs_secret) {
+      throw Failure{kCannotReach,
+                    fmt::format("serve.sign: {} is empty: nobody could sign off by the links that "
+                                "it signs\n",
+                                workspace.sign_secret)};
+    }
  public:
   using Replies = std::vector<std::pair<std::int64_t, Reply>>;
 

@@ -265,6 +265,25 @@ def no_secret():
         check(not (bench.state / "segue.db").exists(), "and no state is begun without it")
 
 
+        done = subprocess.run(bench.command(verb), env=bench.environment(SIGN=" \n"), capture_output=True, text=True)
+        check(done.returncode == 4 and "env:SIGN is empty" in done.stderr, f"one that is empty is refused by {verb}: {done.stderr}")
+
+
+def applied_for_another_version():
+    """What was applied may be an error to a newer program: it says so, and other files can be applied."""
+    bench = shop(["anna"])
+    bench.run("run")
+    bench.run("apply")
+    with sqlite3.connect(bench.state / "segue.db") as db:
+        db.execute("UPDATE release_file SET text = replace(text, 'of: customer', 'of: everybody')")
+    said = bench.fail("run")
+    check("of: everybody" in said and "in the files that were applied on" in said and "segue apply" in said, f"run says whose errors they are: {said}")
+    bench.write("rules/rules.yaml", (bench.folder / "rules/rules.yaml").read_text().replace("purpose: marketing", "purpose: marketing\npriority: 60"))
+    bench.run("plan", "--backfill", "welcome", codes=(0, 2))
+    said = bench.run("apply", "--backfill", "welcome")
+    check("1 would newly receive" in said, f"other files can be applied: {said}")
+    said = bench.run("run")
+    check("1 promised" in said, f"and run: {said}")
 def stored_names(bench):
     with sqlite3.connect(bench.state / "segue.db") as db:
         return [row[0] for table in ("ledger_kind", "ledger_trait_name") for row in db.execute(f"SELECT name FROM {table} ORDER BY id")]

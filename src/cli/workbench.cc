@@ -27,17 +27,21 @@ namespace {
 
 constexpr std::size_t kKeysNamed = 10;  // Of customers who share an address.
 
-Checked RequireGood(Checked checked, const Common& common) {
+// `where`: whose errors they are, and what to do about them.
+Checked RequireGood(Checked checked, const std::string& where) {
   if (checked.workspace == nullptr || HasErrors(checked.diagnostics)) {
     Diagnostics errors;
     std::copy_if(checked.diagnostics.begin(), checked.diagnostics.end(), std::back_inserter(errors),
                  [](const Diagnostic& one) { return one.severity == Severity::kError; });
     throw Failure{kFindings,
                   FormatDiagnostics(errors, checked.files, ErrorHasColour()) +
-                      fmt::format("{} in the workspace {}: nothing was run\n",
-                                  Counted(std::ssize(errors), "error"), common.workspace)};
+                      fmt::format("{} in {}\n", Counted(std::ssize(errors), "error"), where)};
   }
   return checked;
+}
+
+std::string InFolder(const Common& common) {
+  return "the workspace " + common.workspace + ": nothing was run";
 }
 
 }  // namespace
@@ -67,7 +71,7 @@ Checked LoadFolder(const Common& common) {
 }
 
 Checked OpenWorkspace(const Common& common) {
-  return RequireGood(LoadFolder(common), common);
+  return RequireGood(LoadFolder(common), InFolder(common));
 }
 
 Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& notes) {
@@ -103,7 +107,13 @@ Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& 
 
 Checked OpenToRun(Database& db, const Common& common) {
   std::vector<std::string> notes;
-  Checked checked = RequireGood(LoadToRun(db, common, notes), common);
+  const std::optional<Release> applied = AppliedRelease(db);
+  Checked checked = RequireGood(
+      LoadToRun(db, common, notes),
+      applied ? "the files that were applied on " + FormatTime(applied->at) +
+                    ", as this version of segue reads them: nothing was run. Mend them in the "
+                    "folder, then `segue plan` and `segue apply`"
+              : InFolder(common));
   for (const std::string& note : notes) {
     fmt::print(stderr, "note: {}\n", note);
   }
@@ -257,6 +267,12 @@ StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
         options.secrets[fmt::format("serve.sign.{}", options.old_links_keys.size())] = one;
       }
     }
+    if (options.links_key.empty() && needs_secret) {
+      throw Failure{kCannotReach,
+                    fmt::format("serve.sign: {} is empty: nobody could sign off by the links that "
+                                "it signs\n",
+                                workspace.sign_secret)};
+    }
   } else if (needs_secret) {
     throw Failure{kCannotReach, "serve.sign: " + key.error().message() + "\n"};
   }
@@ -267,12 +283,6 @@ namespace {
 
 // Where the transport's thread leaves replies for this one.
 class ReplyQueue {
-    if (options.links_key.empty() && needs_secret) {
-      throw Failure{kCannotReach,
-                    fmt::format("serve.sign: {} is empty: nobody could sign off by the links that "
-                                "it signs\n",
-                                workspace.sign_secret)};
-    }
  public:
   using Replies = std::vector<std::pair<std::int64_t, Reply>>;
 

@@ -284,6 +284,8 @@ def applied_for_another_version():
     check("1 would newly receive" in said, f"other files can be applied: {said}")
     said = bench.run("run")
     check("1 promised" in said, f"and run: {said}")
+
+
 def stored_names(bench):
     with sqlite3.connect(bench.state / "segue.db") as db:
         return [row[0] for table in ("ledger_kind", "ledger_trait_name") for row in db.execute(f"SELECT name FROM {table} ORDER BY id")]

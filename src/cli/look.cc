@@ -313,6 +313,9 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
   if (options.id == 0 && options.action != "show") {
     return ChangeMany(outbox, options, now, common.json);
   }
+  if (options.id == 0) {
+    throw Failure{kUsage, "name a delivery's number: `segue outbox` lists them\n"};
+  }
   const std::optional<Delivery> delivery = outbox.Get(options.id);
   if (!delivery) {
     throw Failure{kUsage,

@@ -202,8 +202,10 @@ int RunResume(const Common& common, const PauseOptions& options) {
       std::find_if(pauses.all().begin(), pauses.all().end(),
                    [&](const Pause& pause) { return pause.kind == kind && pause.id == id; });
   if (found == pauses.all().end()) {
-    throw Failure{kUsage, fmt::format("{} is not paused{}\n", NameOf(kind, id),
-                                      pauses.all().empty() ? "" : "; `segue pause` lists what is")};
+    throw Failure{kUsage,
+                  fmt::format("{} not paused{}\n",
+                              kind == "all" ? "everything at once is" : NameOf(kind, id) + " is",
+                              pauses.all().empty() ? "" : "; `segue pause` lists what is")};
   }
   const Pause& pause = *found;
   const Missed missed = MissedBy(db, pause, checked.workspace->stale_after, now);

@@ -64,6 +64,8 @@ def pause():
     bench.run("run")
     check(len(list(mail.iterdir())) == 1, "with --send it goes out")
     check("is not paused" in bench.fail("resume", "box", code=64), "what is not paused cannot be resumed")
+    check("name a delivery's number" in bench.fail("outbox", "show", code=64), "outbox show wants a number")
+    check("did you mean pause?" in bench.fail("puase", code=64), "a verb that is mistyped is answered by the nearest")
     said = bench.fail("pause", "welcom", code=64)
     check("did you mean welcome?" in said and "playbook:welcom" in said, f"a slip is answered by what is near: {said}")
     bench.run("pause", "playbook:spring")

@@ -407,11 +407,13 @@ int RunReplay(const Common& common, const ReplayOptions& options) {
     }
   }
   if (std::filesystem::exists(StateFile(common))) {
-    throw Failure{
-        kUsage,
-        fmt::format("{} exists: replay begins with a state of its own; name a new folder with "
-                    "--state, or remove that file\n",
-                    StateFile(common))};
+    // Who is told to remove a file does so.
+    const bool real = std::filesystem::exists(StateFile(common) + ".mark");
+    throw Failure{kUsage,
+                  fmt::format("{} exists{}: replay begins with a state of its own; name a new "
+                              "folder with --state{}\n",
+                              StateFile(common), real ? ", and works in earnest" : "",
+                              real ? "" : ", or remove that file")};
   }
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));

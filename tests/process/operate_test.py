@@ -265,8 +265,6 @@ def no_secret():
         done = subprocess.run(bench.command(verb), env=environment, capture_output=True, text=True)
         check(done.returncode == 4 and "SIGN is not set" in done.stderr, f"a secret that is missing is named by {verb}: {done.stderr}")
         check(not (bench.state / "segue.db").exists(), "and no state is begun without it")
-
-
         done = subprocess.run(bench.command(verb), env=bench.environment(SIGN=" \n"), capture_output=True, text=True)
         check(done.returncode == 4 and "env:SIGN is empty" in done.stderr, f"one that is empty is refused by {verb}: {done.stderr}")
 
@@ -306,6 +304,16 @@ def every_verb_of_the_night(bench):
     check(json.loads(bench.run("customer", "erase", "bela", "--note", "asked", "--json"))["erased"], "somebody can be forgotten")
     bench.run("resume", "hook", "--drop")
     check(json.loads(bench.run("outbox", "--json", "--in", "waiting")) == [], "what waits can be dropped")
+
+
+def replay_beside_a_state():
+    bench = shop(["anna"])
+    bench.run("replay", "--quiet")
+    check("or remove that file" in bench.fail("replay", code=64), "a replay begins anew")
+    bench.state = bench.folder / "real"
+    bench.run("run")
+    said = bench.fail("replay", code=64)
+    check("works in earnest" in said and "remove" not in said, f"nobody is told to remove a state that works in earnest: {said}")
 
 
 def files_with_an_error():
@@ -371,6 +379,8 @@ if __name__ == "__main__":
     codes_that_are_dropped()
     held_by_a_brake()
     no_secret()
+    applied_for_another_version()
+    replay_beside_a_state()
     files_with_an_error()
     files_that_are_not_done()
     adopted_without_a_connector()

@@ -2,6 +2,7 @@
 
 #include "cli/cli.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -9,6 +10,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/text.h"
+#include "base/visible.h"
 #include "cli/verbs.h"
 
 namespace segue {
@@ -381,6 +384,20 @@ void AddOffers(CLI::App& app, Parsed& parsed) {
   offers->callback([&] { parsed.run = [&] { return RunOffers(parsed.common, parsed.offers); }; });
 }
 
+// What to say of a first word that is no verb; empty: it is one, or an option.
+std::string UnknownVerb(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands({})) {
+    verbs.push_back(verb->get_name());
+  }
+  if (word.starts_with("-") || std::find(verbs.begin(), verbs.end(), word) != verbs.end()) {
+    return "";
+  }
+  const std::optional<std::string> near = Nearest(word, verbs);
+  return fmt::format("there is no verb {}{} `segue --help` lists them\n", Visible(word),
+                     near ? ": did you mean " + *near + "?" : ";");
+}
+
 }  // namespace
 
 int RunCli(int argc, char** argv) {
@@ -400,6 +417,10 @@ int RunCli(int argc, char** argv) {
   AddMigrate(app, parsed);
   AddFunnel(app, parsed);
   AddAha(app, parsed);
+  if (const std::string unknown = UnknownVerb(app, argc > 1 ? argv[1] : "-"); !unknown.empty()) {
+    fmt::print(stderr, "{}", unknown);
+    return kUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -26,15 +26,16 @@ namespace json = boost::json;
 
 constexpr std::size_t kEventsShown = 10;
 
-// The state of one customer; without `writes` it is opened to be looked at: nothing of it is ever
+// The state of one customer, by the files that ran: an edit that leaves out a trait must not hide
+// that it is known.  Without `writes` it is opened to be looked at: nothing of it is ever
 // committed.
 struct OneCustomer {
   OneCustomer(const Common& common, const std::string& who, bool or_account = false,
-              bool writes = false)
-      : checked(OpenWorkspace(common)) {
+              bool writes = false) {
     RequireState(common);
     db = std::make_unique<Database>(Database::Open(StateFile(common)));
     look = writes ? nullptr : std::make_unique<Look>(*db);
+    checked = OpenRunning(*db, common);
     now = MomentOf(common, *checked.workspace);
     state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,
                                     OptionsFor(*checked.workspace, false));

@@ -14,11 +14,11 @@
 namespace segue {
 
 int RunDoctor(const Common& common) {
-  const Checked checked = OpenWorkspace(common);
-  const Workspace& workspace = *checked.workspace;
   RequireState(common);
   Database db = Database::Open(StateFile(common));
   const Look look(db);
+  const Checked checked = OpenRunning(db, common);
+  const Workspace& workspace = *checked.workspace;
   State state(db, workspace, *checked.templates, MomentOf(common, workspace),
               OptionsFor(workspace, false));
   std::map<std::string, std::int64_t> events;

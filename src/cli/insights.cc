@@ -311,7 +311,7 @@ int RunFunnel(const Common& common, const FunnelOptions& options) {
 }
 
 int RunAha(const Common& common, const AhaOptions& options) {
-  Opened opened(common);
+  Opened opened(common, options.publish);  // What takes force is of the files that run.
   const Workspace& workspace = *opened.checked.workspace;
   const Insight& insight = FindNamed(workspace.insights, options.insight, "insight");
   Database& db = *opened.db;

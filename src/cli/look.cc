@@ -232,8 +232,8 @@ OutboxFilter FilterOf(const OutboxOptions& options) {
   return filter;
 }
 
-int ListOutbox(State& state, const OutboxOptions& options, bool json) {
-  const std::vector<Delivery> all = state.outbox().List(FilterOf(options));
+int ListOutbox(Outbox& outbox, const Zone& zone, const OutboxOptions& options, bool json) {
+  const std::vector<Delivery> all = outbox.List(FilterOf(options));
   if (json) {
     boost::json::array list;
     for (const Delivery& delivery : all) {
@@ -242,9 +242,8 @@ int ListOutbox(State& state, const OutboxOptions& options, bool json) {
     fmt::print("{}\n", boost::json::serialize(list));
     return kFine;
   }
-  PrintCounts(state.outbox().Count());
+  PrintCounts(outbox.Count());
   Table table({">id", "state", "kind", "to", "what", "playbook", "due", "words"});
-  const Zone& zone = state.workspace().schema.timezone;
   for (const Delivery& delivery : all) {
     const Payload& payload = delivery.payload;
     const std::string what = !payload.template_id.empty() ? payload.template_id
@@ -299,18 +298,23 @@ int ChangeMany(Outbox& outbox, const OutboxOptions& options, TimePoint now, bool
 }  // namespace
 
 int RunOutbox(const Common& common, const OutboxOptions& options) {
-  if (options.action == "list") {
-    Opened opened(common);
-    return ListOutbox(*opened.state, options, common.json);
-  }
   RequireState(common);
+  Database db = Database::Open(StateFile(common));
+  const Checked checked = OpenRunning(db, common);
   // The service may be at work meanwhile: each change is one short transaction of its own, and it
   // keeps nothing of the outbox in memory.
-  Opened opened(common);
-  opened.look.reset();
-  Outbox& outbox = opened.state->outbox();
+  Outbox outbox(db);
+  Offers offers(db, *checked.workspace);
+  WatchOffers(outbox, offers);
+  const TimePoint now = MomentOf(common, *checked.workspace);
+  if (options.action == "list") {
+    return ListOutbox(outbox, checked.workspace->schema.timezone, options, common.json);
+  }
   if (options.id == 0 && options.action != "show") {
-    return ChangeMany(outbox, options, opened.now, common.json);
+    return ChangeMany(outbox, options, now, common.json);
+  }
+  if (options.id == 0) {
+    throw Failure{kUsage, "name a delivery's number: `segue outbox` lists them\n"};
   }
   const std::optional<Delivery> delivery = outbox.Get(options.id);
   if (!delivery) {
@@ -334,7 +338,7 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
   if (options.note.empty()) {
     throw Failure{kUsage, "say why with --note; it is kept with the delivery\n"};
   }
-  const Result<void> done = ChangeOne(outbox, options, options.id, opened.now);
+  const Result<void> done = ChangeOne(outbox, options, options.id, now);
   if (!done) {
     throw Failure{kFindings, done.error().message() + "\n"};
   }

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -14,7 +15,7 @@
 namespace segue {
 namespace {
 
-// What the word names: `all`, a playbook or a connector.
+// What the word names: `all`, a playbook or a connector of the files that run.
 std::pair<std::string, std::string> KindOf(const std::string& what, const Workspace& workspace) {
   if (what == "all") {
     return {"all", ""};
@@ -34,7 +35,32 @@ std::pair<std::string, std::string> KindOf(const std::string& what, const Worksp
       return {kind, what.substr(kind.size() + 1)};
     }
   }
-  throw Failure{kUsage, fmt::format("there is no playbook and no connector {}\n", what)};
+  std::vector<std::string> known;
+  for (const Playbook& one : workspace.playbooks) {
+    known.push_back(one.id);
+  }
+  for (const ConnectorSettings& one : workspace.connectors) {
+    known.push_back(one.id);
+  }
+  const std::optional<std::string> near = Nearest(what, known);
+  throw Failure{
+      kUsage,
+      fmt::format("there is no playbook and no connector {} in the files that run{}. One that is "
+                  "not live yet, or is gone, is named playbook:{} or connector:{}\n",
+                  what, near ? "; did you mean " + *near + "?" : "", what, what)};
+}
+
+// What is paused under that name, also where no file has it any more; else what it names.
+std::pair<std::string, std::string> PausedAs(const std::string& what,
+                                             const std::vector<Pause>& pauses,
+                                             const Workspace& workspace) {
+  std::vector<std::pair<std::string, std::string>> found;
+  for (const Pause& pause : pauses) {
+    if (what != "all" && pause.id == what) {
+      found.emplace_back(pause.kind, pause.id);
+    }
+  }
+  return found.size() == 1 ? found.front() : KindOf(what, workspace);
 }
 
 std::string NameOf(const std::string& kind, const std::string& id) {
@@ -61,6 +87,11 @@ std::int64_t Count(Database& db, const std::string& sql, const Pause& pause,
 
 Missed MissedBy(Database& db, const Pause& pause, Duration stale_after, TimePoint now) {
   Missed missed;
+  Statement ran = db.Prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'run'");
+  if (!ran.Step()) {
+    return missed;  // Tables that no cycle has made yet hold nothing.
+  }
+  ran.Reset();
   if (pause.kind != "connector") {
     missed.refused = Count(db,
                            "SELECT count(*) FROM decision WHERE passed = 0 AND reason = 'paused' "
@@ -98,8 +129,12 @@ struct Dropped {
   std::int64_t unknown = 0;  // May have arrived before the pause.
 };
 
-// Ends what waits, by hand and with the note.
-Dropped DropWaiting(Outbox& outbox, const Pause& pause, const std::string& note, TimePoint now) {
+// Ends what waits, by hand and with the note; codes that it would have printed go back.
+Dropped DropWaiting(Database& db, const Workspace& workspace, const Pause& pause,
+                    const std::string& note, TimePoint now) {
+  Outbox outbox(db);
+  Offers offers(db, workspace);
+  WatchOffers(outbox, offers);
   OutboxFilter filter;
   filter.state = DeliveryState::kWaiting;
   filter.limit = -1;
@@ -117,9 +152,9 @@ Dropped DropWaiting(Outbox& outbox, const Pause& pause, const std::string& note,
 }  // namespace
 
 int RunPause(const Common& common, const PauseOptions& options) {
-  const Checked checked = OpenWorkspace(common);
   RequireState(common);
   Database db = Database::Open(StateFile(common));
+  const Checked checked = OpenRunning(db, common);
   Pauses pauses(db);
   if (options.what.empty()) {
     Table table({"paused", "since", "note"});
@@ -162,26 +197,25 @@ int RunPause(const Common& common, const PauseOptions& options) {
 }
 
 int RunResume(const Common& common, const PauseOptions& options) {
-  const Checked checked = OpenWorkspace(common);
   RequireState(common);
-  const TimePoint now = MomentOf(common, *checked.workspace);
   Database db = Database::Open(StateFile(common));
+  const Checked checked = OpenRunning(db, common);
+  const TimePoint now = MomentOf(common, *checked.workspace);
+  Transaction work(db);  // What is counted is what goes on, whatever is promised meanwhile.
   Pauses pauses(db);
-  const auto paused = KindOf(options.what, *checked.workspace);
+  const auto paused = PausedAs(options.what, pauses.all(), *checked.workspace);
   const std::string& kind = paused.first;
   const std::string& id = paused.second;
   const auto found =
       std::find_if(pauses.all().begin(), pauses.all().end(),
                    [&](const Pause& pause) { return pause.kind == kind && pause.id == id; });
   if (found == pauses.all().end()) {
-    throw Failure{kUsage, fmt::format("{} is not paused{}\n", NameOf(kind, id),
-                                      pauses.all().empty() ? "" : "; `segue pause` lists what is")};
+    throw Failure{kUsage,
+                  fmt::format("{} not paused{}\n",
+                              kind == "all" ? "everything at once is" : NameOf(kind, id) + " is",
+                              pauses.all().empty() ? "" : "; `segue pause` lists what is")};
   }
   const Pause& pause = *found;
-  // Tables that no cycle has made yet hold nothing.
-  // Its outbox gives back the codes of offers that are dropped unprinted.
-  State state(db, *checked.workspace, *checked.templates, now,
-              OptionsFor(*checked.workspace, false));
   const Missed missed = MissedBy(db, pause, checked.workspace->stale_after, now);
   const std::string text = MissedText(missed);
   if (missed.waiting > 0 && !options.send && !options.drop) {
@@ -192,10 +226,9 @@ int RunResume(const Common& common, const PauseOptions& options) {
                     NameOf(kind, id), checked.workspace->schema.timezone.Format(pause.since), text,
                     options.what)};
   }
-  Transaction work(db);
   Dropped count;
   if (options.drop) {
-    count = DropWaiting(state.outbox(), pause,
+    count = DropWaiting(db, *checked.workspace, pause,
                         options.note.empty() ? "resumed without it" : options.note, now);
   }
   const std::string since = checked.workspace->schema.timezone.Format(pause.since);

@@ -114,9 +114,12 @@ Planned MakePlan(Database& db, const Checked& checked, TimePoint at, const Apply
     planned.compared = true;
     const Checked old = CheckWorkspace(planned.running->files, false, VersionsInUse(db));
     if (old.workspace == nullptr) {
-      throw Failure{kFindings,
-                    "the files that run now cannot be read by this version of segue: compare "
-                    "with the version that they were made for\n"};
+      // Nothing runs until others are applied.
+      fmt::print(stderr,
+                 "note: the files that run now cannot be read by this version of segue, so that "
+                 "all who receive something count as new\n");
+      planned.difference = Compare({}, planned.after);
+      return planned;
     }
     const Foreseen before =
         Foresee(db, *old.workspace, *old.templates, at, OptionsFor(*old.workspace, false));

@@ -40,10 +40,8 @@ Diagnostics AskData(const Common& common, const Checked& checked) {
 }  // namespace
 
 int RunCheck(const Common& common, const CheckOptions& options) {
-  Diagnostics found;
-  std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, found);
-  Checked checked = CheckWorkspace(std::move(files));
-  found.insert(found.end(), checked.diagnostics.begin(), checked.diagnostics.end());
+  Checked checked = LoadFolder(common);
+  Diagnostics found = std::move(checked.diagnostics);
   if (options.with_data && checked.workspace != nullptr) {
     const Diagnostics told = AskData(common, checked);
     found.insert(found.end(), told.begin(), told.end());
@@ -97,16 +95,96 @@ std::string IntakeLine(const CycleReport& report) {
 
 namespace {
 
-int OneCycle(const Common& common, bool past_brake, bool ahead) {
+// Reads what there is and decides.  Returns why a brake holds the cycle, or nothing; then half a
+// cycle stands in the state's memory.
+std::string ReadAndDecide(State& state, const Common& common, TimePoint now, CycleReport& report) {
+  const std::unique_ptr<FileReader> files = MakeDiskReader(common.state);
+  const std::unique_ptr<SqlReader> databases = MakePostgresReader(ResolveSecret);
+  const std::unique_ptr<HttpReader> web = MakeHttpReader(ResolveSecret);
+  Cycle cycle(state, files.get(), databases.get(), web.get());
+  ProgressLine progress;
+  try {
+    cycle.Pull(
+        now, true, [&](auto what, auto done, auto all) { progress.Show(what, done, all); }, report);
+    if (const std::string problem = WriteQuarantine(state, common.state); !problem.empty()) {
+      report.warnings.push_back(problem);
+    }
+    cycle.Decide(now, report);
+  } catch (const BrakePulled& brake) {
+    progress.Finish();
+    return brake.what();
+  }
+  progress.Finish();
+  return "";
+}
+
+// One pass of the dispatcher; returns how many calls it made.
+std::int64_t SendWhatIsDue(State& state, Home& home, const Common& common,
+                           std::vector<std::string>& warnings) {
+  Dispatcher dispatcher(state, ResolveSecrets);
+  SystemClock clock;
+  const std::int64_t calls = DispatchAll(state, dispatcher, home, common.state, clock);
+  for (std::string& alarm : dispatcher.Alarms()) {
+    warnings.push_back(std::move(alarm));
+  }
+  for (const ConnectorHealth& health : dispatcher.Health()) {
+    if (health.paused && !health.words.empty()) {
+      warnings.push_back("connector " + health.id + ": paused until " + FormatTime(*health.paused) +
+                         ": " + health.words);
+    }
+  }
+  return calls;
+}
+
+void PrintCycle(const CycleReport& report, const OutboxCounts& counts, std::int64_t calls,
+                const Zone& zone, const Common& common) {
+  if (common.json) {
+    boost::json::object out{{"now", FormatTime(report.now)},
+                            {"moves", report.moves.size()},
+                            {"started", report.playbooks.started},
+                            {"ended", report.playbooks.ended},
+                            {"promised", report.playbooks.promised},
+                            {"skipped", report.playbooks.skipped},
+                            {"calls", calls},
+                            {"waiting", counts.waiting},
+                            {"unknown", counts.unknown},
+                            {"dead", counts.dead}};
+    boost::json::object intake;
+    for (const auto& [word, count] : report.intake) {
+      intake[word] = count;
+    }
+    out["intake"] = intake;
+    fmt::print("{}\n", boost::json::serialize(out));
+    return;
+  }
+  fmt::print("facts      {}\n", IntakeLine(report));
+  fmt::print("moves      {}{}\n", Grouped(static_cast<std::int64_t>(report.moves.size())),
+             report.baselines.empty() ? ""
+                                      : "   (first run of " + Join(report.baselines, ", ") +
+                                            ": a baseline moves nobody)");
+  fmt::print("runs       {} started · {} ended\n", report.playbooks.started,
+             report.playbooks.ended);
+  fmt::print("deliveries {} promised · {} skipped · {} calls made{}\n", report.playbooks.promised,
+             report.playbooks.skipped, calls, common.at.empty() ? "" : "   (--at never sends)");
+  fmt::print("outbox     {} waiting · {} unknown · {} dead\n", counts.waiting, counts.unknown,
+             counts.dead);
+  fmt::print("next       {}\n", zone.Format(report.next));
+}
+
+}  // namespace
+
+int RunOnce(const Common& common, bool past_brake, bool ahead) {
   RequireNotLost(common);
   if (!std::filesystem::exists(StateFile(common))) {
-    OpenWorkspace(common);  // No state is made for files that are wrong.
+    // No state is made for files that are wrong, nor where a secret is missing.
+    OptionsFor(*OpenWorkspace(common).workspace, true);
   }
   const bool real = common.at.empty();
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));
   const Checked checked = OpenToRun(db, common);
   const TimePoint now = MomentOf(common, *checked.workspace);
+  const StateOptions options = OptionsFor(*checked.workspace, true);
   std::unique_ptr<Home> home;
   if (real) {
     home = RequireHome(db, common);
@@ -123,83 +201,32 @@ int OneCycle(const Common& common, bool past_brake, bool ahead) {
   if (past_brake && !ReleaseBrake(db)) {
     throw Failure{kUsage, "no brake is pulled: there is nothing to let pass\n"};
   }
-  State state(db, *checked.workspace, *checked.templates, now,
-              OptionsFor(*checked.workspace, true));
-  const std::unique_ptr<FileReader> files = MakeDiskReader(common.state);
-  const std::unique_ptr<SqlReader> databases = MakePostgresReader(ResolveSecret);
-  const std::unique_ptr<HttpReader> web = MakeHttpReader(ResolveSecret);
-  Cycle cycle(state, files.get(), databases.get(), web.get());
+  const auto open = [&] {
+    return std::make_unique<State>(db, *checked.workspace, *checked.templates, now, options);
+  };
+  std::unique_ptr<State> state = open();
   CycleReport report;
-  ProgressLine progress;
-  cycle.Pull(
-      now, true, [&](auto what, auto done, auto all) { progress.Show(what, done, all); }, report);
-  if (const std::string problem = WriteQuarantine(state, common.state); !problem.empty()) {
-    report.warnings.push_back(problem);
-  }
-  cycle.Decide(now, report);
-  progress.Finish();
-  std::int64_t calls = 0;
-  if (real) {
+  const std::string brake = ReadAndDecide(*state, common, now, report);
+  if (!brake.empty()) {
+    state.reset();  // One at a time may stand on the database.
+    state = open();
+  } else if (real) {
     NoteRelease(db, checked.files, AppliedRelease(db).has_value(), now);
-    Dispatcher dispatcher(state, ResolveSecrets);
-    SystemClock clock;
-    calls = DispatchAll(state, dispatcher, *home, common.state, clock);
-    for (std::string& alarm : dispatcher.Alarms()) {
-      report.warnings.push_back(std::move(alarm));
-    }
-    for (const ConnectorHealth& health : dispatcher.Health()) {
-      if (health.paused && !health.words.empty()) {
-        report.warnings.push_back("connector " + health.id + ": paused until " +
-                                  FormatTime(*health.paused) + ": " + health.words);
-      }
-    }
   }
-  state.ledger().Seal();
-  state.Snapshot();
+  // What was promised before a cycle that is held goes out none the less.
+  const std::int64_t calls = real ? SendWhatIsDue(*state, *home, common, report.warnings) : 0;
+  state->ledger().Seal();
+  state->Snapshot();
   PrintWarnings(report);
-  const OutboxCounts counts = state.outbox().Count();
-  if (common.json) {
-    boost::json::object out{{"now", FormatTime(now)},
-                            {"moves", report.moves.size()},
-                            {"started", report.playbooks.started},
-                            {"ended", report.playbooks.ended},
-                            {"promised", report.playbooks.promised},
-                            {"skipped", report.playbooks.skipped},
-                            {"calls", calls},
-                            {"waiting", counts.waiting},
-                            {"unknown", counts.unknown},
-                            {"dead", counts.dead}};
-    boost::json::object intake;
-    for (const auto& [word, count] : report.intake) {
-      intake[word] = count;
-    }
-    out["intake"] = intake;
-    fmt::print("{}\n", boost::json::serialize(out));
-    return kFine;
+  if (!brake.empty()) {
+    throw Failure{kBrake,
+                  calls == 0
+                      ? brake + "\n"
+                      : fmt::format("{}\nof what was promised before, {} made\n", brake,
+                                    calls == 1 ? "1 call was" : Grouped(calls) + " calls were")};
   }
-  fmt::print("facts      {}\n", IntakeLine(report));
-  fmt::print("moves      {}{}\n", Grouped(static_cast<std::int64_t>(report.moves.size())),
-             report.baselines.empty() ? ""
-                                      : "   (first run of " + Join(report.baselines, ", ") +
-                                            ": a baseline moves nobody)");
-  fmt::print("runs       {} started · {} ended\n", report.playbooks.started,
-             report.playbooks.ended);
-  fmt::print("deliveries {} promised · {} skipped · {} calls made{}\n", report.playbooks.promised,
-             report.playbooks.skipped, calls, real ? "" : "   (--at never sends)");
-  fmt::print("outbox     {} waiting · {} unknown · {} dead\n", counts.waiting, counts.unknown,
-             counts.dead);
-  fmt::print("next       {}\n", checked.workspace->schema.timezone.Format(report.next));
+  PrintCycle(report, state->outbox().Count(), calls, checked.workspace->schema.timezone, common);
   return kFine;
-}
-
-}  // namespace
-
-int RunOnce(const Common& common, bool past_brake, bool ahead) {
-  try {
-    return OneCycle(common, past_brake, ahead);
-  } catch (const BrakePulled& brake) {
-    throw Failure{kBrake, std::string(brake.what()) + "\n"};
-  }
 }
 
 namespace {
@@ -380,11 +407,13 @@ int RunReplay(const Common& common, const ReplayOptions& options) {
     }
   }
   if (std::filesystem::exists(StateFile(common))) {
-    throw Failure{
-        kUsage,
-        fmt::format("{} exists: replay begins with a state of its own; name a new folder with "
-                    "--state, or remove that file\n",
-                    StateFile(common))};
+    // Who is told to remove a file does so.
+    const bool real = std::filesystem::exists(StateFile(common) + ".mark");
+    throw Failure{kUsage,
+                  fmt::format("{} exists{}: replay begins with a state of its own; name a new "
+                              "folder with --state{}\n",
+                              StateFile(common), real ? ", and works in earnest" : "",
+                              real ? "" : ", or remove that file")};
   }
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));

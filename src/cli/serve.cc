@@ -21,7 +21,8 @@ int RunServe(const Common& common) {
   spdlog::set_pattern(ErrorHasColour() ? "%Y-%m-%dT%H:%M:%S %^%l%$ %v" : "%l %v");
   RequireNotLost(common);
   if (!std::filesystem::exists(StateFile(common))) {
-    OpenWorkspace(common);  // No state is made for files that are wrong.
+    // No state is made for files that are wrong, nor where a secret is missing.
+    OptionsFor(*OpenWorkspace(common).workspace, true);
   }
   const StateLock lock(common.state);
   Database db = Database::Open(StateFile(common));
@@ -79,8 +80,8 @@ int RunAdopt(const Common& common, const AdoptOptions& options) {
     throw Failure{kUsage, "say why with --note; it is kept with every delivery in doubt\n"};
   }
   const StateLock lock(common.state);
-  const Checked checked = OpenWorkspace(common);
   Database db = Database::Open(StateFile(common));
+  const Checked checked = OpenRunning(db, common);
   const TimePoint now = SystemClock().Now();
   Home home(db, StateFile(common));
   // One commit: after a crash in the middle the state is in doubt as before.

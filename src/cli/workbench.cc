@@ -27,31 +27,51 @@ namespace {
 
 constexpr std::size_t kKeysNamed = 10;  // Of customers who share an address.
 
-Checked LoadFolder(const Common& common) {
-  Diagnostics found;
-  std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, found);
-  Checked checked = CheckWorkspace(std::move(files));
-  checked.diagnostics.insert(checked.diagnostics.begin(), found.begin(), found.end());
-  return checked;
-}
-
-Checked RequireGood(Checked checked, const Common& common) {
+// `where`: whose errors they are, and what to do about them.
+Checked RequireGood(Checked checked, const std::string& where) {
   if (checked.workspace == nullptr || HasErrors(checked.diagnostics)) {
     Diagnostics errors;
     std::copy_if(checked.diagnostics.begin(), checked.diagnostics.end(), std::back_inserter(errors),
                  [](const Diagnostic& one) { return one.severity == Severity::kError; });
     throw Failure{kFindings,
                   FormatDiagnostics(errors, checked.files, ErrorHasColour()) +
-                      fmt::format("{} in the workspace {}: nothing was run\n",
-                                  Counted(std::ssize(errors), "error"), common.workspace)};
+                      fmt::format("{} in {}\n", Counted(std::ssize(errors), "error"), where)};
   }
   return checked;
 }
 
+std::string InFolder(const Common& common) {
+  return "the workspace " + common.workspace + ": nothing was run";
+}
+
 }  // namespace
 
+Checked LoadFolder(const Common& common) {
+  Checked checked;
+  std::vector<SourceFile> files = ReadWorkspaceFiles(common.workspace, checked.diagnostics);
+  if (files.empty() && checked.diagnostics.empty()) {
+    std::error_code ignored;
+    const bool there = std::filesystem::is_directory(common.workspace, ignored);
+    checked.diagnostics.push_back(
+        {Severity::kError,
+         "SG000",
+         Place{},
+         there ? fmt::format("the folder {} holds no workspace: no file in config/, rules/ and "
+                             "templates/",
+                             common.workspace)
+               : fmt::format("there is no folder {}", common.workspace),
+         {},
+         "name the workspace's folder with --workspace, or begin with `segue init FOLDER`"});
+    return checked;
+  }
+  const Diagnostics found = std::move(checked.diagnostics);
+  checked = CheckWorkspace(std::move(files));
+  checked.diagnostics.insert(checked.diagnostics.begin(), found.begin(), found.end());
+  return checked;
+}
+
 Checked OpenWorkspace(const Common& common) {
-  return RequireGood(LoadFolder(common), common);
+  return RequireGood(LoadFolder(common), InFolder(common));
 }
 
 Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& notes) {
@@ -70,7 +90,10 @@ Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& 
            "segue plan -o plan.json, segue approve plan.json, segue apply plan.json"});
       checked.workspace = nullptr;
     }
-    return checked.workspace == nullptr ? std::move(checked) : WithEarlier(db, std::move(checked));
+    // Also what could not be read is an error, and to check again would forget it.
+    return checked.workspace == nullptr || HasErrors(checked.diagnostics)
+               ? std::move(checked)
+               : WithEarlier(db, std::move(checked));
   }
   Diagnostics ignored;
   if (FilesHash(ReadWorkspaceFiles(common.workspace, ignored)) != applied->hash) {
@@ -84,11 +107,27 @@ Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& 
 
 Checked OpenToRun(Database& db, const Common& common) {
   std::vector<std::string> notes;
-  Checked checked = RequireGood(LoadToRun(db, common, notes), common);
+  const std::optional<Release> applied = AppliedRelease(db);
+  Checked checked = RequireGood(
+      LoadToRun(db, common, notes),
+      applied ? "the files that were applied on " + FormatTime(applied->at) +
+                    ", as this version of segue reads them: nothing was run. Mend them in the "
+                    "folder, then `segue plan` and `segue apply`"
+              : InFolder(common));
   for (const std::string& note : notes) {
     fmt::print(stderr, "note: {}\n", note);
   }
   return checked;
+}
+
+Checked OpenRunning(Database& db, const Common& common) {
+  if (std::optional<Release> running = RunningRelease(db)) {
+    Checked checked = CheckWorkspace(std::move(running->files), false, VersionsInUse(db));
+    if (checked.workspace != nullptr) {
+      return checked;
+    }
+  }
+  return WithEarlier(db, OpenWorkspace(common));
 }
 
 TimePoint MomentOf(const Common& common, const Workspace& workspace) {
@@ -180,11 +219,12 @@ Checked WithEarlier(Database& db, Checked checked) {
                          : CheckWorkspace(std::move(checked.files), false, std::move(earlier));
 }
 
-Opened::Opened(const Common& common) : checked(OpenWorkspace(common)) {
+Opened::Opened(const Common& common, bool running)
+    : checked(running ? Checked() : OpenWorkspace(common)) {
   RequireState(common);
   db = std::make_unique<Database>(Database::Open(StateFile(common)));
   look = std::make_unique<Look>(*db);
-  checked = WithEarlier(*db, std::move(checked));
+  checked = running ? OpenRunning(*db, common) : WithEarlier(*db, std::move(checked));
   now = MomentOf(common, *checked.workspace);
   state = std::make_unique<State>(*db, *checked.workspace, *checked.templates, now,
                                   OptionsFor(*checked.workspace, false));
@@ -226,6 +266,12 @@ StateOptions OptionsFor(const Workspace& workspace, bool needs_secret) {
         options.old_links_keys.emplace_back(one);
         options.secrets[fmt::format("serve.sign.{}", options.old_links_keys.size())] = one;
       }
+    }
+    if (options.links_key.empty() && needs_secret) {
+      throw Failure{kCannotReach,
+                    fmt::format("serve.sign: {} is empty: nobody could sign off by the links that "
+                                "it signs\n",
+                                workspace.sign_secret)};
     }
   } else if (needs_secret) {
     throw Failure{kCannotReach, "serve.sign: " + key.error().message() + "\n"};

@@ -34,7 +34,9 @@ struct Failure : std::runtime_error {
   std::string message;
 };
 
-// The files, checked.  Prints the diagnostics and throws Failure when something is an error.
+// The files of the folder, checked.
+Checked LoadFolder(const Common& common);
+// The same; prints the diagnostics and throws Failure when something is an error.
 Checked OpenWorkspace(const Common& common);
 
 // What a run in earnest takes: the files that were applied, else those of the folder.  `notes` gets
@@ -42,6 +44,12 @@ Checked OpenWorkspace(const Common& common);
 Checked LoadToRun(Database& db, const Common& common, std::vector<std::string>& notes);
 // The same; prints the diagnostics and throws Failure when something is an error.
 Checked OpenToRun(Database& db, const Common& common);
+
+// The files that ran last or were applied since, for verbs that change the state between runs: what
+// lies in the folder may be an edit that is not done, must not take effect by them and must not
+// stand in their way.  Those of the folder where none ever ran, or where this program cannot read
+// the others.
+Checked OpenRunning(Database& db, const Common& common);
 
 // `--at`, or the machine's clock.
 TimePoint MomentOf(const Common& common, const Workspace& workspace);
@@ -90,7 +98,8 @@ class Look {
 
 // A state opened to be looked at.
 struct Opened {
-  explicit Opened(const Common& common);
+  // `running`: by the files of OpenRunning, in place of those of the folder.
+  explicit Opened(const Common& common, bool running = false);
 
   Checked checked;
   std::unique_ptr<Database> db;

@@ -19,29 +19,98 @@ bool IsWorkspaceFile(const std::filesystem::path& path, std::string_view folder)
          (folder == "config" && (extension == ".sql" || extension == ".csv"));
 }
 
+void Refuse(std::string message, std::string advice, Diagnostics& diagnostics) {
+  diagnostics.push_back(
+      Diagnostic{Severity::kError, "SG000", Place{}, std::move(message), {}, std::move(advice)});
+}
+
 void AddFile(const std::filesystem::path& path, std::string shown, std::vector<SourceFile>& files,
              Diagnostics& diagnostics) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
+  if (!error && size > kFileBytesMax) {
+    Refuse(shown + ": is larger than 10 MB", "split it", diagnostics);
+    return;
+  }
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
-  if (!error && size <= kFileBytesMax && in) {
-    text << in.rdbuf();
-  }
-  const bool read = !error && size <= kFileBytesMax && !in.fail();
-  if (!read && !(in.eof() || size == 0)) {
-    diagnostics.push_back(Diagnostic{
-        Severity::kError,
-        "SG000",
-        Place{},
-        fmt::format("{}: {}", shown,
-                    error || size <= kFileBytesMax ? "cannot be read" : "is larger than 10 MB"),
-        {},
-        "check the file and who may read it"});
+  text << in.rdbuf();
+  // What takes in nothing of an empty file has failed too.
+  if (error || !in || (text.fail() && size > 0)) {
+    Refuse(shown + ": cannot be read", "check the file and who may read it", diagnostics);
     return;
   }
   files.push_back(SourceFile{std::move(shown), text.str()});
 }
+
+// Emacs puts such a link, which leads nowhere, beside a file with changes that are not saved.
+bool IsLockOfAnEditor(const std::filesystem::path& path) {
+  return path.filename().string().starts_with(".#");
+}
+
+// The files and folders of one folder.  Nothing that may hold rules is passed over without a word.
+class FolderLister {
+ public:
+  FolderLister(std::filesystem::path root, Diagnostics& diagnostics)
+      : root_(std::move(root)), diagnostics_(diagnostics) {}
+
+  // The files of a folder of the workspace and of all below it, sorted.
+  std::vector<std::filesystem::path> Files(const std::string& folder) {
+    files_.clear();
+    folders_ = {root_ / folder};
+    std::error_code ignored;
+    if (!std::filesystem::exists(std::filesystem::symlink_status(folders_.front(), ignored))) {
+      return {};  // Not every workspace has all of them.
+    }
+    while (!folders_.empty()) {
+      const std::filesystem::path next = std::move(folders_.back());
+      folders_.pop_back();
+      std::error_code error;
+      std::filesystem::directory_iterator entry(next, error);
+      for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+        Take(*entry, folder);
+      }
+      if (error) {
+        Refuse(Shown(next) + ": " + error.message(), "check the folder and who may read it",
+               diagnostics_);
+      }
+    }
+    std::sort(files_.begin(), files_.end());
+    return std::move(files_);
+  }
+
+  std::string Shown(const std::filesystem::path& path) const {
+    return path.lexically_relative(root_).generic_string();
+  }
+
+ private:
+  void Take(const std::filesystem::directory_entry& entry, const std::string& folder) {
+    const std::filesystem::path& path = entry.path();
+    std::error_code error, ignored;
+    const std::filesystem::file_status status = entry.status(error);
+    const bool link = entry.is_symlink(ignored);
+    if (std::filesystem::is_directory(status) && link) {
+      // One that leads back up would have no end.
+      Refuse(Shown(path) + ": is a link to a folder, and these are not followed",
+             "put the folder itself there, or links to its files", diagnostics_);
+    } else if (std::filesystem::is_directory(status)) {
+      folders_.push_back(path);
+    } else if (std::filesystem::is_regular_file(status)) {
+      if (IsWorkspaceFile(path, folder)) {
+        files_.push_back(path);
+      }
+    } else if (link && error && !IsLockOfAnEditor(path)) {
+      Refuse(Shown(path) + ": is a link that leads nowhere: " + error.message(),
+             "mend the link, or remove it if what it stood for is to be gone", diagnostics_);
+    } else if (!link && IsWorkspaceFile(path, folder)) {
+      Refuse(Shown(path) + ": is no plain file", "put a file there", diagnostics_);
+    }
+  }
+
+  std::filesystem::path root_;
+  Diagnostics& diagnostics_;
+  std::vector<std::filesystem::path> folders_, files_;
+};
 
 // The one workspace document; reports none and a second.
 const Document* FindWorkspace(const std::vector<Document>& documents, const Names& names,
@@ -110,28 +179,10 @@ void CompileEarlier(std::vector<PlaybookVersion> earlier, Names& names, const Co
 
 std::vector<SourceFile> ReadWorkspaceFiles(const std::string& root, Diagnostics& diagnostics) {
   std::vector<SourceFile> files;
+  FolderLister lister(root, diagnostics);
   for (const std::string folder : {"config", "rules", "templates"}) {
-    std::error_code error;
-    std::vector<std::filesystem::path> paths;
-    auto walk =
-        std::filesystem::recursive_directory_iterator(std::filesystem::path(root) / folder, error);
-    for (; !error && walk != std::filesystem::recursive_directory_iterator();
-         walk.increment(error)) {
-      if (walk->is_regular_file(error) && IsWorkspaceFile(walk->path(), folder)) {
-        paths.push_back(walk->path());
-      }
-    }
-    if (error && error != std::errc::no_such_file_or_directory) {
-      diagnostics.push_back(Diagnostic{Severity::kError,
-                                       "SG000",
-                                       Place{},
-                                       fmt::format("{}: {}", folder, error.message()),
-                                       {},
-                                       "check the folder and who may read it"});
-    }
-    std::sort(paths.begin(), paths.end());
-    for (const auto& path : paths) {
-      AddFile(path, path.lexically_relative(root).generic_string(), files, diagnostics);
+    for (const auto& path : lister.Files(folder)) {
+      AddFile(path, lister.Shown(path), files, diagnostics);
     }
   }
   return files;

@@ -21,7 +21,8 @@ struct Loaded {
 
 // The files below `root`, sorted by path; *.yaml, *.yml, *.md of templates, *.sql and
 // *.csv of config.  Reads the disk.
-// A file that cannot be read is a Diagnostic.
+// What cannot be read (a file, a folder, a link that leads nowhere) is an error: rules that are
+// missing without a word would stop what they do.
 std::vector<SourceFile> ReadWorkspaceFiles(const std::string& root, Diagnostics& diagnostics);
 
 // Compiles files that are already in memory.  Every problem in every file is reported.

@@ -65,10 +65,14 @@ Customers::Customers(Database& db, std::string_view secret, std::size_t per_bloc
     erased_.push_back(rows.IsNull(1));
   }
   stored_ = count();
-  if (const auto known_before = db_.GetSetting(kCustomersStored);
-      known_before && *known_before != std::to_string(count())) {
+  const std::optional<std::string> known_before = db_.GetSetting(kCustomersStored);
+  if (known_before && std::stoull(*known_before) > count()) {
     // Whoever comes next would get their number, and with it their address and consent.
     Damaged("of " + *known_before + " customers' keys " + std::to_string(count()) + " are there");
+  }
+  if (known_before != std::to_string(count())) {
+    // An older program, which does not write down how many there are, added some.
+    db_.SetSetting(kCustomersStored, std::to_string(count()));
   }
   survivors_.resize(count());
   std::iota(survivors_.begin(), survivors_.end(), CustomerIndex{0});

@@ -3,6 +3,7 @@
 #include "ledger/dedupe.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <stdexcept>
@@ -30,7 +31,10 @@ constexpr std::size_t kGroupWords = 8;
 constexpr int kBloomProbes = 7;
 
 constexpr Sequence kGroupSequences = 4096;
-constexpr std::string_view kRunsStored = "ledger.key_runs";  // Setting: their ids.
+// Settings: the ids of the runs, and `id:entries` of each.  An older program writes down neither,
+// or the ids alone.
+constexpr std::string_view kRunsStored = "ledger.key_runs";
+constexpr std::string_view kRunSizes = "ledger.key_run_sizes";
 
 std::uint64_t ExactPlace(Sequence sequence) {
   return (sequence / kGroupSequences << kWithinBits) | (1 + sequence % kGroupSequences);
@@ -124,12 +128,58 @@ void KeyIndex::Damaged() const {
                            ": the index of keys is damaged. Restore a backup.");
 }
 
-std::string KeyIndex::IdsOf(const std::vector<Run>& runs) {
-  std::vector<std::string> ids;
-  for (const Run& run : runs) {
+void KeyIndex::WriteDownRuns() {
+  std::vector<std::string> ids, sizes;
+  for (const Run& run : runs_) {
     ids.push_back(std::to_string(run.id));
+    sizes.push_back(ids.back() + ":" + std::to_string(run.count));
   }
-  return Join(ids, " ");
+  db_.SetSetting(kRunsStored, Join(ids, " "));
+  db_.SetSetting(kRunSizes, Join(sizes, " "));
+}
+
+// By id, the entries, or 0 where they are not known.
+std::map<std::int64_t, std::size_t> KeyIndex::RunsWrittenDown() const {
+  std::map<std::int64_t, std::size_t> written;
+  const std::string ids = db_.GetSetting(kRunsStored).value_or("");
+  const std::string sizes = db_.GetSetting(kRunSizes).value_or("");
+  for (const std::string_view id : Split(ids, ' ')) {
+    if (!id.empty()) {
+      written[std::stoll(std::string(id))] = 0;
+    }
+  }
+  for (const std::string_view one : Split(sizes, ' ')) {
+    const std::size_t colon = std::min(one.find(':'), one.size());
+    const auto run =
+        colon == one.size() ? written.end() : written.find(std::stoll(std::string(one)));
+    if (run != written.end()) {
+      run->second = std::stoull(std::string(one.substr(colon + 1)));
+    }
+  }
+  return written;
+}
+
+// What a lost run knew would be taken for new.  An older program may have added runs, and merged
+// others into one of them, which then holds at least as much as each of these.
+void KeyIndex::RequireWrittenDown(const std::vector<Run>& runs) const {
+  std::map<std::int64_t, std::size_t> missing = RunsWrittenDown();
+  std::size_t added = 0;
+  for (const Run& run : runs) {
+    const auto known = missing.find(run.id);
+    if (known == missing.end()) {
+      added = std::max(added, run.count);
+      continue;
+    }
+    if (known->second != 0 && known->second != run.count) {
+      Damaged();
+    }
+    missing.erase(known);
+  }
+  for (const auto& [id, count] : missing) {
+    if (added < std::max<std::size_t>(count, 1)) {
+      Damaged();
+    }
+  }
 }
 
 // Calls with each part and how many there are.
@@ -167,9 +217,6 @@ void KeyIndex::Load() const {
     run.id = ids.Int(0);
     run.bits = bits_;
   }
-  if (const auto known = db_.GetSetting(kRunsStored); known && *known != IdsOf(runs)) {
-    Damaged();  // What a lost run knew would be taken for new.
-  }
   for (Run& run : runs) {
     ReadRun(run.id, [&](const Part& part, std::size_t of) {
       // The filters are not stored: they are quickly made of the hashes again.  All parts but the
@@ -186,6 +233,7 @@ void KeyIndex::Load() const {
     });
     next_run_ = run.id + 1;
   }
+  RequireWrittenDown(runs);
   runs_ = std::move(runs);
   loaded_ = true;
 }
@@ -429,7 +477,7 @@ void KeyIndex::Flush() {
   recent_more_.clear();
   WriteRun(entries);
   MergeRuns();
-  db_.SetSetting(kRunsStored, IdsOf(runs_));
+  WriteDownRuns();
 }
 
 }  // namespace segue

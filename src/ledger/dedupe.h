@@ -85,7 +85,9 @@ class KeyIndex {
     void Note(std::uint64_t hash);
   };
 
-  static std::string IdsOf(const std::vector<Run>& runs);
+  void WriteDownRuns();
+  std::map<std::int64_t, std::size_t> RunsWrittenDown() const;
+  void RequireWrittenDown(const std::vector<Run>& runs) const;
   [[noreturn]] void Damaged() const;  // A std::runtime_error.
   template <typename Visit>
   void ReadRun(std::int64_t run, Visit visit) const;

@@ -1,7 +1,9 @@
 """The tools of those who operate: backtest, pause and resume, send-test, through the real program."""
 
 import json
+import shutil
 import sqlite3
+import subprocess
 from datetime import datetime, timezone
 
 from harness import Workbench, check
@@ -62,6 +64,12 @@ def pause():
     bench.run("run")
     check(len(list(mail.iterdir())) == 1, "with --send it goes out")
     check("is not paused" in bench.fail("resume", "box", code=64), "what is not paused cannot be resumed")
+    check("name a delivery's number" in bench.fail("outbox", "show", code=64), "outbox show wants a number")
+    check("did you mean pause?" in bench.fail("puase", code=64), "a verb that is mistyped is answered by the nearest")
+    said = bench.fail("pause", "welcom", code=64)
+    check("did you mean welcome?" in said and "playbook:welcom" in said, f"a slip is answered by what is near: {said}")
+    bench.run("pause", "playbook:spring")
+    check("nothing was missed" in bench.run("resume", "spring"), "what is paused goes on by its name, also where no file has it")
     bench.run("pause", "all")
     check("nothing was missed" in bench.run("resume", "all"), "all of it stops and goes on")
 
@@ -204,6 +212,169 @@ def lost_state():
     bench.run("run")
 
 
+def links_that_lead_nowhere():
+    """Rules that are gone because a link is broken stop what they do: nobody may have to find out later."""
+    bench = somebody_in_a_list()  # With a run under way, whose version is compiled beside the files.
+    (bench.folder / "rules/shared.yaml").symlink_to("/gone/shared.yaml")
+    for words in (("check",), ("run",), ("plan",)):
+        done = subprocess.run(bench.command(*words), env=bench.environment(), capture_output=True, text=True)
+        check(done.returncode == 1 and "rules/shared.yaml: is a link that leads nowhere" in done.stdout + done.stderr,
+              f"{words[0]} names a link that leads nowhere: {done.returncode} {done.stderr}")
+
+
+HOOK = "connector: hook\ntype: webhook\nauth: {url: env:HOOK}\ndedupe: none\n"
+
+
+def two_who_wait(rules=""):
+    """A shop that ran in earnest, and whose mails to bela and cleo wait for a paused connector."""
+    bench = Workbench(HOOK)
+    bench.write("rules/more.yaml", rules)
+    inbox = bench.state / "inbox"
+    (inbox / "people.csv").write_text(PEOPLE + "anna,2026-01-01 00:00,anna@post.example,yes\n")
+    bench.run("run")
+    bench.run("pause", "hook")
+    (inbox / "people_2.csv").write_text(PEOPLE + "".join(f"{who},2026-03-01 00:00,{who}@post.example,yes\n" for who in ("bela", "cleo")))
+    (inbox / "orders_2.csv").write_text(ORDERS + "".join(f"{who},{now()},o-{who},10\n" for who in ("bela", "cleo")))
+    bench.run("run")
+    check(json.loads(bench.run("outbox", "--json", "--in", "waiting"))[0]["customer"] == "cleo", "two mails wait")
+    return bench
+
+
+def codes_that_are_dropped():
+    bench = two_who_wait(OFFER)
+    reserved = lambda: json.loads(bench.run("offers", "--json"))[0]["reserved"]
+    check(reserved() == 2, "two codes are reserved for what waits")
+    bench.run("resume", "hook", "--drop")
+    check(reserved() == 0, "what is dropped at a resume gives its codes back")
+
+
+def orders_of(bench, number, who):
+    inbox = bench.state / "inbox"
+    (inbox / f"people_{number}.csv").write_text(PEOPLE + "".join(f"{one},2026-03-01 00:00,{one}@post.example,yes\n" for one in who))
+    (inbox / f"orders_{number}.csv").write_text(ORDERS + "".join(f"{one},{now()},o-{one},10\n" for one in who))
+
+
+def held_by_a_brake():
+    bench = shop(["anna"])
+    bench.run("run")
+    bench.run("pause", "box")
+    orders_of(bench, 2, ["bela"])
+    bench.run("run")
+    bench.run("resume", "box", "--send")
+    segue = bench.folder / "config/segue.yaml"
+    segue.write_text(segue.read_text() + "safety: {max_sends_per_run: 1}\n")
+    orders_of(bench, 3, ["cleo", "dora"])
+    said = bench.fail("run", code=3)
+    mails = list((bench.state / "outgoing/mail").iterdir())
+    check(len(mails) == 1 and "1 call was made" in said, f"what was promised before a held cycle goes out: {said}")
+    check("max_sends_per_run" in bench.fail("run", code=3), "the cycle stays held")
+    bench.run("run", "--past-brake")
+    check(len(list((bench.state / "outgoing/mail").iterdir())) == 3, "and let pass it does all of its work")
+
+
+def no_secret():
+    bench = shop(["anna"])
+    for verb in ("run", "serve"):
+        environment = {name: value for name, value in bench.environment().items() if name != "SIGN"}
+        done = subprocess.run(bench.command(verb), env=environment, capture_output=True, text=True)
+        check(done.returncode == 4 and "SIGN is not set" in done.stderr, f"a secret that is missing is named by {verb}: {done.stderr}")
+        check(not (bench.state / "segue.db").exists(), "and no state is begun without it")
+        done = subprocess.run(bench.command(verb), env=bench.environment(SIGN=" \n"), capture_output=True, text=True)
+        check(done.returncode == 4 and "env:SIGN is empty" in done.stderr, f"one that is empty is refused by {verb}: {done.stderr}")
+
+
+def applied_for_another_version():
+    """What was applied may be an error to a newer program: it says so, and other files can be applied."""
+    bench = shop(["anna"])
+    bench.run("run")
+    bench.run("apply")
+    with sqlite3.connect(bench.state / "segue.db") as db:
+        db.execute("UPDATE release_file SET text = replace(text, 'of: customer', 'of: everybody')")
+    said = bench.fail("run")
+    check("of: everybody" in said and "in the files that were applied on" in said and "segue apply" in said, f"run says whose errors they are: {said}")
+    bench.write("rules/rules.yaml", (bench.folder / "rules/rules.yaml").read_text().replace("purpose: marketing", "purpose: marketing\npriority: 60"))
+    bench.run("plan", "--backfill", "welcome", codes=(0, 2))
+    said = bench.run("apply", "--backfill", "welcome")
+    check("1 would newly receive" in said, f"other files can be applied: {said}")
+    said = bench.run("run")
+    check("1 promised" in said, f"and run: {said}")
+
+
+def stored_names(bench):
+    with sqlite3.connect(bench.state / "segue.db") as db:
+        return [row[0] for table in ("ledger_kind", "ledger_trait_name") for row in db.execute(f"SELECT name FROM {table} ORDER BY id")]
+
+
+def every_verb_of_the_night(bench):
+    """What an operator may need before the files are as they should be."""
+    check("connector hook" in bench.run("pause"), "what is paused can be listed")
+    check("is paused" in bench.run("pause", "welcome"), "a playbook can be stopped")
+    check("goes on" in bench.run("resume", "welcome", "--send"), "and let go on")
+    check("2 waiting" in bench.run("outbox"), "the outbox can be looked at")
+    check("dropped" in bench.run("outbox", "drop", "1", "--note", "by phone"), "and changed")
+    check("cleo@post.example" in bench.run("customer", "export", "cleo"), "all that is known about somebody can be exported")
+    check(bench.doctor()["healthy"], "the state can be examined")
+    check("nothing was changed" in bench.run("adopt", "--note", "just to be sure"), "adopt knows its state")
+    check(json.loads(bench.run("customer", "erase", "bela", "--note", "asked", "--json"))["erased"], "somebody can be forgotten")
+    bench.run("resume", "hook", "--drop")
+    check(json.loads(bench.run("outbox", "--json", "--in", "waiting")) == [], "what waits can be dropped")
+
+
+def replay_beside_a_state():
+    bench = shop(["anna"])
+    bench.run("replay", "--quiet")
+    check("or remove that file" in bench.fail("replay", code=64), "a replay begins anew")
+    bench.state = bench.folder / "real"
+    bench.run("run")
+    said = bench.fail("replay", code=64)
+    check("works in earnest" in said and "remove" not in said, f"nobody is told to remove a state that works in earnest: {said}")
+
+
+def files_with_an_error():
+    bench = two_who_wait()
+    bench.write("rules/draft.yaml", "model: half\nof: [\n")
+    bench.fail("run")
+    every_verb_of_the_night(bench)
+
+
+def files_that_are_not_done():
+    bench = two_who_wait()
+    names = stored_names(bench)
+    segue = bench.folder / "config/segue.yaml"
+    text = segue.read_text()
+    segue.write_text(text.replace("events:", "events:\n  order_praised: {stars: number}").replace("email: text", "mail: text, email: number")
+                     .replace("email: customer.email}", "email: customer.mail}"))
+    bench.run("check")
+    every_verb_of_the_night(bench)
+    check(stored_names(bench) == names, f"files that never ran leave nothing in the state: {stored_names(bench)}")
+
+
+def adopted_without_a_connector():
+    """A draft leaves out the connector that two mails wait for: who comes back to it must find them in doubt."""
+    for draft in (True, False):
+        bench = two_who_wait()
+        bench.write("config/connectors.yaml", "connector: box\ntype: file\npath: outgoing/mail/\n")
+        segue = bench.folder / "config/segue.yaml"
+        segue.write_text(segue.read_text().replace("email: hook", "email: box"))
+        if not draft:
+            bench.run("run")
+        copy = bench.folder / "copy"
+        shutil.copytree(bench.state, copy)
+        bench.state = copy
+        bench.fail("run", code=4)
+        check("2 waiting deliveries are unknown now" in bench.run("adopt", "--note", "moved"), f"both are in doubt, in a draft: {draft}")
+
+
+def no_workspace():
+    bench = shop(["anna"])
+    bench.folder = bench.folder / "elsewhere"
+    for words in (("run",), ("plan",), ("explain", "anna")):
+        said = bench.fail(*words)
+        check(f"there is no folder {bench.folder}" in said and "--workspace" in said and "SG006" not in said, f"{words[0]} says that the folder is not there: {said}")
+    bench.folder.mkdir()
+    check("holds no workspace" in bench.fail("run") and not (bench.state / "segue.db").exists(), "or that it holds nothing")
+
+
 def erase_from_a_list():
     bench = somebody_in_a_list()
     said = bench.run("customer", "erase", "bela", "--note", "asked for it", codes=(1,))
@@ -219,4 +390,14 @@ if __name__ == "__main__":
     runs_that_end()
     backfill_of_the_same_files()
     lost_state()
+    links_that_lead_nowhere()
+    codes_that_are_dropped()
+    held_by_a_brake()
+    no_secret()
+    applied_for_another_version()
+    replay_beside_a_state()
+    files_with_an_error()
+    files_that_are_not_done()
+    adopted_without_a_connector()
+    no_workspace()
     erase_from_a_list()

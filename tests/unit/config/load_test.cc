@@ -3,7 +3,9 @@
 #include "config/load.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
+#include <sys/stat.h>
 
 #include <doctest/doctest.h>
 
@@ -363,6 +365,64 @@ TEST_CASE("files are read from the three folders, sorted, and only the kinds tha
   CHECK(diagnostics.empty());
   CHECK(paths == std::vector<std::string>{"config/segue.yaml", "rules/a/z.yml", "rules/b.yaml",
                                           "templates/t.md"});
+}
+
+// What reading a folder with one rule beside this says.
+std::string SaidAbout(const TempDir& folder) {
+  Diagnostics diagnostics;
+  const std::vector<SourceFile> files = ReadWorkspaceFiles(folder.path(), diagnostics);
+  CHECK(files.size() == 1);
+  return FormatDiagnostics(diagnostics, {}, false);
+}
+
+bool SaysOf(const TempDir& folder, const std::string& words) {
+  return SaidAbout(folder).find(words) != std::string::npos;
+}
+
+TEST_CASE("load: what cannot be read is an error with its path, never passed over") {
+  TempDir folder;
+  folder.Write("config/segue.yaml", "workspace: w");
+  std::filesystem::create_directories(folder / "rules");
+  const auto link = [&](const std::string& to, const std::string& name) {
+    std::filesystem::create_symlink(to, folder / name);
+  };
+  SUBCASE("a link that leads nowhere") {
+    link("gone.yaml", "rules/a.yaml");
+    CHECK(SaidAbout(folder) ==
+          "error SG000: rules/a.yaml: is a link that leads nowhere: No such file or directory\n"
+          "    = help: mend the link, or remove it if what it stood for is to be gone\n");
+  }
+  SUBCASE("a link to a folder that is not mounted") {
+    link("/gone/rules", "rules/shared");
+    CHECK(SaysOf(folder, "rules/shared: is a link that leads nowhere"));
+  }
+  SUBCASE("a link to itself") {
+    link("a.yaml", "rules/a.yaml");
+    CHECK(SaysOf(folder, "rules/a.yaml: is a link that leads nowhere: Too many"));
+  }
+  SUBCASE("a link to a folder") {
+    folder.Write("other/b.yaml", "model: b");
+    link("../other", "rules/shared");
+    CHECK(SaysOf(folder, "rules/shared: is a link to a folder"));
+  }
+  SUBCASE("rules as a whole") {
+    std::filesystem::remove(folder / "rules");
+    link("/gone/rules", "rules");
+    CHECK(SaysOf(folder, "rules: No such file or directory"));
+  }
+  SUBCASE("what is no file") {
+    REQUIRE(mkfifo((folder / "rules/a.yaml").c_str(), 0600) == 0);
+    CHECK(SaysOf(folder, "rules/a.yaml: is no plain file"));
+  }
+}
+
+TEST_CASE("load: links to files are files, and an editor's lock is none") {
+  TempDir folder;
+  folder.Write("other/a.yaml", "workspace: w");
+  std::filesystem::create_directories(folder / "config");
+  std::filesystem::create_symlink("../other/a.yaml", folder / "config/a.yaml");
+  std::filesystem::create_symlink("ann@desk.1234:5", folder / "config/.#a.yaml");
+  CHECK(SaidAbout(folder).empty());
 }
 
 }  // namespace

@@ -249,5 +249,77 @@ TEST_CASE("dedupe: an index that is damaged in the file is refused, with advice"
   CHECK_THROWS_WITH_AS(damaged.Load(), doctest::Contains("Restore a backup"), std::runtime_error);
 }
 
+// An index beside which an older program works: it does not write down which runs there are, or
+// only their ids.
+struct TwoPrograms {
+  explicit TwoPrograms(bool older_writes_ids) : writes_ids(older_writes_ids) {
+    Flush(5000);
+    Flush(300);
+    FlushAsOlder(300);
+    CHECK_NOTHROW(Load());
+  }
+
+  void Flush(int entries) {
+    KeyIndex index(db, 48);
+    for (int i = 0; i < entries; ++i) {
+      index.Add(random(), static_cast<Sequence>(i));
+    }
+    index.Flush();
+  }
+
+  void FlushAsOlder(int entries) {
+    const std::string sizes = db.GetSetting("ledger.key_run_sizes").value_or("");
+    const std::string ids = db.GetSetting("ledger.key_runs").value_or("");
+    Flush(entries);
+    db.SetSetting("ledger.key_run_sizes", sizes);
+    if (!writes_ids) {
+      db.SetSetting("ledger.key_runs", ids);
+    }
+  }
+
+  void Load() { KeyIndex(db, 48).Load(); }
+
+  bool writes_ids;
+  Database db = LedgerDatabase();
+  std::mt19937_64 random{3};
+};
+
+TEST_CASE("dedupe: runs that an older program merged into one are no damage, and losing that is") {
+  for (const bool writes_ids : {false, true}) {
+    CAPTURE(writes_ids);
+    TwoPrograms two(writes_ids);
+    two.FlushAsOlder(300);
+    two.FlushAsOlder(300);
+    Statement runs = two.db.Prepare("SELECT count(DISTINCT run) FROM ledger_key_run");
+    REQUIRE(runs.Step());
+    REQUIRE(runs.Int(0) == 2);
+    runs.Reset();
+    CHECK_NOTHROW(two.Load());
+    two.Flush(10);
+    CHECK_NOTHROW(two.Load());
+    two.db.Execute("DELETE FROM ledger_key_run WHERE run = (SELECT max(run) FROM ledger_key_run)");
+    CHECK_THROWS_WITH_AS(two.Load(), doctest::Contains("Restore a backup"), std::runtime_error);
+  }
+}
+
+TEST_CASE("dedupe: a lost run is missed also when an older program added another") {
+  for (const bool writes_ids : {false, true}) {
+    CAPTURE(writes_ids);
+    TwoPrograms two(writes_ids);
+    two.db.Execute("DELETE FROM ledger_key_run WHERE run = 1");
+    CHECK_THROWS_WITH_AS(two.Load(), doctest::Contains("Restore a backup"), std::runtime_error);
+  }
+}
+
+TEST_CASE("dedupe: a lost run is missed also when an older program gave its number again") {
+  TwoPrograms two(true);
+  two.db.Execute("DELETE FROM ledger_key_run WHERE run > 1");
+  const std::string ids = *two.db.GetSetting("ledger.key_runs");
+  two.db.SetSetting("ledger.key_runs", "1");
+  two.FlushAsOlder(7);
+  two.db.SetSetting("ledger.key_runs", ids);
+  CHECK_THROWS_WITH_AS(two.Load(), doctest::Contains("Restore a backup"), std::runtime_error);
+}
+
 }  // namespace
 }  // namespace segue

@@ -385,6 +385,20 @@ TEST_CASE("ledger: a customer of whom nothing but traits is known is missed when
   CHECK_THROWS_WITH_AS(home.Open(), doctest::Contains("Restore a backup"), std::runtime_error);
 }
 
+TEST_CASE("ledger: customers whom an older program added are no damage, and lost ones still are") {
+  TempDir dir;
+  Home home(dir / "state.db");
+  home.Add(Consent("ann", 1, 1));
+  home.Add(Consent("bob", 1, 1));
+  home.ledger.reset();
+  home.db->SetSetting("ledger.customers", "1");  // It does not write down how many there are.
+  home.Open();
+  CHECK(home.ledger->FindCustomer("bob").has_value());
+  home.ledger.reset();
+  home.db->Execute("DELETE FROM ledger_customer WHERE id = 1");
+  CHECK_THROWS_WITH_AS(home.Open(), doctest::Contains("Restore a backup"), std::runtime_error);
+}
+
 TEST_CASE("ledger: numbers of events never go back, whatever another process wrote meanwhile") {
   TempDir dir;
   Home home(dir / "state.db");

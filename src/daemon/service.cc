@@ -476,7 +476,8 @@ void Service::Inner::Reload() {
 
 void Service::Inner::KeepFiles(std::string_view why) {
   spdlog::error("the running files stay: {}", why);
-  sd_notify(0, "READY=1\nSTATUS=the new files are not in force: an older version of them is running");
+  sd_notify(0,
+            "READY=1\nSTATUS=the new files are not in force: an older version of them is running");
 }
 
 // Puts the next files in force, or none of it: the old state stands until the new one is open, and

@@ -157,7 +157,7 @@ bool Outbox::AwaitsOlder(const Delivery& change) const {
     return false;
   }
   const auto& values = change.payload.values;
-  for (const Delivery& older : ChangesBeside(change, "id < ?4 AND state = 1")) {
+  for (const Delivery& older : ChangesBeside(change, "id < ?4 AND +state = 1")) {
     const auto said = [&](const auto& value) { return older.payload.values.contains(value.first); };
     if (std::any_of(values.begin(), values.end(), said)) {
       return true;
@@ -170,7 +170,7 @@ bool Outbox::Overtaken(Delivery& change) const {
   if (!IsChange(change)) {
     return false;
   }
-  const std::vector<Delivery> newer = ChangesBeside(change, "id > ?4 AND state IN (1, 2, 5)");
+  const std::vector<Delivery> newer = ChangesBeside(change, "id > ?4 AND +state IN (1, 2, 5)");
   if (change.kind == DeliveryKind::kAudience) {
     return !newer.empty();
   }
@@ -181,6 +181,8 @@ bool Outbox::Overtaken(Delivery& change) const {
   return !newer.empty() && change.payload.values.empty();
 }
 
+// The pluses keep the planner on the index of customers: of all that are under way there may be
+// thousands.
 std::vector<Delivery> Outbox::ChangesBeside(const Delivery& change, std::string_view which) const {
   Statement select =
       db_.Prepare("SELECT " + std::string(kColumns) +

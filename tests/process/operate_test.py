@@ -80,6 +80,20 @@ def drop_with_a_code():
         check(db.execute(codes).fetchone() == (0,), "and its code is there for somebody else")
 
 
+def drop_but_removals():
+    bench = shop(["anna"])
+    bench.run("run")
+    bench.run("pause", "box")
+    (bench.state / "inbox/people_2.csv").write_text(PEOPLE + "bela,2026-03-01 00:00,bela@post.example,yes\n")
+    (bench.state / "inbox/orders_2.csv").write_text(ORDERS + f"bela,{now()},o7,10\n")
+    bench.run("run")
+    with sqlite3.connect(bench.state / "segue.db") as db:
+        db.execute("UPDATE outbox SET kind = 4, payload = ?", ('{"to":"bela@post.example","name":"Slipping","values":{"action":"remove"}}',))
+    said = bench.run("resume", "box", "--drop")
+    check("1 of them take somebody out of a list, and still do" in said, f"who is to leave a list still leaves it: {said}")
+    check("waiting" in bench.run("outbox", "show", "1"), "however much is dropped")
+
+
 def retry_by_hand():
     bench = shop(["anna"])
     bench.run("run")
@@ -234,6 +248,7 @@ if __name__ == "__main__":
     preview_of_an_offer()
     drop_with_a_code()
     retry_by_hand()
+    drop_but_removals()
     runs_that_end()
     backfill_of_the_same_files()
     lost_state()

@@ -261,33 +261,57 @@ int ListOutbox(Outbox& outbox, const Zone& zone, const OutboxOptions& options, b
   return kFine;
 }
 
-Result<void> ChangeOne(Outbox& outbox, const OutboxOptions& options, std::int64_t id,
-                       TimePoint now) {
-  return options.action == "retry"  ? outbox.RetryByHand(id, options.note, now)
-         : options.action == "drop" ? outbox.DropByHand(id, options.note, now)
-                                    : outbox.MarkSent(id, options.note, now);
+Result<void> ChangeOne(Outbox& outbox, const Workspace& workspace, const OutboxOptions& options,
+                       const Delivery& delivery, TimePoint now) {
+  if (options.action == "drop") {
+    return outbox.DropByHand(delivery.id, options.note, now);
+  }
+  if (options.action == "mark-sent") {
+    return outbox.MarkSent(delivery.id, options.note, now);
+  }
+  if (workspace.FindConnector(delivery.connector) == nullptr) {
+    return Error(fmt::format(
+        "delivery {} is for connector {}, which no file names: nobody would send it, so give the "
+        "connector back its name first",
+        delivery.id, delivery.connector));
+  }
+  return outbox.RetryByHand(delivery.id, options.note, now);
+}
+
+// What nobody knows of may have arrived, and a tool knows a key for as long as it likes.
+std::string TwiceText(const OutboxOptions& options, std::int64_t unknown) {
+  if (options.action != "retry" || unknown == 0) {
+    return "";
+  }
+  return Grouped(unknown) +
+         " of unknown outcome: what did arrive may arrive a second time. While it waits, `segue "
+         "outbox drop` stops it.\n";
 }
 
 // The same for everything that the filter finds.
-int ChangeMany(Outbox& outbox, const OutboxOptions& options, TimePoint now, bool json) {
+int ChangeMany(Outbox& outbox, const Workspace& workspace, const OutboxOptions& options,
+               TimePoint now, bool json) {
   if (options.state_name.empty() || options.note.empty()) {
     throw Failure{kUsage,
                   "name a delivery's number, or say with --in which ones, and why with --note\n"};
   }
   std::int64_t changed = 0;
+  std::int64_t unknown = 0;
   std::string problem;
   OutboxFilter filter = FilterOf(options);
   filter.limit = std::numeric_limits<int>::max();
   for (const Delivery& delivery : outbox.List(filter)) {
-    const Result<void> done = ChangeOne(outbox, options, delivery.id, now);
+    const Result<void> done = ChangeOne(outbox, workspace, options, delivery, now);
     changed += done ? 1 : 0;
+    unknown += done && delivery.state == DeliveryState::kUnknown ? 1 : 0;
     problem = done ? problem : done.error().message();
   }
   if (json) {
     fmt::print("{}\n", boost::json::serialize(
                            boost::json::object{{"action", options.action}, {"changed", changed}}));
   } else {
-    fmt::print("{}: {}\n", options.action, Counted(changed, "delivery", "deliveries"));
+    fmt::print("{}: {}\n{}", options.action, Counted(changed, "delivery", "deliveries"),
+               TwiceText(options, unknown));
   }
   if (!problem.empty()) {
     throw Failure{kFindings, problem + "\n"};
@@ -311,7 +335,7 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
     return ListOutbox(outbox, checked.workspace->schema.timezone, options, common.json);
   }
   if (options.id == 0 && options.action != "show") {
-    return ChangeMany(outbox, options, now, common.json);
+    return ChangeMany(outbox, *checked.workspace, options, now, common.json);
   }
   if (options.id == 0) {
     throw Failure{kUsage, "name a delivery's number: `segue outbox` lists them\n"};
@@ -338,7 +362,7 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
   if (options.note.empty()) {
     throw Failure{kUsage, "say why with --note; it is kept with the delivery\n"};
   }
-  const Result<void> done = ChangeOne(outbox, options, options.id, now);
+  const Result<void> done = ChangeOne(outbox, *checked.workspace, options, *delivery, now);
   if (!done) {
     throw Failure{kFindings, done.error().message() + "\n"};
   }
@@ -347,7 +371,8 @@ int RunOutbox(const Common& common, const OutboxOptions& options) {
     fmt::print("{}\n",
                boost::json::serialize(boost::json::object{{"id", options.id}, {"state", state}}));
   } else {
-    fmt::print("delivery {} is {} now\n", options.id, state);
+    fmt::print("delivery {} is {} now\n{}", options.id, state,
+               delivery->state == DeliveryState::kUnknown ? TwiceText(options, 1) : "");
   }
   return kFine;
 }

@@ -126,10 +126,13 @@ std::string MissedText(const Missed& missed) {
 
 struct Dropped {
   std::int64_t dropped = 0;
-  std::int64_t unknown = 0;  // May have arrived before the pause.
+  std::int64_t unknown = 0;   // May have arrived before the pause.
+  std::int64_t removals = 0;  // Were kept.
 };
 
-// Ends what waits, by hand and with the note; codes that it would have printed go back.
+// Ends what waits, by hand and with the note; codes that it would have printed go back.  Who is to
+// leave a list still leaves it: nobody would promise that again, and they would stay in it for
+// ever.
 Dropped DropWaiting(Database& db, const Workspace& workspace, const Pause& pause,
                     const std::string& note, TimePoint now) {
   Outbox outbox(db);
@@ -141,6 +144,10 @@ Dropped DropWaiting(Database& db, const Workspace& workspace, const Pause& pause
   (pause.kind == "connector" ? filter.connector : filter.playbook) = pause.id;
   Dropped count;
   for (const Delivery& delivery : outbox.List(filter)) {
+    if (Removes(delivery)) {
+      ++count.removals;
+      continue;
+    }
     if (outbox.DropByHand(delivery.id, note, now)) {
       const bool open = outbox.Get(delivery.id)->state == DeliveryState::kUnknown;
       ++(open ? count.unknown : count.dropped);
@@ -244,7 +251,8 @@ int RunResume(const Common& common, const PauseOptions& options) {
                                   {"stale", missed.stale},
                                   {"waiting", missed.waiting},
                                   {"dropped", count.dropped},
-                                  {"unknown", count.unknown}};
+                                  {"unknown", count.unknown},
+                                  {"removals", count.removals}};
     fmt::print("{}\n", boost::json::serialize(out));
     return kFine;
   }
@@ -252,6 +260,10 @@ int RunResume(const Common& common, const PauseOptions& options) {
              text.empty() ? "   nothing was missed\n" : text);
   if (count.dropped > 0) {
     fmt::print("   {:>7} of them were dropped\n", Grouped(count.dropped));
+  }
+  if (count.removals > 0) {
+    fmt::print("   {:>7} of them take somebody out of a list, and still do\n",
+               Grouped(count.removals));
   }
   if (count.unknown > 0) {
     fmt::print("   {:>7} of them are unknown: an answer was lost before, they may have arrived\n",

@@ -88,6 +88,37 @@ def drop_with_a_code():
         check(db.execute(codes).fetchone() == (0,), "and its code is there for somebody else")
 
 
+def drop_but_removals():
+    bench = shop(["anna"])
+    bench.run("run")
+    bench.run("pause", "box")
+    (bench.state / "inbox/people_2.csv").write_text(PEOPLE + "bela,2026-03-01 00:00,bela@post.example,yes\n")
+    (bench.state / "inbox/orders_2.csv").write_text(ORDERS + f"bela,{now()},o7,10\n")
+    bench.run("run")
+    with sqlite3.connect(bench.state / "segue.db") as db:
+        db.execute("UPDATE outbox SET kind = 4, payload = ?", ('{"to":"bela@post.example","name":"Slipping","values":{"action":"remove"}}',))
+    said = bench.run("resume", "box", "--drop")
+    check("1 of them take somebody out of a list, and still do" in said, f"who is to leave a list still leaves it: {said}")
+    check("waiting" in bench.run("outbox", "show", "1"), "however much is dropped")
+
+
+def retry_by_hand():
+    bench = shop(["anna"])
+    bench.run("run")
+    bench.run("pause", "box")
+    (bench.state / "inbox/people_2.csv").write_text(PEOPLE + "bela,2026-03-01 00:00,bela@post.example,yes\n")
+    (bench.state / "inbox/orders_2.csv").write_text(ORDERS + f"bela,{now()},o7,10\n")
+    bench.run("run")
+    with sqlite3.connect(bench.state / "segue.db") as db:  # As after a lost answer of a tool that knows no keys.
+        db.execute("UPDATE outbox SET state = 5, unresolved = 1, attempts = 1")
+    said = bench.run("outbox", "retry", "--in", "unknown", "--note", "they say nothing came")
+    check("1 of unknown outcome: what did arrive may arrive a second time" in said, f"a retry says that it may come twice: {said}")
+    with sqlite3.connect(bench.state / "segue.db") as db:
+        db.execute("UPDATE outbox SET state = 7, connector = 'gone'")
+    said = bench.fail("outbox", "retry", "1", "--note", "once more")
+    check("for connector gone, which no file names" in said, f"what nobody would send is not made to wait: {said}")
+
+
 def now():
     return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
 
@@ -387,6 +418,8 @@ if __name__ == "__main__":
     send_test()
     preview_of_an_offer()
     drop_with_a_code()
+    retry_by_hand()
+    drop_but_removals()
     runs_that_end()
     backfill_of_the_same_files()
     lost_state()

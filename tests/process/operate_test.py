@@ -258,6 +258,25 @@ def held_by_a_brake():
     check(len(list((bench.state / "outgoing/mail").iterdir())) == 3, "and let pass it does all of its work")
 
 
+def marks():
+    bench = shop(["anna"])
+    mark = bench.state / "segue.db.mark"
+    bench.run("run", "--at", "2026-03-09T09:00")
+    bench.run("adopt", "--note", "to be sure")
+    check(not mark.exists(), "adopt leaves no mark of work beside a state that never worked")
+    bench.run("run")
+    check(mark.exists(), "a run in earnest does")
+    copy = bench.folder / "copy"
+    copy.mkdir()
+    shutil.copy(bench.state / "segue.db", copy)
+    bench.state = copy
+    bench.fail("run", code=4)
+    check(not (copy / "segue.db.mark").exists(), "and a copy that is refused does not")
+    bench.run("adopt", "--note", "moved")
+    check((copy / "segue.db.mark").exists(), "until it is adopted")
+    bench.run("run")
+
+
 def no_secret():
     bench = shop(["anna"])
     for verb in ("run", "serve"):
@@ -379,6 +398,7 @@ if __name__ == "__main__":
     codes_that_are_dropped()
     held_by_a_brake()
     no_secret()
+    marks()
     applied_for_another_version()
     replay_beside_a_state()
     files_with_an_error()

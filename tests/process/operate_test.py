@@ -325,6 +325,18 @@ def every_verb_of_the_night(bench):
     check(json.loads(bench.run("outbox", "--json", "--in", "waiting")) == [], "what waits can be dropped")
 
 
+def refused_before_the_first_run():
+    """A word that is wrong leaves no state behind that looks as if something had run."""
+    bench = shop(["anna"])
+    state = bench.state / "segue.db"
+    for words, code in ((("apply", "--backfill", "nobody"), 64), (("apply", "/etc/passwd"), 64), (("offers", "load", "none", "codes"), 64),
+                        (("approve", "/etc/passwd"), 64), (("replay", "--every", "0h"), 64), (("replay", "--trace", "/proc/nothing"), 4)):
+        bench.fail(*words, code=code)
+        check(not state.exists(), f"{' '.join(words)} leaves no state")
+    bench.state = bench.folder / "config/segue.yaml"
+    check("cannot make the folder" in bench.fail("run", code=4), "a folder that cannot be made is named")
+
+
 def replay_beside_a_state():
     bench = shop(["anna"])
     bench.run("replay", "--quiet")
@@ -400,6 +412,7 @@ if __name__ == "__main__":
     no_secret()
     marks()
     applied_for_another_version()
+    refused_before_the_first_run()
     replay_beside_a_state()
     files_with_an_error()
     files_that_are_not_done()

@@ -226,6 +226,14 @@ def two_who_wait(rules=""):
     return bench
 
 
+def empty_names():
+    bench = two_who_wait()
+    for words in (("pause", "playbook:"), ("pause", "connector:"), ("outbox", "drop", "--in", "waiting", "--playbook", "", "--note", "x"),
+                  ("outbox", "drop", "--in", "waiting", "--customer", "", "--note", "x")):
+        bench.fail(*words, code=64)
+    check("2 waiting" in bench.run("outbox"), "an empty name never means all")
+
+
 def codes_that_are_dropped():
     bench = two_who_wait(OFFER)
     reserved = lambda: json.loads(bench.run("offers", "--json"))[0]["reserved"]
@@ -407,6 +415,7 @@ if __name__ == "__main__":
     backfill_of_the_same_files()
     lost_state()
     links_that_lead_nowhere()
+    empty_names()
     codes_that_are_dropped()
     held_by_a_brake()
     no_secret()

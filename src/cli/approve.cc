@@ -186,7 +186,7 @@ int RunApprove(const Common& common, const ApproveOptions& options) {
   const Checked folder = OpenWorkspace(common);
   const Workspace& workspace = *folder.workspace;
   const PlanInFile file = ReadPlan(options.plan, workspace);
-  std::filesystem::create_directories(common.state);
+  MakeFolder(common.state);
   Database db = Database::Open(StateFile(common));
   const std::string stale = StaleNow(db, file.plan, folder.files);
   if (!stale.empty()) {

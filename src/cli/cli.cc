@@ -365,9 +365,14 @@ void AddDoing(CLI::App& app, Parsed& parsed) {
   outbox->add_option("--note", parsed.outbox.note, "Why; kept with the delivery");
   outbox->add_option("--in", parsed.outbox.state_name,
                      "Only: waiting running accepted refused suppressed unknown dropped dead");
-  outbox->add_option("--connector", parsed.outbox.connector, "Only of this connector");
-  outbox->add_option("--playbook", parsed.outbox.playbook, "Only of this playbook");
-  outbox->add_option("--customer", parsed.outbox.customer, "Only to this customer");
+  // A name that a script left empty must not choose all.
+  const auto named = [](const std::string& name) {
+    return std::string(name.empty() ? "is empty" : "");
+  };
+  outbox->add_option("--connector", parsed.outbox.connector, "Only of this connector")
+      ->check(named);
+  outbox->add_option("--playbook", parsed.outbox.playbook, "Only of this playbook")->check(named);
+  outbox->add_option("--customer", parsed.outbox.customer, "Only to this customer")->check(named);
   outbox->add_option("--limit", parsed.outbox.limit, "List at most this many")
       ->check(CLI::Range(1, 1'000'000));
   outbox->callback([&] { parsed.run = [&] { return RunOutbox(parsed.common, parsed.outbox); }; });

@@ -85,7 +85,7 @@ int RunInit(const InitOptions& options) {
       continue;
     }
     const std::filesystem::path path = folder / file.path;
-    std::filesystem::create_directories(path.parent_path());
+    MakeFolder(path.parent_path().string());
     std::ofstream out(path, std::ios::binary);
     out << *content << std::flush;
     if (!out) {
@@ -93,7 +93,7 @@ int RunInit(const InitOptions& options) {
     }
     ++written;
   }
-  std::filesystem::create_directories(folder / "state/inbox");  // A folder that is missing alarms.
+  MakeFolder((folder / "state/inbox").string());  // A folder that is missing alarms.
   fmt::print(
       "Wrote {} files to {}.\n\n"
       "  cd {}\n"

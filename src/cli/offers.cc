@@ -60,7 +60,7 @@ int List(Offers& offers, const Workspace& workspace, TimePoint now, bool json) {
   return kFine;
 }
 
-int Load(Database& db, Offers& offers, const Workspace& workspace, const OffersOptions& options) {
+int Load(const Common& common, const Workspace& workspace, const OffersOptions& options) {
   const Offer* offer = workspace.FindOffer(options.offer);
   if (offer == nullptr || options.file.empty()) {
     std::vector<std::string> ids;
@@ -82,6 +82,10 @@ int Load(Database& db, Offers& offers, const Workspace& workspace, const OffersO
   if (!in) {
     throw Failure{kCannotReach, fmt::format("cannot read {}\n", options.file)};
   }
+  // Codes may be loaded before the first run.
+  MakeFolder(common.state);
+  Database db = Database::Open(StateFile(common));
+  Offers offers(db, workspace);
   Transaction work(db);
   const CodesTaken taken = offers.AddCodes(offer->id, text);
   work.Commit();
@@ -95,15 +99,13 @@ int RunOffers(const Common& common, const OffersOptions& options) {
   RequireNotLost(common);
   const Checked checked = OpenWorkspace(common);
   const Workspace& workspace = *checked.workspace;
-  // Codes may be loaded before the first run.
-  if (options.action == "list") {
-    RequireState(common);
+  if (options.action == "load") {
+    return Load(common, workspace, options);
   }
+  RequireState(common);
   Database db = Database::Open(StateFile(common));
   Offers offers(db, workspace);
-  return options.action == "list"
-             ? List(offers, workspace, MomentOf(common, workspace), common.json)
-             : Load(db, offers, workspace, options);
+  return List(offers, workspace, MomentOf(common, workspace), common.json);
 }
 
 }  // namespace segue

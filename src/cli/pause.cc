@@ -31,7 +31,7 @@ std::pair<std::string, std::string> KindOf(const std::string& what, const Worksp
     return {playbook ? "playbook" : "connector", what};
   }
   for (const std::string kind : {"playbook", "connector"}) {
-    if (what.starts_with(kind + ":")) {
+    if (what.starts_with(kind + ":") && what.size() > kind.size() + 1) {
       return {kind, what.substr(kind.size() + 1)};
     }
   }

@@ -155,7 +155,7 @@ void NotePlan(const Common& common, const Workspace& workspace, const Planned& p
   if (ApprovalsAsked(workspace, planned.running) == 0) {
     return;
   }
-  std::filesystem::create_directories(common.state);
+  MakeFolder(common.state);
   Database db = Database::Open(StateFile(common));
   Transaction work(db);
   NoteAudit(db, {now, WhoRuns(), std::string(kAuditPlan), hash, ""});
@@ -223,7 +223,13 @@ int RunPlan(const Common& common, const PlanOptions& options) {
 int RunApply(const Common& common, const ApplyOptions& options) {
   RequireNotLost(common);
   Checked folder = OpenWorkspace(common);
-  std::filesystem::create_directories(common.state);
+  // No state is made for a word or a plan that is wrong.
+  const Applying applying = Asked(*folder.workspace, options.backfill, options.running);
+  std::optional<PlanInFile> file;
+  if (!options.plan.empty()) {
+    file = ReadPlan(options.plan, *folder.workspace);
+  }
+  MakeFolder(common.state);
   Database db = Database::Open(StateFile(common));
   const Checked checked = WithEarlier(db, std::move(folder));
   const Workspace& workspace = *checked.workspace;
@@ -245,9 +251,7 @@ int RunApply(const Common& common, const ApplyOptions& options) {
   }
   const TimePoint now = MomentOf(common, workspace);
   TimePoint at = NextSlot(workspace, now);
-  std::optional<PlanInFile> file;
-  if (!options.plan.empty()) {
-    file = ReadPlan(options.plan, workspace);
+  if (file) {
     const std::string stale = StaleNow(db, file->plan, checked.files);
     if (!stale.empty()) {
       throw Failure{kFindings,
@@ -255,7 +259,6 @@ int RunApply(const Common& common, const ApplyOptions& options) {
     }
     at = file->plan.at;
   }
-  const Applying applying = Asked(workspace, options.backfill, options.running);
   const Approvals approvals =
       RequireApproved(db, {.asked = asked, .file = file ? &*file : nullptr, .applying = applying});
   const Planned planned = MakePlan(db, checked, at, applying);

@@ -384,6 +384,34 @@ class Replay {
 
 }  // namespace
 
+namespace {
+
+// The state of a replay.  One that fails leaves nothing behind that the next would stumble over.
+class ReplayState {
+ public:
+  explicit ReplayState(std::string file) : file_(std::move(file)) {}
+
+  ~ReplayState() {
+    for (const char* const part : {"", "-wal", "-shm"}) {
+      std::error_code ignored;
+      if (!done_) {
+        std::filesystem::remove(file_ + part, ignored);
+      }
+    }
+  }
+
+  ReplayState(const ReplayState&) = delete;
+  ReplayState& operator=(const ReplayState&) = delete;
+
+  void Keep() { done_ = true; }
+
+ private:
+  std::string file_;
+  bool done_ = false;
+};
+
+}  // namespace
+
 int RunReplay(const Common& common, const ReplayOptions& options) {
   const Checked checked = OpenWorkspace(common);
   Workspace workspace = *checked.workspace;
@@ -406,6 +434,7 @@ int RunReplay(const Common& common, const ReplayOptions& options) {
                                 source.id, source.is_export() ? "an export" : "a database")};
     }
   }
+  const StateLock lock(common.state);
   if (std::filesystem::exists(StateFile(common))) {
     // Who is told to remove a file does so.
     const bool real = std::filesystem::exists(StateFile(common) + ".mark");
@@ -415,7 +444,7 @@ int RunReplay(const Common& common, const ReplayOptions& options) {
                               StateFile(common), real ? ", and works in earnest" : "",
                               real ? "" : ", or remove that file")};
   }
-  const StateLock lock(common.state);
+  ReplayState fresh(StateFile(common));
   Database db = Database::Open(StateFile(common));
   db.Execute("PRAGMA synchronous=OFF");  // A replay that a crash cut off is started anew.
   // The dawn of the data: every event lies after it.
@@ -432,6 +461,7 @@ int RunReplay(const Common& common, const ReplayOptions& options) {
   if (!options.quiet) {
     fmt::print("facts    {}\n\n{}", IntakeLine(replay.report()), Summary(state));
   }
+  fresh.Keep();
   return kFine;
 }
 

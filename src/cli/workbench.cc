@@ -160,8 +160,17 @@ std::optional<Duration> StepOf(const std::string& text) {
   return every;
 }
 
+void MakeFolder(const std::string& path) {
+  std::error_code problem;
+  std::filesystem::create_directories(path, problem);
+  if (problem) {
+    throw Failure{kCannotReach,
+                  fmt::format("cannot make the folder {}: {}\n", path, problem.message())};
+  }
+}
+
 StateLock::StateLock(const std::string& folder) {
-  std::filesystem::create_directories(folder);
+  MakeFolder(folder);
   const std::string path = folder + "/segue.lock";
   file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (file_ < 0) {

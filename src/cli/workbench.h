@@ -71,6 +71,9 @@ class StateLock {
   int file_ = -1;
 };
 
+// With those above it; throws Failure (kCannotReach) where it cannot be.
+void MakeFolder(const std::string& path);
+
 // The state file below the folder, made where it is missing.
 std::string StateFile(const Common& common);
 // A verb that only looks does not make a state.

@@ -7,16 +7,20 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "config/compile.h"
 
 namespace segue {
 namespace {
 
-bool IsWorkspaceFile(const std::filesystem::path& path, std::string_view folder) {
-  const std::string extension = path.extension().string();
+bool IsWorkspaceExtension(std::string_view extension, std::string_view folder) {
   return extension == ".yaml" || extension == ".yml" ||
          (folder == "templates" && extension == ".md") ||
          (folder == "config" && (extension == ".sql" || extension == ".csv"));
+}
+
+bool IsWorkspaceFile(const std::filesystem::path& path, std::string_view folder) {
+  return IsWorkspaceExtension(path.extension().string(), folder);
 }
 
 void Refuse(std::string message, std::string advice, Diagnostics& diagnostics) {
@@ -96,8 +100,12 @@ class FolderLister {
     } else if (std::filesystem::is_directory(status)) {
       folders_.push_back(path);
     } else if (std::filesystem::is_regular_file(status)) {
-      if (IsWorkspaceFile(path, folder)) {
+      const std::string extension = path.extension().string();
+      if (IsWorkspaceExtension(extension, folder)) {
         files_.push_back(path);
+      } else if (IsWorkspaceExtension(ToLower(extension), folder)) {
+        Refuse(Shown(path) + ": is not read, since its name ends in " + extension,
+               "rename it: " + ToLower(extension), diagnostics_);
       }
     } else if (link && error && !IsLockOfAnEditor(path)) {
       Refuse(Shown(path) + ": is a link that leads nowhere: " + error.message(),

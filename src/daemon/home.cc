@@ -47,6 +47,14 @@ std::string LostState(const std::string& state_file) {
 Home::Home(Database& db, const std::string& state_file)
     : db_(db), home_(HomeOf(state_file)), mark_path_(state_file + ".mark") {
   db_.Ensure("home", kTable);
+}
+
+// Not before this is its home: beside a state that is only played with, or a copy that is refused,
+// a mark would say that one worked here.
+void Home::OpenMark() {
+  if (mark_file_ >= 0) {
+    return;
+  }
   mark_file_ = open(mark_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (mark_file_ < 0) {
     throw std::runtime_error(fmt::format("cannot open {}: {}", mark_path_,
@@ -55,7 +63,9 @@ Home::Home(Database& db, const std::string& state_file)
 }
 
 Home::~Home() {
-  close(mark_file_);
+  if (mark_file_ >= 0) {
+    close(mark_file_);
+  }
 }
 
 Home::Stored Home::Read() const {
@@ -73,6 +83,7 @@ Result<void> Home::Require(TimePoint now) {
   const Stored stored = Read();
   sent_ = stored.sent;
   if (stored.home.empty() && MarkBeside() == 0) {
+    OpenMark();
     Store(home_, 0, now);
     return {};
   }
@@ -91,12 +102,16 @@ Result<void> Home::Require(TimePoint now) {
         "it does not know what was sent since.  Say `segue adopt --note \"why\"`, which holds what "
         "may have been sent already");
   }
+  OpenMark();
   return {};
 }
 
 bool Home::Take(TimePoint now) {
   const Stored stored = Read();
   const bool doubt = (!stored.home.empty() && stored.home != home_) || MarkBeside() > stored.sent;
+  if (doubt) {
+    OpenMark();
+  }
   sent_ = std::max(stored.sent, MarkBeside());
   Store(home_, sent_, now);
   return doubt;

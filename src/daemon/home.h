@@ -44,6 +44,7 @@ class Home {
 
   Stored Read() const;
   std::int64_t MarkBeside() const;
+  void OpenMark();
   void Store(const std::string& home, std::int64_t sent, TimePoint now);
 
   Database& db_;

@@ -140,13 +140,14 @@ ErasureProof EraseCustomer(State& state, CustomerIndex customer, std::string_vie
   proof.before = CountKnown(state, customer);
   state.db().Ensure("erasure", kErasureTables);
   {
+    // One commit: the proof is of what was done.
     Transaction work(state.db());
     Statement keep = state.db().Prepare("INSERT INTO erasure(who, at, note) VALUES (?, ?, ?)");
     keep.Bind(1, Sha256Hex(proof.keys.front())).Bind(2, ToMicros(now)).Bind(3, note).Run();
+    Cycle cycle(state, nullptr);
+    cycle.EraseAtOnce(proof.keys.front(), now);
     work.Commit();
   }
-  Cycle cycle(state, nullptr);
-  cycle.EraseAtOnce(proof.keys.front(), now);
   state.ledger().Seal();
   state.Snapshot();
   {

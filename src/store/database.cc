@@ -306,8 +306,8 @@ void Database::Ensure(std::string_view name, std::string_view ddl) {
   if (found != hash) {
     throw std::runtime_error(
         "state file " + inner_->path + ": the tables of `" + std::string(name) + "` " +
-        (found ? "were made by another version of Segue. Use that version, or begin "
-                 "with a new state file."
+        (found ? "were made by another version of Segue. Use that version: a new state file would "
+                 "not know who was written to and who said no."
                : "are not there yet. Let `segue serve` or `segue run` make them first."));
   }
   if (inner_->depth == 0) {  // What a transaction made may be rolled back.

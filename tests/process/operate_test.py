@@ -271,6 +271,14 @@ def two_who_wait(rules=""):
     return bench
 
 
+def empty_names():
+    bench = two_who_wait()
+    for words in (("pause", "playbook:"), ("pause", "connector:"), ("outbox", "drop", "--in", "waiting", "--playbook", "", "--note", "x"),
+                  ("outbox", "drop", "--in", "waiting", "--customer", "", "--note", "x")):
+        bench.fail(*words, code=64)
+    check("2 waiting" in bench.run("outbox"), "an empty name never means all")
+
+
 def codes_that_are_dropped():
     bench = two_who_wait(OFFER)
     reserved = lambda: json.loads(bench.run("offers", "--json"))[0]["reserved"]
@@ -301,6 +309,25 @@ def held_by_a_brake():
     check("max_sends_per_run" in bench.fail("run", code=3), "the cycle stays held")
     bench.run("run", "--past-brake")
     check(len(list((bench.state / "outgoing/mail").iterdir())) == 3, "and let pass it does all of its work")
+
+
+def marks():
+    bench = shop(["anna"])
+    mark = bench.state / "segue.db.mark"
+    bench.run("run", "--at", "2026-03-09T09:00")
+    bench.run("adopt", "--note", "to be sure")
+    check(not mark.exists(), "adopt leaves no mark of work beside a state that never worked")
+    bench.run("run")
+    check(mark.exists(), "a run in earnest does")
+    copy = bench.folder / "copy"
+    copy.mkdir()
+    shutil.copy(bench.state / "segue.db", copy)
+    bench.state = copy
+    bench.fail("run", code=4)
+    check(not (copy / "segue.db.mark").exists(), "and a copy that is refused does not")
+    bench.run("adopt", "--note", "moved")
+    check((copy / "segue.db.mark").exists(), "until it is adopted")
+    bench.run("run")
 
 
 def no_secret():
@@ -349,6 +376,18 @@ def every_verb_of_the_night(bench):
     check(json.loads(bench.run("customer", "erase", "bela", "--note", "asked", "--json"))["erased"], "somebody can be forgotten")
     bench.run("resume", "hook", "--drop")
     check(json.loads(bench.run("outbox", "--json", "--in", "waiting")) == [], "what waits can be dropped")
+
+
+def refused_before_the_first_run():
+    """A word that is wrong leaves no state behind that looks as if something had run."""
+    bench = shop(["anna"])
+    state = bench.state / "segue.db"
+    for words, code in ((("apply", "--backfill", "nobody"), 64), (("apply", "/etc/passwd"), 64), (("offers", "load", "none", "codes"), 64),
+                        (("approve", "/etc/passwd"), 64), (("replay", "--every", "0h"), 64), (("replay", "--trace", "/proc/nothing"), 4)):
+        bench.fail(*words, code=code)
+        check(not state.exists(), f"{' '.join(words)} leaves no state")
+    bench.state = bench.folder / "config/segue.yaml"
+    check("cannot make the folder" in bench.fail("run", code=4), "a folder that cannot be made is named")
 
 
 def replay_beside_a_state():
@@ -424,10 +463,13 @@ if __name__ == "__main__":
     backfill_of_the_same_files()
     lost_state()
     links_that_lead_nowhere()
+    empty_names()
     codes_that_are_dropped()
     held_by_a_brake()
     no_secret()
+    marks()
     applied_for_another_version()
+    refused_before_the_first_run()
     replay_beside_a_state()
     files_with_an_error()
     files_that_are_not_done()

@@ -410,6 +410,12 @@ TEST_CASE("load: what cannot be read is an error with its path, never passed ove
     link("/gone/rules", "rules");
     CHECK(SaysOf(folder, "rules: No such file or directory"));
   }
+  SUBCASE("a name in capitals") {
+    folder.Write("rules/A.YAML", "model: a");
+    CHECK(SaidAbout(folder) ==
+          "error SG000: rules/A.YAML: is not read, since its name ends in .YAML\n"
+          "    = help: rename it: .yaml\n");
+  }
   SUBCASE("what is no file") {
     REQUIRE(mkfifo((folder / "rules/a.yaml").c_str(), 0600) == 0);
     CHECK(SaysOf(folder, "rules/a.yaml: is no plain file"));

@@ -2,6 +2,7 @@
 
 #include "pipeline/erasure.h"
 
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -119,6 +120,44 @@ TEST_CASE("an erasure proves itself for the keys of all who became one with the 
   CHECK(proof.keys == std::vector<std::string>{"ann", "ben"});
   CHECK(proof.key_cells == left);
   CHECK(proof.address_cells == 0);
+}
+
+TEST_CASE("an erasure that a crash cut off leaves no proof of what was not done") {
+  const Checked checked = CheckWorkspace({{"config/segue.yaml", std::string(kErasureFiles)}});
+  REQUIRE(checked.workspace != nullptr);
+  const TimePoint now = *ParseTime("2026-03-02", Zone());
+  for (int crash = 1; crash <= 8; ++crash) {
+    CAPTURE(crash);
+    const TempDir dir;
+    {
+      Database db = Database::Open(dir / "segue.db");
+      State state(db, *checked.workspace, *checked.templates, now);
+      CycleReport report;
+      const std::vector<Fact> facts = {
+          TraitChange{"ann", 0, Value(std::string("home@example.com")), now, false}};
+      Cycle(state, nullptr).Ingest(facts, "test", kDay, now, report);
+      int commits = 0;
+      db.OnCommit([&](bool after) {
+        if (++commits == crash) {
+          throw std::runtime_error(after ? "crash after" : "crash before");
+        }
+      });
+      try {
+        EraseCustomer(state, *state.ledger().FindCustomer("ann"), "asked", now);
+      } catch (const std::runtime_error&) {
+      }
+    }
+    Database db = Database::Open(dir / "segue.db");
+    State state(db, *checked.workspace, *checked.templates, now);
+    Statement made = db.Prepare("SELECT 1 FROM sqlite_master WHERE name = 'erasure'");
+    std::int64_t proofs = 0;
+    if (made.Step()) {
+      Statement count = db.Prepare("SELECT count(*) FROM erasure");
+      REQUIRE(count.Step());
+      proofs = count.Int(0);
+    }
+    CHECK((proofs == 1) == !state.ledger().FindCustomer("ann").has_value());
+  }
 }
 
 TEST_CASE("a suppressed customer is wholly erased, and who has the address next stays suppressed") {

@@ -175,7 +175,8 @@ TEST_CASE("store: tables of a folder are made once, and another definition is re
   Add(db, "a");
   CHECK(Count(db) == 1);
   CHECK_THROWS_WITH(db.Ensure("note", "CREATE TABLE note(id INTEGER) STRICT"),
-                    doctest::Contains("another version of Segue"));
+                    doctest::Contains("another version of Segue. Use that version: a new state "
+                                      "file would not know who was written to"));
   Database reader = Database::Open(dir / "state.db", Database::Mode::kReadOnly);
   reader.Ensure("note", kNote);
   CHECK_THROWS_WITH(reader.Ensure("other", kNote), doctest::Contains("are not there yet"));

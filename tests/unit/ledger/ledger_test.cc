@@ -546,7 +546,8 @@ TEST_CASE(
   db.Ensure("ledger", before);
   TextPool pool;
   const Schema schema = SmallSchema();
-  CHECK_THROWS_WITH_AS(Ledger(db, schema, pool), doctest::Contains("begin with a new state file"),
+  CHECK_THROWS_WITH_AS(Ledger(db, schema, pool),
+                       doctest::Contains("made by another version of Segue. Use that"),
                        std::runtime_error);
 }
 

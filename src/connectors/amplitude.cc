@@ -49,6 +49,10 @@ class AmplitudeConnector final : public Connector {
     return Dedupe::kKey;  // A property that is set twice is set, an event has its insert_id.
   }
 
+  Duration Remembers(const Delivery& delivery) const override {
+    return delivery.kind == DeliveryKind::kTrack ? 7 * kDay : Duration::max();
+  }
+
   NextStep Next(std::span<const Delivery> batch, std::span<const Exchange> done, Session& session,
                 TimePoint now) const override {
     VendorAttempt attempt(vendor_, batch, done, session, now);

@@ -61,6 +61,11 @@ class Connector {
   [[nodiscard]] virtual Dedupe Protects(const Delivery& /*delivery*/, Dedupe said) const {
     return said;
   }
+
+  // For how long after a call the vendor knows its key again, where it protects by key.
+  [[nodiscard]] virtual Duration Remembers(const Delivery& /*delivery*/) const {
+    return Duration::max();
+  }
 };
 
 struct ConnectorSpec {

@@ -309,6 +309,18 @@ void Outbox::Drop(std::int64_t id, DeliveryState state, std::string_view reason,
   work.Commit();
 }
 
+void Outbox::LeaveUnknown(std::int64_t id, std::string_view why, TimePoint now) {
+  Transaction work(db_);
+  std::optional<Stored> row = Load(id, Payloads::kLeft);
+  SEGUE_CHECK(row.has_value() && row->delivery.state == State::kRunning);
+  row->unresolved = true;
+  if (!row->erased) {
+    row->delivery.detail = why;
+  }
+  Transition(*row, State::kUnknown, now, "unknown", why);
+  work.Commit();
+}
+
 // An answer that was lost earlier stays open: nobody may read "dropped" or "refused" and believe
 // that nothing went out.
 void Outbox::End(Stored& row, DeliveryState state, std::string_view reason, TimePoint now) {

@@ -93,6 +93,8 @@ class Outbox {
   // Ends what waited for a connector until it was too late, as Claim does: nobody claims for one
   // that no file names any more.
   void DropStale(std::string_view connector, TimePoint now);
+  // A claimed delivery that may have arrived, and that nothing protects any more.
+  void LeaveUnknown(std::int64_t id, std::string_view why, TimePoint now);
   // Puts a claimed delivery back without counting an attempt (rate limit).
   void Release(std::int64_t id, TimePoint not_before);
 
@@ -116,6 +118,9 @@ class Outbox {
   std::vector<Delivery> List(const OutboxFilter& filter) const;
   // Oldest first.
   std::vector<Attempt> Attempts(std::int64_t id) const;
+  // Where an answer was lost, since when it may have arrived: from the promise on, or from when a
+  // person last said to try again.
+  std::optional<TimePoint> InDoubtSince(std::int64_t id) const;
   OutboxCounts Count() const;
   // How many wait, by connector.
   std::map<std::string, std::int64_t> Waiting() const;

@@ -73,6 +73,19 @@ std::vector<Attempt> Outbox::Attempts(std::int64_t id) const {
   return all;
 }
 
+std::optional<TimePoint> Outbox::InDoubtSince(std::int64_t id) const {
+  // It may have arrived as soon as it was claimed; that its answer was lost can be noticed days
+  // later.
+  Statement select = db_.Prepare(
+      "WITH since AS (SELECT at, what FROM attempt WHERE delivery = ?1 AND id > (SELECT "
+      "ifnull(max(id), 0) FROM attempt WHERE delivery = ?1 AND what = 'by_hand')) SELECT min(at) "
+      "FROM since WHERE what IN ('claimed', 'adopted') AND EXISTS (SELECT 1 FROM since WHERE what "
+      "IN ('unknown', 'lease_over', 'adopted'))");
+  select.Bind(1, id);
+  return select.Step() && !select.IsNull(0) ? std::optional(FromMicros(select.Int(0)))
+                                            : std::nullopt;
+}
+
 OutboxCounts Outbox::Count() const {
   std::array<std::int64_t, 8> by_state{};
   Statement select = db_.Prepare("SELECT state, count(*) FROM outbox GROUP BY state");

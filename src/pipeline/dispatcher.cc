@@ -77,6 +77,7 @@ struct Dispatcher::Inner {
   bool StillWanted(const Line& line, Delivery& delivery, TimePoint now);
   bool Reaches(Delivery& delivery, TimePoint now);
   bool HeldBack(const Delivery& delivery, TimePoint now);
+  bool KeyIsForgotten(const Line& line, const Delivery& delivery, TimePoint now) const;
   void Step(Work work, TimePoint now, std::vector<Call>& calls);
   void Split(const Work& work, TimePoint now);
   void Conclude(const Work& work, const std::vector<Outcome>& outcomes, TimePoint now);
@@ -292,11 +293,28 @@ bool Dispatcher::Inner::StillWanted(const Line& line, Delivery& delivery, TimePo
     state.outbox().Drop(delivery.id, DeliveryState::kDropped, "superseded", now);
     return false;
   }
+  if (KeyIsForgotten(line, delivery, now)) {
+    state.outbox().LeaveUnknown(
+        delivery.id, "an answer was lost, and its tool no longer knows the key by now", now);
+    return false;
+  }
   if (line.settings->dry_run) {
     state.outbox().Drop(delivery.id, DeliveryState::kDropped, "dry_run", now);
     return false;
   }
   return true;
+}
+
+// After a long pause the key of what may have arrived does not protect it from arriving twice.
+bool Dispatcher::Inner::KeyIsForgotten(const Line& line, const Delivery& delivery,
+                                       TimePoint now) const {
+  const Duration known = line.connector->Remembers(delivery);
+  if (delivery.attempts == 0 || known == Duration::max() ||
+      line.connector->Protects(delivery, line.settings->dedupe) != Dedupe::kKey) {
+    return false;
+  }
+  const std::optional<TimePoint> since = state.outbox().InDoubtSince(delivery.id);
+  return since && now - *since > known;
 }
 
 bool Dispatcher::Inner::HeldBack(const Delivery& delivery, TimePoint now) {

@@ -42,6 +42,10 @@ auth: {token: env:CRM}
 writes: [level]
 events: pe1_
 CRM_MORE
+---
+connector: product
+type: amplitude
+auth: {token: env:PRODUCT}
 )";
 
 const TimePoint kStart = *ParseTime("2026-03-02T12:00:00Z", Zone());
@@ -539,6 +543,27 @@ TEST_CASE("a cap counts what may have arrived before it was dropped") {
   const auto fine = [](const Call&) { return Answered(200); };
   CHECK(world.Serve(kStart + 16 * kDay, fine) == 0);
   CHECK(world.Serve(kStart + 20 * kDay, fine) == 1);
+}
+
+TEST_CASE("what a vendor no longer knows the key of is not sent again by itself") {
+  World world;
+  world.Promise("product", DeliveryKind::kTrack, 1);
+  const auto fine = [](const Call&) { return Answered(200, {}, R"({"code": 200})"); };
+  REQUIRE(world.dispatcher->Start(kStart).size() == 1);
+  world.Restart();
+  SUBCASE("within seven days Amplitude knows it") {
+    CHECK(world.Serve(kStart + 6 * kDay, fine) == 1);
+    CHECK(world.state->outbox().Get(1)->state == DeliveryState::kAccepted);
+  }
+  SUBCASE("after them it is unknown, and goes out once a person says so") {
+    const TimePoint late = kStart + 8 * kDay;
+    CHECK(world.Serve(late, fine) == 0);
+    CHECK(world.state->outbox().Get(1)->state == DeliveryState::kUnknown);
+    CHECK(world.state->outbox().Get(1)->detail ==
+          "an answer was lost, and its tool no longer knows the key by now");
+    CHECK(world.state->outbox().RetryByHand(1, "it is not there", late).has_value());
+    CHECK(world.Serve(late, fine) == 1);
+  }
 }
 
 TEST_CASE("another tool's secret in a vendor's words is not kept") {
